@@ -1,0 +1,49 @@
+//! Replaces a file so that a reader, or a crash at any instant, sees the old or the new content.
+//!
+//! A private temporary file beside the target, fsync, rename, fsync of the directory. It never
+//! writes through a symbolic link: the link itself is replaced, so resolve it first where it matters.
+
+use std::fs::{File, Permissions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use crate::error::{Error, file};
+
+/// Writes `content` to `path` with permission bits `mode`.
+pub fn write(path: &Path, content: &[u8], mode: u32) -> Result<(), Error> {
+    replace(path, content, mode).map_err(file("write", path))
+}
+
+fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let mut temporary = tempfile::Builder::new().prefix(".tmp-").tempfile_in(folder)?;
+    temporary.write_all(content)?;
+    temporary.as_file().set_permissions(Permissions::from_mode(mode))?;
+    temporary.as_file().sync_all()?;
+    temporary.persist(path).map_err(|error| error.error)?;
+    // The rename itself is on disk only once the directory is.
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_whole_and_a_failure_leaves_the_old_one_and_no_litter() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f");
+        write(&path, b"old", 0o600).unwrap();
+        write(&path, b"new", 0o640).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"new");
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o640);
+        let blocked = folder.path().join("dir");
+        std::fs::create_dir(&blocked).unwrap();
+        assert!(write(&blocked, b"x", 0o600).is_err());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+}

@@ -1,0 +1,182 @@
+//! Errors that any tool can meet, each with its exit code, its stable word and its hint.
+//!
+//! A variant says what was being done and to what; the hint is separate text. Tools have an enum
+//! of their own for what only they can meet.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::exit::Exit;
+use crate::report::Explain;
+
+/// A failure of something that the tools share.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Neither `HOME` nor the password database names a home directory.
+    #[error("cannot find the home directory of this user")]
+    NoHome,
+    /// A file or directory could not be read, made or written.
+    #[error("cannot {doing} {}", .path.display())]
+    File {
+        /// What was being done, as in "cannot … PATH".
+        doing: &'static str,
+        /// What it was done to.
+        path: PathBuf,
+        /// What the system answered.
+        source: io::Error,
+    },
+    /// A command could not be started.
+    #[error("cannot run {}", .command.display())]
+    Spawn {
+        /// The command as it was written.
+        command: PathBuf,
+        /// What the system answered.
+        source: io::Error,
+    },
+    /// The system refused something about processes or signals.
+    #[error("cannot {doing}")]
+    Process {
+        /// What was being done.
+        doing: &'static str,
+        /// What the system answered.
+        source: io::Error,
+    },
+    /// Standard output could not be written.
+    #[error("cannot write to standard output")]
+    Output(#[source] io::Error),
+    /// The fleet database stayed locked longer than the busy timeout.
+    #[cfg(feature = "fleet")]
+    #[error("the database {} is busy", .path.display())]
+    Busy {
+        /// The database file.
+        path: PathBuf,
+        /// What SQLite answered.
+        source: rusqlite::Error,
+    },
+    /// The fleet database could not be used.
+    #[cfg(feature = "fleet")]
+    #[error("cannot {doing} the database {}", .path.display())]
+    Database {
+        /// What was being done, as in "cannot … the database PATH".
+        doing: &'static str,
+        /// The database file.
+        path: PathBuf,
+        /// What SQLite answered.
+        source: rusqlite::Error,
+    },
+    /// The database was written by a newer release.
+    #[cfg(feature = "fleet")]
+    #[error("the database {} has version {found}, and this program knows versions up to {known}", .path.display())]
+    Newer {
+        /// The database file.
+        path: PathBuf,
+        /// The version that it has.
+        found: i64,
+        /// The newest version that this program knows.
+        known: i64,
+    },
+    /// The file is an SQLite database of another program.
+    #[cfg(feature = "fleet")]
+    #[error("{} is a database of another program", .path.display())]
+    Foreign {
+        /// The database file.
+        path: PathBuf,
+    },
+    /// The database is named by a URL that this build cannot open.
+    #[cfg(feature = "fleet")]
+    #[error("this build opens SQLite files only, not {scheme}: databases")]
+    Scheme {
+        /// The part of the URL before the colon; never more of it, for a URL can hold a password.
+        scheme: String,
+    },
+}
+
+impl Explain for Error {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Spawn { source, .. } => match source.kind() {
+                io::ErrorKind::NotFound => Exit::NotFound,
+                io::ErrorKind::PermissionDenied | io::ErrorKind::IsADirectory => {
+                    Exit::NotExecutable
+                }
+                _ if source.raw_os_error() == Some(libc::ENOEXEC) => Exit::NotExecutable,
+                _ => Exit::NotStarted,
+            },
+            Self::NoHome | Self::File { .. } | Self::Process { .. } | Self::Output(_) => {
+                Exit::Failed
+            }
+            #[cfg(feature = "fleet")]
+            Self::Busy { .. } => Exit::Again,
+            #[cfg(feature = "fleet")]
+            Self::Database { .. }
+            | Self::Newer { .. }
+            | Self::Foreign { .. }
+            | Self::Scheme { .. } => Exit::Failed,
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::NoHome => "no_home",
+            Self::File { .. } => "file",
+            Self::Spawn { .. } => "spawn",
+            Self::Process { .. } => "process",
+            Self::Output(_) => "output",
+            #[cfg(feature = "fleet")]
+            Self::Busy { .. } => "busy",
+            #[cfg(feature = "fleet")]
+            Self::Database { .. } => "database",
+            #[cfg(feature = "fleet")]
+            Self::Newer { .. } => "newer_database",
+            #[cfg(feature = "fleet")]
+            Self::Foreign { .. } => "foreign_database",
+            #[cfg(feature = "fleet")]
+            Self::Scheme { .. } => "scheme",
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::NoHome => "set HOME to an absolute path",
+            Self::File { source, .. } => match source.kind() {
+                io::ErrorKind::PermissionDenied => "check the owner and the mode of the path",
+                io::ErrorKind::StorageFull => "free some space and run the command again",
+                io::ErrorKind::NotFound => "check that the path is right",
+                _ => return None,
+            },
+            Self::Spawn { source, .. } => match source.kind() {
+                io::ErrorKind::NotFound => {
+                    "cron's PATH is short: name the command by its absolute path or set PATH in the crontab"
+                }
+                io::ErrorKind::PermissionDenied => "make the file executable with chmod +x",
+                _ => return None,
+            },
+            Self::Process { .. } | Self::Output(_) => return None,
+            #[cfg(feature = "fleet")]
+            Self::Busy { .. } => {
+                "another process is writing; run the command again, or give it more time with --busy-timeout"
+            }
+            #[cfg(feature = "fleet")]
+            Self::Database { source, .. } => return crate::sqlite::hint(source),
+            #[cfg(feature = "fleet")]
+            Self::Newer { .. } => "install the release that wrote it, or a later one",
+            #[cfg(feature = "fleet")]
+            Self::Foreign { .. } => {
+                "name another file with --db; a database of the Python agent-state is read by `agent-state import FILE`"
+            }
+            #[cfg(feature = "fleet")]
+            Self::Scheme { .. } => "name a file with --db",
+        };
+        Some(hint.to_owned())
+    }
+}
+
+/// Adds "cannot DOING PATH" to an I/O error.
+pub fn file(
+    doing: &'static str,
+    path: impl Into<PathBuf>,
+) -> impl FnOnce(io::Error) -> Error {
+    let path = path.into();
+    move |source| Error::File { doing, path, source }
+}

@@ -1,0 +1,29 @@
+//! What two of the four tools need, and nothing that carries one tool's vocabulary.
+//!
+//! A thing enters this crate when two tools need it today. It knows paths, exit codes, errors as
+//! text, output, time, names, child processes and the fleet database with its run journal. It
+//! never parses a command line of its own and never prints except in [`report`] and [`out`].
+
+#![warn(missing_docs)]
+
+pub mod atomic;
+pub mod child;
+pub mod cli;
+pub mod clock;
+pub mod duration;
+pub mod environment;
+pub mod error;
+pub mod exit;
+#[cfg(feature = "fleet")]
+pub mod fleet;
+pub mod name;
+pub mod out;
+pub mod place;
+pub mod report;
+#[cfg(feature = "fleet")]
+pub mod sqlite;
+mod sys;
+pub mod table;
+
+pub use error::Error;
+pub use exit::Exit;

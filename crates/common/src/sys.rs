@@ -1,0 +1,97 @@
+//! The few system calls that need `unsafe`; nothing else in this crate does.
+
+#![expect(unsafe_code, reason = "calls without a safe wrapper in the crates of this workspace")]
+
+use std::ffi::{CStr, OsStr};
+use std::os::fd::{AsRawFd as _, BorrowedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
+use std::process::Command;
+use std::{io, mem, ptr};
+
+/// The home directory of this user from the password database.
+pub(crate) fn passwd_home() -> Option<PathBuf> {
+    let mut buffer = vec![0_u8; 16 * 1024];
+    // SAFETY: all-zero is a valid `passwd`: integers and null pointers.
+    let mut entry: libc::passwd = unsafe { mem::zeroed() };
+    let mut found: *mut libc::passwd = ptr::null_mut();
+    // SAFETY: every pointer is valid for the call, and the length is that of the buffer.
+    let status = unsafe {
+        libc::getpwuid_r(libc::getuid(), &raw mut entry, buffer.as_mut_ptr().cast(), buffer.len(), &raw mut found)
+    };
+    if status != 0 || found.is_null() || entry.pw_dir.is_null() {
+        return None;
+    }
+    // SAFETY: the call succeeded, so `pw_dir` is a C string inside `buffer`, which is still alive.
+    let home = unsafe { CStr::from_ptr(entry.pw_dir) };
+    let home = PathBuf::from(OsStr::from_bytes(home.to_bytes()));
+    home.is_absolute().then_some(home)
+}
+
+/// Whether this process was started with `signal` ignored, as nohup does with HUP.
+pub(crate) fn is_ignored(signal: i32) -> bool {
+    // SAFETY: all-zero is a valid `sigaction`, and a null new action only queries.
+    unsafe {
+        let mut action: libc::sigaction = mem::zeroed();
+        libc::sigaction(signal, ptr::null(), &raw mut action) == 0 && action.sa_sigaction == libc::SIG_IGN
+    }
+}
+
+/// Makes process group `group` the foreground of the terminal `terminal`.
+///
+/// A background process that asks for this is stopped by TTOU, so the signal is blocked meanwhile.
+pub(crate) fn set_foreground(terminal: BorrowedFd<'_>, group: i32) -> io::Result<()> {
+    // SAFETY: the sets are initialized by sigemptyset before use, and the mask is put back.
+    unsafe {
+        let mut blocked: libc::sigset_t = mem::zeroed();
+        let mut before: libc::sigset_t = mem::zeroed();
+        libc::sigemptyset(&raw mut blocked);
+        libc::sigaddset(&raw mut blocked, libc::SIGTTOU);
+        libc::pthread_sigmask(libc::SIG_BLOCK, &raw const blocked, &raw mut before);
+        let status = libc::tcsetpgrp(terminal.as_raw_fd(), group);
+        let error = io::Error::last_os_error();
+        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, ptr::null_mut());
+        if status == 0 { Ok(()) } else { Err(error) }
+    }
+}
+
+/// Has the kernel kill the child when this process dies, however it dies.
+///
+/// A child that outlived its `exec` would go on writing after its locks were given to another.
+#[cfg(target_os = "linux")]
+pub(crate) fn die_with_parent(command: &mut Command) {
+    let parent = rustix::process::getpid();
+    // SAFETY: the closure makes two system calls and allocates nothing, as is required after fork.
+    unsafe {
+        command.pre_exec(move || {
+            rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
+            // The parent may have died before the call above; then nobody would send the signal.
+            if rustix::process::getppid() != Some(parent) {
+                return Err(io::Error::from_raw_os_error(libc::ESRCH));
+            }
+            Ok(())
+        });
+    }
+}
+
+/// Other systems have no such call; there a killed `exec` leaves its child to the next command.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn die_with_parent(_command: &mut Command) {}
+
+/// Ends this process by `signal`, so that the parent sees what the child's parent saw.
+///
+/// Returns only when the signal does not end a process; no core is written, since the child wrote its own.
+pub(crate) fn die_of(signal: i32) {
+    let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
+    let _ = rustix::process::setrlimit(rustix::process::Resource::Core, none);
+    // SAFETY: resetting a signal to its default action and raising it touches no memory of ours.
+    unsafe {
+        libc::signal(signal, libc::SIG_DFL);
+        let mut all: libc::sigset_t = mem::zeroed();
+        libc::sigemptyset(&raw mut all);
+        libc::sigaddset(&raw mut all, signal);
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const all, ptr::null_mut());
+        libc::raise(signal);
+    }
+}
