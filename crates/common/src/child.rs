@@ -234,7 +234,8 @@ impl<'a> Supervisor<'a> {
     /// # Errors
     /// The command does not exist, cannot be executed, or signals cannot be watched.
     pub fn start(self, mut command: Command) -> Result<Running<'a>, Error> {
-        let signals = Signals::watch().map_err(|source| Error::Process { doing: "watch for signals", source })?;
+        let signals = Signals::watch()
+            .map_err(|source| Error::Process { doing: "watch for signals", source })?;
         let terminal = Terminal::of_stdin();
         #[cfg(target_os = "linux")]
         {
@@ -352,7 +353,12 @@ impl<'a> Running<'a> {
     }
 
     /// Whether the child must end now: `Some(true)` by time, `Some(false)` by the watch.
-    fn due(&mut self, now: Instant, look_at: &mut Option<Instant>, is_ending: bool) -> Option<bool> {
+    fn due(
+        &mut self,
+        now: Instant,
+        look_at: &mut Option<Instant>,
+        is_ending: bool,
+    ) -> Option<bool> {
         if is_ending {
             *look_at = None;
             return None;
@@ -377,21 +383,30 @@ impl<'a> Running<'a> {
     fn sleep_until(&mut self, moment: Option<Instant>) -> Result<(), Error> {
         let timeout = moment.map(|moment| {
             // Rounded up: waking a little late is right, waking a little early is a busy loop.
-            let left = moment.saturating_duration_since(Instant::now()) + Duration::from_micros(500);
-            Timespec { tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX), tv_nsec: left.subsec_nanos().into() }
+            let left =
+                moment.saturating_duration_since(Instant::now()) + Duration::from_micros(500);
+            Timespec {
+                tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+                tv_nsec: left.subsec_nanos().into(),
+            }
         });
         let ready: Vec<bool> = {
             let mut fds = vec![PollFd::new(&self.signals.wake, PollFlags::IN)];
             for stream in self.streams.iter().filter(|stream| stream.open) {
                 fds.push(match stream.forward {
-                    Some(target) if stream.blocked => PollFd::from_borrowed_fd(target, PollFlags::OUT),
+                    Some(target) if stream.blocked => {
+                        PollFd::from_borrowed_fd(target, PollFlags::OUT)
+                    }
                     _ => PollFd::new(&stream.source, PollFlags::IN),
                 });
             }
             match poll(&mut fds, timeout.as_ref()) {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(error) => {
-                    return Err(Error::Process { doing: "wait for the child", source: error.into() });
+                    return Err(Error::Process {
+                        doing: "wait for the child",
+                        source: error.into(),
+                    });
                 }
             }
             fds.iter().map(|fd| !fd.revents().is_empty()).collect()
@@ -501,12 +516,16 @@ impl Signals {
     }
 
     fn next(&self) -> Option<i32> {
-        self.seen.iter().find(|(_, flag)| flag.swap(false, Ordering::SeqCst)).map(|(signal, _)| *signal)
+        self.seen
+            .iter()
+            .find(|(_, flag)| flag.swap(false, Ordering::SeqCst))
+            .map(|(signal, _)| *signal)
     }
 
     fn drain(&self) {
         let mut bytes = [0_u8; 64];
-        while rustix::io::read(&self.wake, &mut bytes).is_ok_and(|n_bytes| n_bytes == bytes.len()) {}
+        while rustix::io::read(&self.wake, &mut bytes).is_ok_and(|n_bytes| n_bytes == bytes.len()) {
+        }
     }
 }
 
@@ -584,7 +603,9 @@ mod tests {
     fn a_command_that_is_absent_or_not_executable_has_its_own_code() {
         use crate::report::Explain as _;
         let _turn = turn();
-        for (command, exit) in [("/nonexistent/command", Exit::NotFound), ("/etc/passwd", Exit::NotExecutable)] {
+        for (command, exit) in
+            [("/nonexistent/command", Exit::NotFound), ("/etc/passwd", Exit::NotExecutable)]
+        {
             let error = Supervisor::new().start(Command::new(command)).err().unwrap();
             assert_eq!(error.exit(), exit);
         }
@@ -620,7 +641,8 @@ mod tests {
         let _turn = turn();
         let mut tail = Tail::new(8);
         let mut n_bytes = 0;
-        let mut command = sh("i=0; while [ $i -lt 3000 ]; do echo line-$i; i=$((i+1)); done; echo the-end >&2");
+        let mut command =
+            sh("i=0; while [ $i -lt 3000 ]; do echo line-$i; i=$((i+1)); done; echo the-end >&2");
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut running = Supervisor::new().start(command).unwrap();
         let stdout = running.child.stdout.take().unwrap();

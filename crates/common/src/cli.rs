@@ -9,6 +9,12 @@ pub struct OutputArgs {
     #[arg(long, global = true, help_heading = "Output")]
     pub json: bool,
     /// When to color what people read
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", help_heading = "Output")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        help_heading = "Output"
+    )]
     pub color: Color,
 }

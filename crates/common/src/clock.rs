@@ -46,7 +46,8 @@ impl Timestamp {
 
     /// For people: `3m ago`, `in 2h`, `just now`.
     pub fn relative(self, now: Self) -> String {
-        let (past, distance) = if self <= now { (true, now.since(self)) } else { (false, self.since(now)) };
+        let (past, distance) =
+            if self <= now { (true, now.since(self)) } else { (false, self.since(now)) };
         if distance < Duration::from_secs(1) {
             return "just now".to_owned();
         }
@@ -67,14 +68,14 @@ impl Serialize for Timestamp {
     }
 }
 
-#[cfg(feature = "fleet")]
+#[cfg(feature = "sqlite")]
 impl rusqlite::ToSql for Timestamp {
     fn to_sql(&self) -> rusqlite::Result<rusqlite::types::ToSqlOutput<'_>> {
         Ok(self.0.into())
     }
 }
 
-#[cfg(feature = "fleet")]
+#[cfg(feature = "sqlite")]
 impl rusqlite::types::FromSql for Timestamp {
     fn column_result(value: rusqlite::types::ValueRef<'_>) -> rusqlite::types::FromSqlResult<Self> {
         value.as_i64().map(Self)
@@ -119,7 +120,9 @@ fn system_millis() -> i64 {
     match SystemTime::now().duration_since(UNIX_EPOCH) {
         Ok(since) => i64::try_from(since.as_millis()).unwrap_or(i64::MAX),
         // A clock before 1970 is a machine without a battery; its moments still have an order.
-        Err(before) => i64::try_from(before.duration().as_millis()).map_or(i64::MIN, |millis| -millis),
+        Err(before) => {
+            i64::try_from(before.duration().as_millis()).map_or(i64::MIN, |millis| -millis)
+        }
     }
 }
 

@@ -54,7 +54,11 @@ pub fn human(duration: Duration) -> String {
         3600..86_400 => (seconds / 3600, seconds % 3600 / 60, ("h", "m")),
         _ => (seconds / 86_400, seconds % 86_400 / 3600, ("d", "h")),
     };
-    if small == 0 { format!("{big}{}", units.0) } else { format!("{big}{} {small}{}", units.0, units.1) }
+    if small == 0 {
+        format!("{big}{}", units.0)
+    } else {
+        format!("{big}{} {small}{}", units.0, units.1)
+    }
 }
 
 /// Whole milliseconds of a duration, for a database; bounded by [`MAX`].
@@ -91,7 +95,9 @@ mod tests {
 
     #[test]
     fn durations_are_said_in_at_most_two_units() {
-        for (seconds, expect) in [(5, "5s"), (60, "1m"), (90, "1m 30s"), (5400, "1h 30m"), (90_000, "1d 1h")] {
+        for (seconds, expect) in
+            [(5, "5s"), (60, "1m"), (90, "1m 30s"), (5400, "1h 30m"), (90_000, "1d 1h")]
+        {
             assert_eq!(human(Duration::from_secs(seconds)), expect);
         }
     }

@@ -45,8 +45,8 @@ pub enum Error {
     /// Standard output could not be written.
     #[error("cannot write to standard output")]
     Output(#[source] io::Error),
-    /// The fleet database stayed locked longer than the busy timeout.
-    #[cfg(feature = "fleet")]
+    /// A database stayed locked longer than the busy timeout.
+    #[cfg(feature = "sqlite")]
     #[error("the database {} is busy", .path.display())]
     Busy {
         /// The database file.
@@ -54,8 +54,8 @@ pub enum Error {
         /// What SQLite answered.
         source: rusqlite::Error,
     },
-    /// The fleet database could not be used.
-    #[cfg(feature = "fleet")]
+    /// A database could not be used.
+    #[cfg(feature = "sqlite")]
     #[error("cannot {doing} the database {}", .path.display())]
     Database {
         /// What was being done, as in "cannot … the database PATH".
@@ -66,7 +66,7 @@ pub enum Error {
         source: rusqlite::Error,
     },
     /// The database was written by a newer release.
-    #[cfg(feature = "fleet")]
+    #[cfg(feature = "sqlite")]
     #[error("the database {} has version {found}, and this program knows versions up to {known}", .path.display())]
     Newer {
         /// The database file.
@@ -77,14 +77,14 @@ pub enum Error {
         known: i64,
     },
     /// The file is an SQLite database of another program.
-    #[cfg(feature = "fleet")]
+    #[cfg(feature = "sqlite")]
     #[error("{} is a database of another program", .path.display())]
     Foreign {
         /// The database file.
         path: PathBuf,
     },
     /// The database is named by a URL that this build cannot open.
-    #[cfg(feature = "fleet")]
+    #[cfg(feature = "sqlite")]
     #[error("this build opens SQLite files only, not {scheme}: databases")]
     Scheme {
         /// The part of the URL before the colon; never more of it, for a URL can hold a password.
@@ -106,9 +106,9 @@ impl Explain for Error {
             Self::NoHome | Self::File { .. } | Self::Process { .. } | Self::Output(_) => {
                 Exit::Failed
             }
-            #[cfg(feature = "fleet")]
+            #[cfg(feature = "sqlite")]
             Self::Busy { .. } => Exit::Again,
-            #[cfg(feature = "fleet")]
+            #[cfg(feature = "sqlite")]
             Self::Database { .. }
             | Self::Newer { .. }
             | Self::Foreign { .. }
@@ -123,15 +123,15 @@ impl Explain for Error {
             Self::Spawn { .. } => "spawn",
             Self::Process { .. } => "process",
             Self::Output(_) => "output",
-            #[cfg(feature = "fleet")]
+            #[cfg(feature = "sqlite")]
             Self::Busy { .. } => "busy",
-            #[cfg(feature = "fleet")]
+            #[cfg(feature = "sqlite")]
             Self::Database { .. } => "database",
-            #[cfg(feature = "fleet")]
+            #[cfg(feature = "sqlite")]
             Self::Newer { .. } => "newer_database",
-            #[cfg(feature = "fleet")]
+            #[cfg(feature = "sqlite")]
             Self::Foreign { .. } => "foreign_database",
-            #[cfg(feature = "fleet")]
+            #[cfg(feature = "sqlite")]
             Self::Scheme { .. } => "scheme",
         }
     }
@@ -153,19 +153,19 @@ impl Explain for Error {
                 _ => return None,
             },
             Self::Process { .. } | Self::Output(_) => return None,
-            #[cfg(feature = "fleet")]
+            #[cfg(feature = "sqlite")]
             Self::Busy { .. } => {
                 "another process is writing; run the command again, or give it more time with --busy-timeout"
             }
-            #[cfg(feature = "fleet")]
+            #[cfg(feature = "sqlite")]
             Self::Database { source, .. } => return crate::sqlite::hint(source),
-            #[cfg(feature = "fleet")]
+            #[cfg(feature = "sqlite")]
             Self::Newer { .. } => "install the release that wrote it, or a later one",
-            #[cfg(feature = "fleet")]
+            #[cfg(feature = "sqlite")]
             Self::Foreign { .. } => {
                 "name another file with --db; a database of the Python agent-state is read by `agent-state import FILE`"
             }
-            #[cfg(feature = "fleet")]
+            #[cfg(feature = "sqlite")]
             Self::Scheme { .. } => "name a file with --db",
         };
         Some(hint.to_owned())
@@ -173,10 +173,7 @@ impl Explain for Error {
 }
 
 /// Adds "cannot DOING PATH" to an I/O error.
-pub fn file(
-    doing: &'static str,
-    path: impl Into<PathBuf>,
-) -> impl FnOnce(io::Error) -> Error {
+pub fn file(doing: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Error {
     let path = path.into();
     move |source| Error::File { doing, path, source }
 }

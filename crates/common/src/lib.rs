@@ -20,7 +20,7 @@ pub mod name;
 pub mod out;
 pub mod place;
 pub mod report;
-#[cfg(feature = "fleet")]
+#[cfg(feature = "sqlite")]
 pub mod sqlite;
 mod sys;
 pub mod table;

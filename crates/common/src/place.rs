@@ -31,7 +31,11 @@ pub fn private_dir(path: &Path) -> Result<(), Error> {
     if path.is_dir() {
         return Ok(());
     }
-    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(file("create the directory", path))
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(file("create the directory", path))
 }
 
 /// Creates `path` 0600; it must not exist and must not be a symbolic link.

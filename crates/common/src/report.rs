@@ -49,7 +49,12 @@ impl Report {
             .downcast_ref::<E>()
             .map(|known| known as &dyn Explain)
             .or_else(|| error.downcast_ref::<crate::Error>().map(|known| known as &dyn Explain))
-            .or_else(|| error.chain().find_map(|cause| cause.downcast_ref::<crate::Error>()).map(|known| known as &dyn Explain));
+            .or_else(|| {
+                error
+                    .chain()
+                    .find_map(|cause| cause.downcast_ref::<crate::Error>())
+                    .map(|known| known as &dyn Explain)
+            });
         Self {
             exit: known.map_or(Exit::Failed, Explain::exit),
             code: known.map_or("failed", Explain::code),
@@ -97,7 +102,9 @@ pub fn main<E: Explain>(
     body: impl FnOnce() -> anyhow::Result<Exit>,
 ) -> ExitCode {
     panic::set_hook(Box::new(move |info| {
-        let place = info.location().map_or_else(String::new, |at| format!(" at {}:{}", at.file(), at.line()));
+        let place = info
+            .location()
+            .map_or_else(String::new, |at| format!(" at {}:{}", at.file(), at.line()));
         let _ = writeln!(
             io::stderr(),
             "{tool}: this is a bug in {tool}{place}\n  hint: please report it with the command that you ran"
@@ -155,7 +162,10 @@ mod tests {
         let error = anyhow::Error::from(Error::NoHome).context("cannot open the journal");
         let report = Report::of::<Error>(&error);
         assert_eq!(report.exit, Exit::Failed);
-        assert_eq!(report.message, "cannot open the journal: cannot find the home directory of this user");
+        assert_eq!(
+            report.message,
+            "cannot open the journal: cannot find the home directory of this user"
+        );
         assert_eq!(report.to_json()["error"]["code"], "no_home");
     }
 

@@ -18,7 +18,13 @@ pub(crate) fn passwd_home() -> Option<PathBuf> {
     let mut found: *mut libc::passwd = ptr::null_mut();
     // SAFETY: every pointer is valid for the call, and the length is that of the buffer.
     let status = unsafe {
-        libc::getpwuid_r(libc::getuid(), &raw mut entry, buffer.as_mut_ptr().cast(), buffer.len(), &raw mut found)
+        libc::getpwuid_r(
+            libc::getuid(),
+            &raw mut entry,
+            buffer.as_mut_ptr().cast(),
+            buffer.len(),
+            &raw mut found,
+        )
     };
     if status != 0 || found.is_null() || entry.pw_dir.is_null() {
         return None;
@@ -34,7 +40,8 @@ pub(crate) fn is_ignored(signal: i32) -> bool {
     // SAFETY: all-zero is a valid `sigaction`, and a null new action only queries.
     unsafe {
         let mut action: libc::sigaction = mem::zeroed();
-        libc::sigaction(signal, ptr::null(), &raw mut action) == 0 && action.sa_sigaction == libc::SIG_IGN
+        libc::sigaction(signal, ptr::null(), &raw mut action) == 0
+            && action.sa_sigaction == libc::SIG_IGN
     }
 }
 

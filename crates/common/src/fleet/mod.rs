@@ -1,0 +1,178 @@
+//! The fleet database: one file in which agent-state and cron-guard meet.
+//!
+//! This module owns the schema of the whole file and the queries on agents, runs and events that both tools
+//! need. Each tool owns the SQL of its own tables, in its own `store`.
+
+pub mod agents;
+pub mod events;
+pub mod liveness;
+pub mod runs;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::error::Error;
+use crate::sqlite::{self, Database, Schema};
+use crate::{environment, place};
+
+/// The schema of the fleet database. Append only.
+pub const SCHEMA: Schema = Schema {
+    application_id: 0x4147_5354, // "AGST"
+    migrations: &[
+        include_str!("schema/001_journal.sql"),
+        include_str!("schema/002_agent_state.sql"),
+        include_str!("schema/003_cron_guard.sql"),
+    ],
+};
+
+/// Which fleet database a command uses.
+#[derive(Debug, Clone, clap::Args)]
+pub struct DatabaseArgs {
+    /// The fleet database [default: ~/.local/state/agent-state/state.db]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "AGENT_STATE_DB",
+        hide_env_values = true,
+        help_heading = "Database"
+    )]
+    pub db: Option<PathBuf>,
+    /// How long to wait while another process writes
+    #[arg(long, global = true, value_name = "DURATION", default_value = "5s", value_parser = crate::duration::parse, help_heading = "Database")]
+    pub busy_timeout: Duration,
+}
+
+impl DatabaseArgs {
+    /// The file that the flags and the home directory name.
+    pub fn path(&self) -> Result<PathBuf, Error> {
+        match &self.db {
+            Some(path) if !path.as_os_str().is_empty() => Ok(path.clone()),
+            _ => default_path(),
+        }
+    }
+
+    /// Opens it for reading and writing; creates it where it is absent.
+    pub fn open(&self) -> Result<Database, Error> {
+        open(&self.path()?, self.busy_timeout)
+    }
+
+    /// Opens it for reading only; creates it where it is absent.
+    pub fn open_read_only(&self) -> Result<Database, Error> {
+        Database::open_read_only(&self.path()?, &SCHEMA, self.busy_timeout)
+    }
+}
+
+/// The default place of the fleet database, by the home directory alone.
+pub fn default_path() -> Result<PathBuf, Error> {
+    place::in_home(".local/state/agent-state/state.db")
+}
+
+/// Opens the fleet database at `path`; creates it where it is absent.
+pub fn open(path: &Path, busy_timeout: Duration) -> Result<Database, Error> {
+    Database::open(path, &SCHEMA, busy_timeout)
+}
+
+/// An id that sorts by the time at which it was made (UUIDv7).
+pub fn new_id() -> String {
+    uuid::Uuid::now_v7().to_string()
+}
+
+/// The run that an outer `exec` opened for this process, from `AGENT_STATE_RUN_ID`.
+pub fn outer_run() -> Option<runs::RunId> {
+    environment::text(RUN_ID_VARIABLE).map(runs::RunId::from)
+}
+
+/// Names the run in the environment of a child.
+pub const RUN_ID_VARIABLE: &str = "AGENT_STATE_RUN_ID";
+/// Names the job in the environment of a child.
+pub const JOB_VARIABLE: &str = "AGENT_STATE_JOB";
+/// Names the agent in the environment of a child.
+pub const AGENT_VARIABLE: &str = "AGENT_STATE_AGENT";
+/// Gives the agent's id in the environment of a child.
+pub const AGENT_ID_VARIABLE: &str = "AGENT_STATE_AGENT_ID";
+
+/// A fleet database in a temporary folder, for tests of stores; the folder must outlive it.
+pub fn open_for_test(folder: &Path) -> Result<Database, Error> {
+    open(&folder.join("state.db"), sqlite::BUSY_TIMEOUT)
+}
+
+/// Declares an id: text that cannot be confused with another kind of text.
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+        #[serde(transparent)]
+        pub struct $name(String);
+
+        impl $name {
+            /// The id as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl From<String> for $name {
+            fn from(text: String) -> Self {
+                Self(text)
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl rusqlite::ToSql for $name {
+            fn to_sql(&self) -> rusqlite::Result<rusqlite::types::ToSqlOutput<'_>> {
+                self.0.to_sql()
+            }
+        }
+
+        impl rusqlite::types::FromSql for $name {
+            fn column_result(value: rusqlite::types::ValueRef<'_>) -> rusqlite::types::FromSqlResult<Self> {
+                value.as_str().map(|text| Self(text.to_owned()))
+            }
+        }
+    };
+}
+pub(crate) use id;
+
+/// Declares an enum that is stored as a word, and read back only from the words that are known.
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, clap::ValueEnum)]
+        pub enum $name { $($(#[$vdoc])* #[value(name = $word)] $variant),+ }
+
+        impl $name {
+            /// The word for it, in the database, in JSON and on the command line.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word),+ }
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
+            }
+        }
+
+        impl rusqlite::ToSql for $name {
+            fn to_sql(&self) -> rusqlite::Result<rusqlite::types::ToSqlOutput<'_>> {
+                Ok(self.as_str().into())
+            }
+        }
+
+        impl rusqlite::types::FromSql for $name {
+            fn column_result(value: rusqlite::types::ValueRef<'_>) -> rusqlite::types::FromSqlResult<Self> {
+                match value.as_str()? {
+                    $($word => Ok(Self::$variant),)+
+                    _ => Err(rusqlite::types::FromSqlError::InvalidType),
+                }
+            }
+        }
+    };
+}
+pub(crate) use words;

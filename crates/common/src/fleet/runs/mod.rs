@@ -1,0 +1,449 @@
+//! The run journal: one row for each run, finished once, found interrupted when its process is gone.
+//!
+//! A run belongs to whoever opened it. An inner `exec` adopts the run of an outer one, so that a line
+//! of several tools has one row. Nothing here decides whether a job may run.
+
+use std::time::Duration;
+
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::agents::{self, AgentId};
+use super::events::Event;
+use super::liveness::{self, Here, Holder};
+use super::{id, new_id, words};
+use crate::clock::Timestamp;
+use crate::duration;
+
+id! {
+    /// The id of a run.
+    RunId
+}
+
+words! {
+    /// Where a run stands.
+    Status {
+        /// It was started and has not ended.
+        Running = "running",
+        /// It ended well.
+        Completed = "completed",
+        /// It ended badly.
+        Failed = "failed",
+        /// It stopped without a word, or was stopped from outside.
+        Interrupted = "interrupted",
+    }
+}
+
+words! {
+    /// What the agent itself says of its result, since agents exit 0 while failing.
+    Verdict {
+        /// The result is good.
+        Ok = "ok",
+        /// The result is bad, whatever the exit code says.
+        Bad = "bad",
+    }
+}
+
+/// A row of the journal.
+#[derive(Debug, Clone, Serialize)]
+pub struct Run {
+    /// Its id.
+    pub run_id: RunId,
+    /// The agent that runs, once it is known.
+    pub agent_id: Option<AgentId>,
+    /// The agent's name.
+    pub agent: Option<String>,
+    /// The job that runs.
+    pub job: Option<String>,
+    /// The scheduled slot for which it runs.
+    pub slot: Option<String>,
+    /// Where it stands.
+    pub status: Status,
+    /// Why it ended, when that is more than its exit code.
+    pub reason: Option<String>,
+    /// When it was started.
+    pub started_at: Timestamp,
+    /// When it ended.
+    pub finished_at: Option<Timestamp>,
+    /// When it last gave a sign of life.
+    pub heartbeat_at: Timestamp,
+    /// The length of its lease, in milliseconds.
+    #[serde(skip)]
+    pub lease_ms: i64,
+    /// When its lease passes.
+    pub lease_until: Timestamp,
+    /// What it last said of its progress.
+    pub progress: Option<String>,
+    /// The exit code of its command.
+    pub exit_code: Option<i64>,
+    /// The signal that killed its command.
+    pub signal: Option<i64>,
+    /// What it says it did.
+    pub summary: Option<String>,
+    /// Tokens that it used.
+    pub token_usage: Option<i64>,
+    /// What it cost, in US dollars.
+    pub cost_usd: Option<f64>,
+    /// What the agent says of its result.
+    pub verdict: Option<Verdict>,
+    /// Where its output is.
+    pub output_path: Option<String>,
+    /// The end of what it wrote to stderr.
+    pub stderr_tail: Option<String>,
+    /// The process that it belongs to.
+    pub holder: Option<Holder>,
+}
+
+/// A run about to be opened.
+#[derive(Debug, Clone, Copy)]
+pub struct NewRun<'a> {
+    /// The agent, when it is known.
+    pub agent: Option<&'a AgentId>,
+    /// The job.
+    pub job: Option<&'a str>,
+    /// The scheduled slot; a job has at most one run for each.
+    pub slot: Option<&'a str>,
+    /// How long it counts as running without a sign of life.
+    pub lease: Duration,
+    /// The process that it belongs to.
+    pub holder: Option<&'a Holder>,
+    /// Where its output will be.
+    pub output_path: Option<&'a str>,
+}
+
+/// What came of opening a run.
+#[derive(Debug, Clone)]
+pub enum Opened {
+    /// It is open.
+    New(RunId),
+    /// The slot had its run already: this one.
+    SlotTaken(Box<Run>),
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Default)]
+pub struct Outcome {
+    /// Where it stands now; `Running` is not an outcome.
+    pub status: Option<Status>,
+    /// Why, when that is more than its exit code.
+    pub reason: Option<String>,
+    /// The exit code of its command.
+    pub exit_code: Option<i64>,
+    /// The signal that killed its command.
+    pub signal: Option<i64>,
+    /// What it says it did.
+    pub summary: Option<String>,
+    /// Tokens that it used.
+    pub token_usage: Option<i64>,
+    /// What it cost, in US dollars.
+    pub cost_usd: Option<f64>,
+    /// What the agent says of its result.
+    pub verdict: Option<Verdict>,
+    /// The end of what it wrote to stderr.
+    pub stderr_tail: Option<String>,
+}
+
+impl Outcome {
+    /// The status that is meant: the given one, else failed for an exit code, a signal or a bad
+    /// verdict, else completed.
+    pub fn resolved(&self) -> Status {
+        self.status.unwrap_or_else(|| {
+            let is_bad = self.exit_code.is_some_and(|code| code != 0)
+                || self.signal.is_some()
+                || self.verdict == Some(Verdict::Bad);
+            if is_bad { Status::Failed } else { Status::Completed }
+        })
+    }
+}
+
+/// What came of finishing a run.
+#[derive(Debug, Clone)]
+pub enum Finished {
+    /// It is finished now.
+    Done(Status),
+    /// It had ended before; nothing was changed.
+    Already(Box<Run>),
+    /// There is no such run.
+    Unknown,
+}
+
+const SELECT: &str = "SELECT r.id, r.agent_id, a.name, r.job, r.slot, r.status, r.reason, r.started_at, r.finished_at,
+        r.heartbeat_at, r.lease_ms, r.lease_until, r.progress, r.exit_code, r.signal, r.summary, r.token_usage,
+        r.cost_usd, r.verdict, r.output_path, r.stderr_tail, r.host, r.boot_id, r.pid_space, r.pid, r.pid_started
+   FROM runs r LEFT JOIN agents a ON a.id = r.agent_id";
+
+fn from_row(row: &Row<'_>) -> rusqlite::Result<Run> {
+    let pid: Option<i64> = row.get(24)?;
+    let holder = match pid {
+        Some(pid) => Some(Holder {
+            host: row.get(21)?,
+            boot_id: row.get(22)?,
+            pid_space: row.get(23)?,
+            pid,
+            pid_started: row.get(25)?,
+        }),
+        None => None,
+    };
+    Ok(Run {
+        run_id: row.get(0)?,
+        agent_id: row.get(1)?,
+        agent: row.get(2)?,
+        job: row.get(3)?,
+        slot: row.get(4)?,
+        status: row.get(5)?,
+        reason: row.get(6)?,
+        started_at: row.get(7)?,
+        finished_at: row.get(8)?,
+        heartbeat_at: row.get(9)?,
+        lease_ms: row.get(10)?,
+        lease_until: row.get(11)?,
+        progress: row.get(12)?,
+        exit_code: row.get(13)?,
+        signal: row.get(14)?,
+        summary: row.get(15)?,
+        token_usage: row.get(16)?,
+        cost_usd: row.get(17)?,
+        verdict: row.get(18)?,
+        output_path: row.get(19)?,
+        stderr_tail: row.get(20)?,
+        holder,
+    })
+}
+
+impl Run {
+    /// The run as it stands in truth: a running row whose process is gone is interrupted.
+    ///
+    /// For readers, which never write; a writer records the same through [`reap`].
+    #[must_use]
+    pub fn as_seen(mut self, here: &Here, now: Timestamp) -> Self {
+        if self.status == Status::Running
+            && let Some(why) =
+                liveness::interruption(self.holder.as_ref(), self.lease_until, here, now)
+        {
+            self.status = Status::Interrupted;
+            self.reason = Some(why.as_str().to_owned());
+        }
+        self
+    }
+}
+
+/// Opens a run, unless its slot had one.
+pub fn open(tx: &Connection, new: &NewRun<'_>, now: Timestamp) -> rusqlite::Result<Opened> {
+    if let Some(slot) = new.slot {
+        let taken = tx
+            .query_row(
+                &format!("{SELECT} WHERE r.job IS ?1 AND r.slot = ?2"),
+                params![new.job, slot],
+                from_row,
+            )
+            .optional()?;
+        if let Some(run) = taken {
+            return Ok(Opened::SlotTaken(Box::new(run)));
+        }
+    }
+    let run = RunId::from(new_id());
+    let holder = new.holder;
+    tx.execute(
+        "INSERT INTO runs (id, agent_id, job, slot, status, started_at, heartbeat_at, lease_ms, lease_until,
+                           output_path, host, boot_id, pid_space, pid, pid_started)
+         VALUES (?1, ?2, ?3, ?4, 'running', ?5, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+        params![
+            run,
+            new.agent,
+            new.job,
+            new.slot,
+            now,
+            duration::millis(new.lease),
+            now.plus(new.lease),
+            new.output_path,
+            holder.map(|holder| &holder.host),
+            holder.map(|holder| &holder.boot_id),
+            holder.map(|holder| &holder.pid_space),
+            holder.map(|holder| holder.pid),
+            holder.map(|holder| holder.pid_started),
+        ],
+    )?;
+    if let Some(agent) = new.agent {
+        agents::seen(tx, agent, now)?;
+    }
+    Event { agent: new.agent, run: Some(&run), ..Event::of("run.start", run.as_str()) }.append(
+        tx,
+        &json!({ "job": new.job, "slot": new.slot }),
+        now,
+    )?;
+    Ok(Opened::New(run))
+}
+
+/// Gives the run of an outer `exec` its agent. Returns the run, or `None` when it is not running.
+pub fn adopt(
+    tx: &Connection,
+    run: &RunId,
+    agent: &AgentId,
+    now: Timestamp,
+) -> rusqlite::Result<Option<Run>> {
+    let n_rows = tx.execute(
+        "UPDATE runs SET agent_id = ?2, heartbeat_at = ?3 WHERE id = ?1 AND status = 'running'",
+        params![run, agent, now],
+    )?;
+    if n_rows == 0 {
+        return Ok(None);
+    }
+    agents::seen(tx, agent, now)?;
+    Event { agent: Some(agent), run: Some(run), ..Event::of("run.adopt", run.as_str()) }.append(
+        tx,
+        &Value::Null,
+        now,
+    )?;
+    get(tx, run.as_str())
+}
+
+/// Notes a sign of life and renews the lease. Returns whether the run is still running.
+///
+/// A lease only grows: a clock that went back must not shorten what was promised.
+pub fn heartbeat(
+    tx: &Connection,
+    run: &RunId,
+    progress: Option<&str>,
+    now: Timestamp,
+) -> rusqlite::Result<bool> {
+    let n_rows = tx.execute(
+        "UPDATE runs SET heartbeat_at = ?2, lease_until = max(lease_until, ?2 + lease_ms),
+                progress = coalesce(?3, progress)
+          WHERE id = ?1 AND status = 'running'",
+        params![run, now, progress],
+    )?;
+    Ok(n_rows == 1)
+}
+
+/// Finishes a run, once.
+pub fn finish(
+    tx: &Connection,
+    run: &RunId,
+    outcome: &Outcome,
+    now: Timestamp,
+) -> rusqlite::Result<Finished> {
+    let status = outcome.resolved();
+    let n_rows = tx.execute(
+        "UPDATE runs SET status = ?2, reason = ?3, finished_at = max(started_at, ?4), exit_code = ?5, signal = ?6,
+                summary = coalesce(?7, summary), token_usage = coalesce(?8, token_usage),
+                cost_usd = coalesce(?9, cost_usd), verdict = coalesce(?10, verdict), stderr_tail = ?11
+          WHERE id = ?1 AND status = 'running'",
+        params![
+            run,
+            status,
+            outcome.reason,
+            now,
+            outcome.exit_code,
+            outcome.signal,
+            outcome.summary,
+            outcome.token_usage,
+            outcome.cost_usd,
+            outcome.verdict,
+            outcome.stderr_tail,
+        ],
+    )?;
+    if n_rows == 0 {
+        return Ok(match get(tx, run.as_str())? {
+            Some(run) => Finished::Already(Box::new(run)),
+            None => Finished::Unknown,
+        });
+    }
+    let agent = tx.query_row("SELECT agent_id FROM runs WHERE id = ?1", [run], |row| {
+        row.get::<_, Option<AgentId>>(0)
+    })?;
+    if let Some(agent) = &agent {
+        agents::seen(tx, agent, now)?;
+    }
+    Event { agent: agent.as_ref(), run: Some(run), ..Event::of("run.finish", run.as_str()) }
+        .append(
+            tx,
+            &json!({ "status": status, "reason": outcome.reason, "exit_code": outcome.exit_code }),
+            now,
+        )?;
+    Ok(Finished::Done(status))
+}
+
+/// Records every running row whose process is gone as interrupted, and returns those.
+pub fn reap(tx: &Connection, here: &Here, now: Timestamp) -> rusqlite::Result<Vec<Run>> {
+    let mut reaped = Vec::new();
+    for run in with_status(tx, Status::Running)? {
+        let seen = run.as_seen(here, now);
+        if seen.status == Status::Interrupted {
+            let outcome = Outcome {
+                status: Some(Status::Interrupted),
+                reason: seen.reason.clone(),
+                ..Outcome::default()
+            };
+            finish(tx, &seen.run_id, &outcome, now)?;
+            reaped.push(seen);
+        }
+    }
+    Ok(reaped)
+}
+
+/// The run with this id.
+pub fn get(connection: &Connection, run: &str) -> rusqlite::Result<Option<Run>> {
+    connection.query_row(&format!("{SELECT} WHERE r.id = ?1"), [run], from_row).optional()
+}
+
+/// All runs that have this status, oldest first; meant for running ones, which are few.
+pub fn with_status(connection: &Connection, status: Status) -> rusqlite::Result<Vec<Run>> {
+    connection
+        .prepare(&format!("{SELECT} WHERE r.status = ?1 ORDER BY r.id"))?
+        .query_map([status], from_row)?
+        .collect()
+}
+
+/// The newest runs of a job, newest first.
+pub fn of_job(connection: &Connection, job: &str, limit: u32) -> rusqlite::Result<Vec<Run>> {
+    connection
+        .prepare(&format!("{SELECT} WHERE r.job = ?1 ORDER BY r.id DESC LIMIT ?2"))?
+        .query_map(params![job, limit], from_row)?
+        .collect()
+}
+
+/// Which runs [`list`] returns.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Of this agent.
+    pub agent: Option<AgentId>,
+    /// Of this job.
+    pub job: Option<String>,
+    /// Started at this moment or later.
+    pub since: Option<Timestamp>,
+}
+
+/// Runs that pass the filter, newest first, handed to `take` until it returns false.
+pub fn list(
+    connection: &Connection,
+    filter: &Filter,
+    mut take: impl FnMut(Run) -> bool,
+) -> rusqlite::Result<()> {
+    let mut clauses = vec!["1 = 1"];
+    let mut values: Vec<&dyn rusqlite::ToSql> = Vec::new();
+    if let Some(agent) = &filter.agent {
+        clauses.push("r.agent_id = ?");
+        values.push(agent);
+    }
+    if let Some(job) = &filter.job {
+        clauses.push("r.job = ?");
+        values.push(job);
+    }
+    if let Some(since) = &filter.since {
+        clauses.push("r.started_at >= ?");
+        values.push(since);
+    }
+    let mut statement = connection
+        .prepare(&format!("{SELECT} WHERE {} ORDER BY r.id DESC", clauses.join(" AND ")))?;
+    let mut rows = statement.query(values.as_slice())?;
+    while let Some(row) = rows.next()? {
+        if !take(from_row(row)?) {
+            break;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

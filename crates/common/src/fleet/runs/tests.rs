@@ -1,0 +1,163 @@
+//! Runs are finished once, slots are taken once, and what is gone is found.
+
+use super::*;
+use crate::fleet::agents::Registration;
+use crate::fleet::open_for_test;
+use crate::sqlite::Database;
+
+const LEASE: Duration = Duration::from_secs(60);
+
+struct Journal {
+    fleet: Database,
+    agent: AgentId,
+    _folder: tempfile::TempDir,
+}
+
+fn journal() -> Journal {
+    let folder = tempfile::tempdir().unwrap();
+    let mut fleet = open_for_test(folder.path()).unwrap();
+    let (agent, _) = fleet
+        .write("register", |tx| {
+            agents::register(tx, "reviewer", &Registration::default(), Timestamp(0))
+        })
+        .unwrap();
+    Journal { fleet, agent: agent.agent_id, _folder: folder }
+}
+
+impl Journal {
+    fn open(&mut self, slot: Option<&str>, holder: Option<&Holder>, at: i64) -> Opened {
+        let agent = self.agent.clone();
+        let new = NewRun {
+            agent: Some(&agent),
+            job: Some("k6"),
+            slot,
+            lease: LEASE,
+            holder,
+            output_path: None,
+        };
+        self.fleet.write("open", |tx| open(tx, &new, Timestamp(at))).unwrap()
+    }
+
+    fn open_new(&mut self, holder: Option<&Holder>, at: i64) -> RunId {
+        match self.open(None, holder, at) {
+            Opened::New(run) => run,
+            Opened::SlotTaken(run) => panic!("slot taken by {run:?}"),
+        }
+    }
+
+    fn finish(&mut self, run: &RunId, outcome: &Outcome, at: i64) -> Finished {
+        self.fleet.write("finish", |tx| finish(tx, run, outcome, Timestamp(at))).unwrap()
+    }
+
+    fn get(&self, run: &RunId) -> Run {
+        self.fleet.read("read", |c| get(c, run.as_str())).unwrap().unwrap()
+    }
+}
+
+#[test]
+fn a_run_is_finished_once_and_a_second_finish_changes_nothing() {
+    let mut journal = journal();
+    let run = journal.open_new(None, 10);
+    let failed = Outcome { exit_code: Some(3), ..Outcome::default() };
+    assert!(matches!(journal.finish(&run, &failed, 20), Finished::Done(Status::Failed)));
+    let second = Outcome { status: Some(Status::Completed), ..Outcome::default() };
+    assert!(matches!(journal.finish(&run, &second, 30), Finished::Already(_)));
+    let row = journal.get(&run);
+    assert_eq!(
+        (row.status, row.exit_code, row.finished_at),
+        (Status::Failed, Some(3), Some(Timestamp(20)))
+    );
+    assert!(matches!(
+        journal.finish(&RunId::from("nope".to_owned()), &second, 30),
+        Finished::Unknown
+    ));
+}
+
+#[test]
+fn a_bad_verdict_fails_a_run_that_exited_zero() {
+    for (outcome, expect) in [
+        (Outcome::default(), Status::Completed),
+        (Outcome { exit_code: Some(0), ..Outcome::default() }, Status::Completed),
+        (
+            Outcome { exit_code: Some(0), verdict: Some(Verdict::Bad), ..Outcome::default() },
+            Status::Failed,
+        ),
+        (Outcome { signal: Some(9), ..Outcome::default() }, Status::Failed),
+        (
+            Outcome { exit_code: Some(1), status: Some(Status::Completed), ..Outcome::default() },
+            Status::Completed,
+        ),
+    ] {
+        assert_eq!(outcome.resolved(), expect);
+    }
+}
+
+#[test]
+fn the_second_start_of_a_slot_names_the_first() {
+    let mut journal = journal();
+    let Opened::New(first) = journal.open(Some("12:00"), None, 10) else { panic!("taken") };
+    let Opened::SlotTaken(found) = journal.open(Some("12:00"), None, 20) else {
+        panic!("given twice")
+    };
+    assert_eq!(found.run_id, first);
+    assert!(matches!(journal.open(Some("13:00"), None, 30), Opened::New(_)));
+}
+
+#[test]
+fn a_run_whose_process_is_gone_is_interrupted_and_a_live_one_is_left_alone() {
+    let mut journal = journal();
+    let here = Here::now();
+    let alive = Holder::this_process(&here).unwrap();
+    let gone = Holder { pid_started: alive.pid_started - 1, ..alive.clone() };
+    let live_run = journal.open_new(Some(&alive), 10);
+    let dead_run = journal.open_new(Some(&gone), 10);
+    let now = Timestamp(10).plus(LEASE * 100);
+    let seen = journal.get(&dead_run).as_seen(&here, now);
+    assert_eq!((seen.status, seen.reason.as_deref()), (Status::Interrupted, Some("process gone")));
+    assert_eq!(journal.get(&dead_run).status, Status::Running, "a reader writes nothing");
+    let reaped = journal.fleet.write("reap", |tx| reap(tx, &here, now)).unwrap();
+    assert_eq!(reaped.len(), 1);
+    assert_eq!(journal.get(&dead_run).status, Status::Interrupted);
+    assert_eq!(journal.get(&live_run).status, Status::Running);
+}
+
+#[test]
+fn a_heartbeat_renews_the_lease_never_shortens_it_and_revives_nothing() {
+    let mut journal = journal();
+    let run = journal.open_new(None, 1_000);
+    let beat = |journal: &mut Journal, at| {
+        journal.fleet.write("beat", |tx| heartbeat(tx, &run, Some("half"), Timestamp(at))).unwrap()
+    };
+    assert!(beat(&mut journal, 5_000));
+    assert_eq!(journal.get(&run).lease_until, Timestamp(65_000));
+    assert!(beat(&mut journal, 100), "the clock went back");
+    assert_eq!(journal.get(&run).lease_until, Timestamp(65_000));
+    journal.finish(&run, &Outcome::default(), 6_000);
+    assert!(!beat(&mut journal, 7_000));
+}
+
+#[test]
+fn an_adopted_run_gets_its_agent_and_a_finished_one_is_not_adopted() {
+    let mut journal = journal();
+    let new = NewRun {
+        agent: None,
+        job: Some("k6"),
+        slot: None,
+        lease: LEASE,
+        holder: None,
+        output_path: None,
+    };
+    let Opened::New(run) = journal.fleet.write("open", |tx| open(tx, &new, Timestamp(1))).unwrap()
+    else {
+        panic!("taken")
+    };
+    let agent = journal.agent.clone();
+    let adopted =
+        journal.fleet.write("adopt", |tx| adopt(tx, &run, &agent, Timestamp(2))).unwrap().unwrap();
+    assert_eq!(adopted.agent.as_deref(), Some("reviewer"));
+    assert_eq!(adopted.job.as_deref(), Some("k6"));
+    journal.finish(&run, &Outcome::default(), 3);
+    assert!(
+        journal.fleet.write("adopt", |tx| adopt(tx, &run, &agent, Timestamp(4))).unwrap().is_none()
+    );
+}

@@ -1,0 +1,143 @@
+//! Opening, migrating and sharing a file, with real processes left to the tools' own tests.
+
+use super::*;
+use crate::Exit;
+use crate::report::Explain as _;
+use std::os::unix::fs::PermissionsExt as _;
+
+const ONE: Schema = Schema {
+    application_id: 7,
+    migrations: &["CREATE TABLE entry (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT"],
+};
+const TWO: Schema = Schema {
+    application_id: 7,
+    migrations: &[
+        "CREATE TABLE entry (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT",
+        "ALTER TABLE entry ADD COLUMN note TEXT",
+    ],
+};
+
+fn open(path: &Path, schema: &Schema) -> Result<Database, Error> {
+    Database::open(path, schema, Duration::from_millis(200))
+}
+
+#[test]
+fn a_new_database_is_private_together_with_its_wal_and_its_directory() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("deep/state.db");
+    let mut database = open(&path, &ONE).unwrap();
+    database.write("write", |tx| tx.execute("INSERT INTO entry VALUES ('a', 1)", [])).unwrap();
+    for name in
+        ["deep", "deep/state.db", "deep/state.db-wal", "deep/state.db-shm", "deep/state.db.init"]
+    {
+        let path = folder.path().join(name);
+        assert_eq!(place::looser_than_private(&path).unwrap(), None, "{name}");
+    }
+}
+
+#[test]
+fn an_older_file_is_migrated_and_keeps_its_rows_and_a_newer_one_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.db");
+    let mut old = open(&path, &ONE).unwrap();
+    old.write("write", |tx| tx.execute("INSERT INTO entry VALUES ('a', 1)", [])).unwrap();
+    drop(old);
+    let new = open(&path, &TWO).unwrap();
+    let value: i64 = new
+        .read("read", |c| {
+            c.query_row("SELECT value FROM entry WHERE note IS NULL", [], |r| r.get(0))
+        })
+        .unwrap();
+    assert_eq!(value, 1);
+    let refused = open(&path, &ONE).err().unwrap();
+    assert!(matches!(refused, Error::Newer { found: 2, known: 1, .. }));
+    assert_eq!(refused.exit(), Exit::Failed);
+}
+
+#[test]
+fn a_database_of_another_program_is_refused_and_not_touched() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.db");
+    Connection::open(&path).unwrap().execute_batch("CREATE TABLE agents (id TEXT)").unwrap();
+    let before = fs::read(&path).unwrap();
+    assert!(matches!(open(&path, &ONE).err().unwrap(), Error::Foreign { .. }));
+    assert_eq!(fs::read(&path).unwrap(), before);
+}
+
+#[test]
+fn what_is_no_database_is_an_error_that_somebody_must_fix() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = folder.path().join("text");
+    fs::copy("/etc/passwd", &text).unwrap();
+    let looped = folder.path().join("loop");
+    std::os::unix::fs::symlink(&looped, &looped).unwrap();
+    for path in [text.as_path(), folder.path(), &looped] {
+        let error = open(path, &ONE).err().unwrap();
+        assert_eq!(error.exit(), Exit::Failed, "{error}");
+        assert!(Database::open_read_only(path, &ONE, Duration::ZERO).is_err());
+    }
+    let url = open(Path::new("postgres://me:secret@db/x"), &ONE).err().unwrap();
+    assert!(!url.to_string().contains("secret"));
+}
+
+#[test]
+fn a_lock_that_does_not_end_is_busy_after_the_timeout() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.db");
+    let holder = open(&path, &ONE).unwrap();
+    holder.connection().execute_batch("BEGIN IMMEDIATE").unwrap();
+    let mut second = open(&path, &ONE).unwrap();
+    let error = second.write("write", |tx| tx.execute("DELETE FROM entry", [])).unwrap_err();
+    assert_eq!(error.exit(), Exit::Again);
+}
+
+#[test]
+fn a_read_only_copy_without_a_wal_can_be_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.db");
+    let mut database = open(&path, &ONE).unwrap();
+    database.write("write", |tx| tx.execute("INSERT INTO entry VALUES ('a', 1)", [])).unwrap();
+    database.connection().execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
+    drop(database);
+    let copy = folder.path().join("read-only?#%");
+    fs::create_dir(&copy).unwrap();
+    fs::copy(&path, copy.join("state.db")).unwrap();
+    fs::set_permissions(&copy, fs::Permissions::from_mode(0o500)).unwrap();
+    let count = |database: &Database| {
+        database
+            .read("read", |c| c.query_row("SELECT count(*) FROM entry", [], |r| r.get::<_, i64>(0)))
+            .unwrap()
+    };
+    let database = Database::open_read_only(&copy.join("state.db"), &ONE, Duration::ZERO).unwrap();
+    assert_eq!(count(&database), 1);
+    // Root may write anywhere, so the branch for read-only disks is also asked directly.
+    assert_eq!(
+        count(&Database::open_immutable(&copy.join("state.db"), &ONE, Duration::ZERO).unwrap()),
+        1
+    );
+    fs::set_permissions(&copy, fs::Permissions::from_mode(0o700)).unwrap();
+}
+
+#[test]
+fn threads_that_create_and_write_at_once_all_succeed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.db");
+    thread::scope(|scope| {
+        for n in 0..16 {
+            let path = &path;
+            scope.spawn(move || {
+                let mut database = Database::open(path, &TWO, BUSY_TIMEOUT).unwrap();
+                database
+                    .write("write", |tx| {
+                        tx.execute("INSERT INTO entry VALUES (?1, 1, NULL)", [n.to_string()])
+                    })
+                    .unwrap();
+            });
+        }
+    });
+    let database = open(&path, &TWO).unwrap();
+    let n_rows: i64 = database
+        .read("read", |c| c.query_row("SELECT count(*) FROM entry", [], |r| r.get(0)))
+        .unwrap();
+    assert_eq!(n_rows, 16);
+}
