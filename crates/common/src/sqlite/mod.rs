@@ -157,7 +157,8 @@ impl Database {
                 ))
             })
             .map_err(failed)?;
-        if owner != schema.application_id && (owner != 0 || found != 0 || self.has_tables()?) {
+        // A file that is nobody's yet may be in the making; `create` looks again under its lock.
+        if owner != schema.application_id && (owner, found) != (0, 0) {
             return Err(Error::Foreign { path: self.path.clone() });
         }
         if found > schema.version() {
@@ -194,6 +195,9 @@ impl Database {
         }
         let mut database = Self::connect(path, flags, busy_timeout)?;
         let found = database.version(schema)?;
+        if found == 0 && database.has_tables()? {
+            return Err(Error::Foreign { path: path.to_path_buf() });
+        }
         if found < schema.version() {
             database.migrate(schema, found)?;
         }
