@@ -1,1 +1,56 @@
-fn main() {}
+//! The workspace's own commands; `cargo xtask` without one lists them.
+//!
+//! One match, one file a command. Nothing here is part of the product.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command of the workspace talks to whoever runs it"
+)]
+
+mod bench;
+mod ci;
+mod demo;
+mod run;
+mod tidy;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+cargo xtask COMMAND
+
+  demo                  build the four tools and run the whole chain in a throw-away home
+  test [ARGS]           run every test; ARGS go to cargo test
+  check                 format, lints, documentation, tidy, each tool installed alone
+  ci                    what has to pass before a change lands: test, then check
+  tidy                  the rules of the source tree that no compiler checks
+  bench [NAME [ARGS]]   chain, agent-state, cron-guard, context-pack, credential-proxy; all without a name";
+
+fn main() -> ExitCode {
+    let mut args = std::env::args().skip(1);
+    let command = args.next().unwrap_or_default();
+    let rest: Vec<String> = args.collect();
+    let result = match command.as_str() {
+        "demo" => demo::run(),
+        "test" => ci::test(&rest),
+        "check" => ci::check(),
+        "ci" => ci::run(),
+        "tidy" => tidy::run(),
+        "bench" => bench::run(&rest),
+        "" | "help" | "--help" | "-h" => {
+            println!("{USAGE}");
+            Ok(())
+        }
+        other => {
+            eprintln!("xtask: unknown command {other}\n\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,3 @@
+fn main() -> std::process::ExitCode {
+    cron_guard::main()
+}

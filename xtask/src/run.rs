@@ -1,0 +1,53 @@
+//! Running cargo and finding what it built.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, ensure};
+
+/// The four tools, in the order of the chain.
+pub(crate) const TOOLS: [&str; 4] =
+    ["cron-guard", "agent-state", "context-pack", "credential-proxy"];
+
+/// The top of the workspace.
+pub(crate) fn root() -> PathBuf {
+    let member = Path::new(env!("CARGO_MANIFEST_DIR"));
+    member.parent().unwrap_or(member).to_path_buf()
+}
+
+/// Runs cargo at the top of the workspace and fails when it fails.
+pub(crate) fn cargo<S: AsRef<str>>(args: &[S]) -> Result<()> {
+    cargo_with(args, &[])
+}
+
+/// Runs cargo with more environment variables.
+pub(crate) fn cargo_with<S: AsRef<str>>(args: &[S], variables: &[(&str, &str)]) -> Result<()> {
+    let args: Vec<&str> = args.iter().map(AsRef::as_ref).collect();
+    println!("$ cargo {}", args.join(" "));
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(cargo)
+        .args(&args)
+        .envs(variables.iter().copied())
+        .current_dir(root())
+        .status()
+        .context("cannot run cargo")?;
+    ensure!(status.success(), "cargo {} failed: {status}", args.join(" "));
+    Ok(())
+}
+
+/// The folder in which cargo puts the binaries of `profile`.
+pub(crate) fn binaries(profile: &str) -> PathBuf {
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    target.join(if profile == "dev" { "debug" } else { profile })
+}
+
+/// Builds the four tools and returns the folder that holds them.
+pub(crate) fn build_tools(profile: &str) -> Result<PathBuf> {
+    let mut args = vec!["build", "--quiet", "--locked", "--profile", profile];
+    for tool in TOOLS {
+        args.extend(["--package", tool]);
+    }
+    cargo(&args)?;
+    Ok(binaries(profile))
+}
