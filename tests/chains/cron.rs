@@ -4,6 +4,7 @@
 //! on the machine is touched. It needs root, cron and libfaketime.
 
 use std::fs;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 
 use e2e::{have, wait_for};
@@ -65,7 +66,6 @@ fn a_crontab_line_runs_as_written_under_a_real_cron_daemon() {
         folder.display(),
         faketime.display()
     );
-    use std::os::unix::process::CommandExt as _;
     let cron = std::process::Command::new("unshare")
         .args([
             "--mount",

@@ -6,6 +6,7 @@ mod crash;
 mod cron;
 mod line;
 mod locks;
+mod terminal;
 mod versions;
 
 use e2e::{Binaries, Sandbox};
