@@ -1,0 +1,55 @@
+//! The signals that a wrapper forwards, and the news that a child ended.
+
+use std::io;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::sys;
+
+/// The signals that a wrapper forwards, and the end of a child.
+pub(super) struct Signals {
+    wake: UnixStream,
+    seen: Vec<(i32, Arc<AtomicBool>)>,
+}
+
+impl Signals {
+    /// Starts to watch; the handlers stay for the life of the process.
+    pub(super) fn watch() -> io::Result<Self> {
+        let (wake, write) = UnixStream::pair()?;
+        wake.set_nonblocking(true)?;
+        let mut seen = Vec::new();
+        for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT] {
+            // A signal that was ignored when we started (nohup) stays ignored, for the child too.
+            if sys::is_ignored(signal) {
+                continue;
+            }
+            let flag = Arc::new(AtomicBool::new(false));
+            signal_hook::flag::register(signal, Arc::clone(&flag))?;
+            signal_hook::low_level::pipe::register(signal, write.try_clone()?)?;
+            seen.push((signal, flag));
+        }
+        signal_hook::low_level::pipe::register(libc::SIGCHLD, write)?;
+        Ok(Self { wake, seen })
+    }
+
+    /// A signal that came and was not taken yet.
+    pub(super) fn next(&self) -> Option<i32> {
+        self.seen
+            .iter()
+            .find(|(_, flag)| flag.swap(false, Ordering::SeqCst))
+            .map(|(signal, _)| *signal)
+    }
+
+    /// What becomes readable when a signal comes.
+    pub(super) fn wake(&self) -> &UnixStream {
+        &self.wake
+    }
+
+    /// Forgets the wake-ups that were seen.
+    pub(super) fn drain(&self) {
+        let mut bytes = [0_u8; 64];
+        while rustix::io::read(&self.wake, &mut bytes).is_ok_and(|n_bytes| n_bytes == bytes.len()) {
+        }
+    }
+}

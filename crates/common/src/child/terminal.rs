@@ -1,0 +1,46 @@
+//! Lending the terminal to the child, as a shell does.
+
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
+
+use rustix::process::{Pid, Signal, kill_process_group};
+
+use crate::sys;
+
+/// The terminal on stdin, when this process group is in its foreground.
+pub(super) struct Terminal {
+    fd: OwnedFd,
+    group: Pid,
+}
+
+impl Terminal {
+    /// The terminal, if there is one and it is ours to lend.
+    pub(super) fn of_stdin() -> Option<Self> {
+        let stdin = io::stdin();
+        let group = rustix::process::getpgrp();
+        if rustix::termios::tcgetpgrp(stdin.as_fd()).ok()? != group {
+            return None;
+        }
+        Some(Self { fd: stdin.as_fd().try_clone_to_owned().ok()?, group })
+    }
+
+    /// Makes the child the foreground.
+    pub(super) fn give_to(&self, child: Pid) {
+        if sys::set_foreground(self.fd.as_fd(), child.as_raw_nonzero().get()).is_ok() {
+            // The child may have touched the terminal too early and been stopped for it.
+            let _ = kill_process_group(child, Signal::CONT);
+        }
+    }
+
+    /// Makes this process group the foreground again.
+    pub(super) fn take_back(&self) {
+        let _ = sys::set_foreground(self.fd.as_fd(), self.group.as_raw_nonzero().get());
+    }
+
+    /// The child was stopped (Ctrl-Z): stop too, and go on together.
+    pub(super) fn stop_with(&self, child: Pid) {
+        self.take_back();
+        let _ = rustix::process::kill_process(rustix::process::getpid(), Signal::STOP);
+        self.give_to(child);
+    }
+}
