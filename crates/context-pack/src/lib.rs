@@ -1,6 +1,40 @@
 //! Packs a repository into one token-budgeted document of what matters.
+//!
+//! The way of a pack: [`cmd`] reads the command line into a [`request`]; [`walk`] lists the files
+//! of the tree and leaves out what nobody needs; [`value`] says how much each is worth; [`text`]
+//! reads the candidates; [`select`] decides at which depth each appears; [`render`] writes the
+//! document, and [`fit`] counts the whole of it and cuts until the budget holds.
+//!
+//! Nothing here asks the network, keeps an index, or reads the wall clock.
+
+mod cli;
+mod cmd;
+mod error;
+mod fit;
+mod identity;
+mod kind;
+mod pack;
+mod render;
+mod request;
+mod select;
+mod summary;
+mod text;
+mod tokens;
+mod tree;
+mod value;
+mod walk;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+pub(crate) use error::Error;
+
+/// The name under which this tool reports.
+pub(crate) const TOOL: &str = "context-pack";
 
 /// The whole program.
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+pub fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    common::report::main::<Error>(TOOL, cli.output.json, || cmd::run(&cli))
 }

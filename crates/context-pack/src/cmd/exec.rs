@@ -1,0 +1,76 @@
+//! `context-pack exec PATH… -- CMD…`: packs, then runs CMD with the document.
+//!
+//! The document is a file before the child starts, so a child that never reads its stdin does not
+//! hang, and one that reads it twice can seek.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::Command;
+
+use common::child::Supervisor;
+use common::cli::OutputArgs;
+use common::error::file;
+use common::{Exit, atomic, report};
+use tempfile::NamedTempFile;
+
+use super::pack;
+use crate::cli::ExecArgs;
+use crate::pack::Pack;
+use crate::request::Format;
+use crate::{Error, TOOL};
+
+pub(super) fn run(args: &ExecArgs, output: &OutputArgs) -> anyhow::Result<Exit> {
+    let (document, command) = match prepare(args) {
+        Ok(prepared) => prepared,
+        Err(error) => {
+            // Whatever went wrong, the command was not started, and only 125 says that.
+            report::fail::<Error>(TOOL, output.json, &error.into());
+            return Ok(Exit::NotStarted);
+        }
+    };
+    let fate = Supervisor::new().start(command)?.wait()?;
+    drop(document);
+    Ok(fate.exit())
+}
+
+/// Packs, writes the document, and builds the command; the file lives as long as the first value.
+fn prepare(args: &ExecArgs) -> Result<(Option<NamedTempFile>, Command), Error> {
+    let pack = pack::make(&args.pack)?;
+    if pack.document.is_empty() {
+        return Err(Error::NothingFits { limit: pack.limit });
+    }
+    let private = match pack::target(&args.pack) {
+        Some(path) => {
+            atomic::write(path, pack.document.as_bytes(), 0o644)?;
+            None
+        }
+        None => Some(private_copy(&pack, args.pack.document.format)?),
+    };
+    let path = match &private {
+        Some(file) => file.path(),
+        None => pack::target(&args.pack).unwrap_or(Path::new("-")),
+    };
+    let path = std::path::absolute(path).map_err(file("find", path))?;
+    let mut words = args.command.iter();
+    let mut command = Command::new(words.next().cloned().unwrap_or_default());
+    command.args(words);
+    command.stdin(File::open(&path).map_err(file("open", &path))?);
+    command.env("CONTEXT_PACK_FILE", &path);
+    pack::said(&args.pack, &pack);
+    Ok((private, command))
+}
+
+/// The document in a file that only this user can read, removed when it is dropped.
+fn private_copy(pack: &Pack, format: Format) -> Result<NamedTempFile, Error> {
+    let folder = std::env::temp_dir();
+    let write = || {
+        let mut copy = tempfile::Builder::new()
+            .prefix("context-pack-")
+            .suffix(format.suffix())
+            .tempfile_in(&folder)?;
+        copy.write_all(pack.document.as_bytes())?;
+        Ok(copy)
+    };
+    write().map_err(file("write a temporary file in", &folder)).map_err(Error::from)
+}

@@ -1,0 +1,156 @@
+//! Counts tokens exactly as OpenAI's published vocabularies do, without building a vocabulary first.
+//!
+//! Text is split into pieces by the vocabulary's pattern ([`split`]), and a piece that is no token
+//! is merged from its bytes ([`merge`]). Special tokens have no meaning here: `<|endoftext|>` in a
+//! file is text. It never allocates for a text that consists of whole tokens, and never panics.
+
+mod classes;
+mod hash;
+mod merge;
+mod split;
+mod vocabulary;
+
+use vocabulary::Vocabulary;
+
+/// A published vocabulary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Tokenizer {
+    /// GPT-4 and a good stand-in for other models.
+    #[value(name = "cl100k_base")]
+    Cl100k,
+    /// GPT-4o, GPT-5 and the o series.
+    #[value(name = "o200k_base", alias = "o200k_harmony")]
+    O200k,
+    /// Codex and the later GPT-3 models.
+    #[value(name = "p50k_base")]
+    P50k,
+    /// GPT-2 and GPT-3.
+    #[value(name = "r50k_base", alias = "gpt2")]
+    R50k,
+}
+
+impl Tokenizer {
+    /// The name that the publisher gave it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Cl100k => "cl100k_base",
+            Self::O200k => "o200k_base",
+            Self::P50k => "p50k_base",
+            Self::R50k => "r50k_base",
+        }
+    }
+
+    /// The number of tokens of `text`.
+    pub(crate) fn count(self, text: &str) -> usize {
+        let vocabulary = self.vocabulary();
+        let mut n_tokens = 0;
+        let mut rest = text;
+        while !rest.is_empty() {
+            // Every pattern takes at least one character, so this ends.
+            let (piece, tail) = rest.split_at(self.piece(rest));
+            n_tokens += merge::count(vocabulary, piece.as_bytes());
+            rest = tail;
+        }
+        n_tokens
+    }
+
+    fn vocabulary(self) -> &'static Vocabulary {
+        match self {
+            Self::Cl100k => &vocabulary::CL100K_BASE,
+            Self::O200k => &vocabulary::O200K_BASE,
+            Self::P50k => &vocabulary::P50K_BASE,
+            Self::R50k => &vocabulary::R50K_BASE,
+        }
+    }
+
+    /// The length of the first piece of `text` in bytes.
+    fn piece(self, text: &str) -> usize {
+        match self {
+            Self::Cl100k => split::cl100k(text),
+            Self::O200k => split::o200k(text),
+            Self::P50k | Self::R50k => split::gpt2(text),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use tiktoken_rs::CoreBPE;
+
+    const ALL: [Tokenizer; 4] =
+        [Tokenizer::Cl100k, Tokenizer::O200k, Tokenizer::P50k, Tokenizer::R50k];
+
+    fn reference(tokenizer: Tokenizer) -> &'static CoreBPE {
+        match tokenizer {
+            Tokenizer::Cl100k => tiktoken_rs::cl100k_base_singleton(),
+            Tokenizer::O200k => tiktoken_rs::o200k_base_singleton(),
+            Tokenizer::P50k => tiktoken_rs::p50k_base_singleton(),
+            Tokenizer::R50k => tiktoken_rs::r50k_base_singleton(),
+        }
+    }
+
+    fn check(text: &str) {
+        for tokenizer in ALL {
+            assert_eq!(
+                tokenizer.count(text),
+                reference(tokenizer).count_ordinary(text),
+                "{tokenizer:?} {text:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn counts_equal_those_of_tiktoken_on_texts_that_split_strangely() {
+        for text in [
+            "",
+            "hello world",
+            "I'll we've DON'T it's 'sure 'ſ x'ſ 'LL 'Re",
+            "fn main() {\n    println!(\"{}\", 1234567);\n}\n\n\n",
+            "  \n\t \r\n  x   y\u{a0}\u{3000}z ",
+            "日本語のテキスト、ÄÖÜ straße ﬁ ǅ ʰʰ मानक a\u{301}b\u{301}C\u{301} ١٢٣٤",
+            "camelCaseHTTPServer's XMLHttp'REQ ABCdefGHI",
+            "<|endoftext|><|im_start|>",
+            "//////\n///\r\n\r\n/// +++---\n/",
+            "🦀🦀🦀 👩‍👩‍👧‍👦",
+            "\u{85}\u{2028}\u{b}\u{c} \u{1c} a",
+            " \n \n a\n ",
+        ] {
+            check(text);
+        }
+        check(&"a".repeat(3000));
+        check(&"=".repeat(3000));
+        check(&" ".repeat(3000));
+        check(&"ab ".repeat(999));
+    }
+
+    #[test]
+    fn the_source_of_this_crate_counts_as_tiktoken_counts_it() {
+        check(include_str!("../../build.rs"));
+        check(include_str!("split.rs"));
+    }
+
+    #[test]
+    fn a_million_blanks_are_counted_and_not_a_panic() {
+        for tokenizer in ALL {
+            assert!(tokenizer.count(&" ".repeat(1_100_000)) > 1000);
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+        #[test]
+        fn any_text_counts_as_tiktoken_counts_it(text in any::<String>()) {
+            check(&text);
+        }
+
+        #[test]
+        fn text_of_few_kinds_of_characters_counts_as_tiktoken_counts_it(
+            text in "[aAzſ'sLl 1²٣\n\r\t/+\u{a0}\u{301}ʰ日ǅ]{0,60}"
+        ) {
+            check(&text);
+        }
+    }
+}

@@ -1,0 +1,408 @@
+//! What is left out by name: dependencies, build output, logs, lock files, generated files, media.
+//!
+//! Names only; what a file holds is looked at when it is read.
+
+use std::path::{Component, Path};
+
+/// Why a file or a folder is left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Reason {
+    /// A folder of dependencies or of a tool's cache.
+    Dependencies,
+    /// A folder of build output.
+    BuildOutput,
+    /// A log, or a folder of logs.
+    Log,
+    /// A lock file.
+    Lock,
+    /// Generated or minified.
+    Generated,
+    /// An image, a sound, a film, a font.
+    Media,
+    /// An archive, a program, a database: no text.
+    Binary,
+    /// A dump of data.
+    Data,
+    /// A key, a credential, an environment file.
+    Secret,
+}
+
+impl Reason {
+    /// What the summary calls a number of them.
+    pub(crate) fn plural(self) -> &'static str {
+        match self {
+            Self::Dependencies => "dependency folders",
+            Self::BuildOutput => "build folders",
+            Self::Log => "logs",
+            Self::Lock => "lock files",
+            Self::Generated => "generated files",
+            Self::Media => "media files",
+            Self::Binary => "binary files",
+            Self::Data => "data dumps",
+            Self::Secret => "secret files",
+        }
+    }
+}
+
+/// Folders that hold what others wrote, or what a tool can make again.
+const DEPENDENCIES: &[&str] = &[
+    ".bzr",
+    ".cache",
+    ".cargo-home",
+    ".dart_tool",
+    ".direnv",
+    ".eggs",
+    ".gradle",
+    ".hg",
+    ".idea",
+    ".ipynb_checkpoints",
+    ".m2",
+    ".mypy_cache",
+    ".nox",
+    ".npm",
+    ".nyc_output",
+    ".parcel-cache",
+    ".pnpm-store",
+    ".pytest_cache",
+    ".ruff_cache",
+    ".sass-cache",
+    ".svn",
+    ".terraform",
+    ".tox",
+    ".turbo",
+    ".venv",
+    ".vs",
+    ".yarn",
+    "__pycache__",
+    "__pypackages__",
+    "bower_components",
+    "carthage",
+    "elm-stuff",
+    "jspm_packages",
+    "node_modules",
+    "pods",
+    "site-packages",
+    "third-party",
+    "third_party",
+    "thirdparty",
+    "vendor",
+    "venv",
+    "virtualenv",
+];
+
+/// Folders that a build fills.
+const BUILD_OUTPUT: &[&str] = &[
+    ".build",
+    ".next",
+    ".nuxt",
+    ".output",
+    ".serverless",
+    ".svelte-kit",
+    ".vercel",
+    ".zig-cache",
+    "_build",
+    "cmakefiles",
+    "coverage",
+    "deriveddata",
+    "dist",
+    "htmlcov",
+    "target",
+    "zig-cache",
+    "zig-out",
+];
+
+/// Folders that a build fills if one of these files stands beside them.
+const BUILD_BESIDE: &[(&str, &[&str])] = &[
+    (
+        "build",
+        &[
+            "build.gradle",
+            "build.gradle.kts",
+            "CMakeLists.txt",
+            "setup.py",
+            "pubspec.yaml",
+            "pyproject.toml",
+        ],
+    ),
+    (
+        "out",
+        &["build.gradle", "build.gradle.kts", "CMakeLists.txt", "next.config.js", "foundry.toml"],
+    ),
+    ("obj", &["Makefile", "CMakeLists.txt"]),
+    ("env", &["requirements.txt", "setup.py"]),
+    ("deps", &["mix.exs"]),
+];
+
+/// Files that mark the folder which holds them as a cache or as an environment.
+const MARKERS: &[&str] = &["CACHEDIR.TAG", "pyvenv.cfg", "CMakeCache.txt"];
+
+const LOCKS: &[&str] = &[
+    "bun.lock",
+    "bun.lockb",
+    "cargo.lock",
+    "composer.lock",
+    "conda-lock.yml",
+    "deno.lock",
+    "flake.lock",
+    "gemfile.lock",
+    "go.sum",
+    "go.work.sum",
+    "gradle.lockfile",
+    "mix.lock",
+    "npm-shrinkwrap.json",
+    "package-lock.json",
+    "package.resolved",
+    "packages.lock.json",
+    "pdm.lock",
+    "pipfile.lock",
+    "pixi.lock",
+    "pnpm-lock.yaml",
+    "podfile.lock",
+    "poetry.lock",
+    "pubspec.lock",
+    "uv.lock",
+    "yarn.lock",
+];
+
+const GENERATED_ENDS: &[&str] = &[
+    "-min.css",
+    "-min.js",
+    ".bundle.css",
+    ".bundle.js",
+    ".chunk.js",
+    ".css.map",
+    ".designer.cs",
+    ".freezed.dart",
+    ".g.cs",
+    ".g.dart",
+    ".generated.cs",
+    ".generated.go",
+    ".generated.ts",
+    ".js.map",
+    ".min.css",
+    ".min.js",
+    ".min.mjs",
+    ".mjs.map",
+    ".pb.cc",
+    ".pb.go",
+    ".pb.h",
+    ".snap",
+    ".snap.new",
+    ".tsbuildinfo",
+    "_pb2.py",
+    "_pb2.pyi",
+    "_pb2_grpc.py",
+];
+
+const MEDIA: &[&str] = &[
+    "3gp", "aac", "aiff", "ai", "avi", "avif", "bmp", "cr2", "cur", "eot", "eps", "flac", "flv",
+    "gif", "heic", "icns", "ico", "jpeg", "jpg", "jxl", "m4a", "m4v", "mid", "mkv", "mov", "mp3",
+    "mp4", "mpeg", "mpg", "odp", "ogg", "ogv", "opus", "otf", "png", "ppm", "psd", "raw", "svg",
+    "svgz", "tga", "tif", "tiff", "ttc", "ttf", "wav", "webm", "webp", "wma", "wmv", "woff",
+    "woff2", "xcf",
+];
+
+const BINARY: &[&str] = &[
+    "7z",
+    "a",
+    "aab",
+    "apk",
+    "bin",
+    "blend",
+    "br",
+    "bz2",
+    "cab",
+    "class",
+    "com",
+    "crx",
+    "dat",
+    "deb",
+    "dll",
+    "dmg",
+    "doc",
+    "docx",
+    "ear",
+    "egg",
+    "elf",
+    "exe",
+    "fbx",
+    "gem",
+    "glb",
+    "gz",
+    "hdf5",
+    "h5",
+    "idx",
+    "img",
+    "iso",
+    "jar",
+    "ko",
+    "lib",
+    "lz",
+    "lz4",
+    "lzma",
+    "mo",
+    "msi",
+    "nupkg",
+    "o",
+    "obj",
+    "odt",
+    "onnx",
+    "pack",
+    "pak",
+    "pdb",
+    "pdf",
+    "pkl",
+    "ppt",
+    "pptx",
+    "pt",
+    "pth",
+    "pyc",
+    "pyd",
+    "pyo",
+    "rar",
+    "rlib",
+    "rmeta",
+    "rpm",
+    "safetensors",
+    "snupkg",
+    "so",
+    "swf",
+    "swp",
+    "tar",
+    "tbz",
+    "tgz",
+    "tlog",
+    "txz",
+    "vsix",
+    "war",
+    "wasm",
+    "whl",
+    "xls",
+    "xlsx",
+    "xpi",
+    "xz",
+    "z",
+    "zip",
+    "zst",
+];
+
+const DATA: &[&str] = &[
+    "accdb", "arrow", "avro", "csv", "db", "db3", "dbf", "dump", "feather", "geojson", "jsonl",
+    "ldb", "mdb", "ndjson", "npy", "npz", "orc", "parquet", "rdb", "sqlite", "sqlite3", "tsv",
+];
+
+/// Why the folder at `path` under its root is left out; `real` is where it is on disk.
+pub(super) fn folder(path: &Path, real: &Path) -> Option<Reason> {
+    let name = lower(path)?;
+    let name = name.as_str();
+    if DEPENDENCIES.contains(&name) || name.ends_with(".egg-info") {
+        return Some(Reason::Dependencies);
+    }
+    // Below a folder of sources, `target` or `logs` is the name of a module.
+    let under_source = path.parent().is_some_and(|parent| {
+        parent
+            .components()
+            .any(|part| matches!(part, Component::Normal(name) if name == "src" || name == "lib"))
+    });
+    if !under_source {
+        if BUILD_OUTPUT.contains(&name)
+            || name.starts_with("cmake-build-")
+            || name.starts_with("bazel-")
+        {
+            return Some(Reason::BuildOutput);
+        }
+        if matches!(name, "logs" | "log") {
+            return Some(Reason::Log);
+        }
+        let beside = BUILD_BESIDE.iter().find(|(folder, _)| *folder == name);
+        if let (Some((_, files)), Some(parent)) = (beside, real.parent())
+            && files.iter().any(|file| parent.join(file).is_file())
+        {
+            return Some(Reason::BuildOutput);
+        }
+    }
+    MARKERS.iter().any(|marker| real.join(marker).is_file()).then_some(Reason::BuildOutput)
+}
+
+/// Why the file at `path` is left out.
+pub(super) fn file(path: &Path) -> Option<Reason> {
+    let name = lower(path)?;
+    let name = name.as_str();
+    let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
+    if LOCKS.contains(&name) || extension == "lock" {
+        return Some(Reason::Lock);
+    }
+    if is_log(name, extension) {
+        return Some(Reason::Log);
+    }
+    if GENERATED_ENDS.iter().any(|end| name.ends_with(end)) {
+        return Some(Reason::Generated);
+    }
+    if matches!(name, ".ds_store" | "thumbs.db" | "desktop.ini") || BINARY.contains(&extension) {
+        return Some(Reason::Binary);
+    }
+    if MEDIA.contains(&extension) {
+        return Some(Reason::Media);
+    }
+    if DATA.contains(&extension) || name.ends_with(".sql.gz") || name.ends_with("dump.sql") {
+        return Some(Reason::Data);
+    }
+    None
+}
+
+fn is_log(name: &str, extension: &str) -> bool {
+    let rotated = name
+        .split_once(".log.")
+        .is_some_and(|(_, rest)| rest.starts_with(|first: char| first.is_ascii_digit()));
+    extension == "log" || rotated || name.ends_with("nohup.out")
+}
+
+/// The last part of the path in lower case, unusual bytes replaced.
+fn lower(path: &Path) -> Option<String> {
+    path.file_name().map(|name| name.to_string_lossy().to_ascii_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_that_nobody_reads_are_known_by_their_names() {
+        for (name, expect) in [
+            ("src/main.rs", None),
+            ("Cargo.lock", Some(Reason::Lock)),
+            ("sub/yarn.lock", Some(Reason::Lock)),
+            ("debug.log", Some(Reason::Log)),
+            ("app.log.12", Some(Reason::Log)),
+            ("catalog.rs", None),
+            ("blog.login.ts", None),
+            ("app.min.js", Some(Reason::Generated)),
+            ("api_pb2.py", Some(Reason::Generated)),
+            ("logo.PNG", Some(Reason::Media)),
+            ("lib.so", Some(Reason::Binary)),
+            ("users.csv", Some(Reason::Data)),
+            ("Makefile", None),
+            ("README", None),
+            (".gitignore", None),
+        ] {
+            assert_eq!(file(Path::new(name)), expect, "{name}");
+        }
+    }
+
+    #[test]
+    fn folders_of_others_are_left_out_and_modules_with_such_names_are_not() {
+        let nowhere = Path::new("/nonexistent/folder");
+        for (name, expect) in [
+            ("node_modules", Some(Reason::Dependencies)),
+            ("web/node_modules", Some(Reason::Dependencies)),
+            ("target", Some(Reason::BuildOutput)),
+            ("src/target", None),
+            ("logs", Some(Reason::Log)),
+            ("build", None),
+            ("src/vendor", Some(Reason::Dependencies)),
+            ("tools", None),
+        ] {
+            assert_eq!(folder(Path::new(name), nowhere), expect, "{name}");
+        }
+    }
+}

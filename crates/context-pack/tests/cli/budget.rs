@@ -1,0 +1,53 @@
+//! The budget is a promise, for every budget and every tree.
+
+use super::sandbox::Sandbox;
+
+fn tokens(document: &str) -> usize {
+    tiktoken_rs::cl100k_base_singleton().count_ordinary(document)
+}
+
+#[test]
+fn a_document_has_the_files_that_matter_and_fits() {
+    let sandbox = Sandbox::with_project();
+    let ran = sandbox.run(&["."]).exits(0).says_nothing();
+    assert!(ran.stdout.starts_with("# kettle"), "{}", ran.stdout);
+    for part in ["## README.md", "Boils water.", "## src/main.rs", "heat::boil(100);"] {
+        assert!(ran.stdout.contains(part), "{part} is missing in {}", ran.stdout);
+    }
+    assert!(tokens(&ran.stdout) <= 32_000);
+}
+
+#[test]
+fn no_budget_is_exceeded_and_one_that_is_too_small_gives_nothing_and_says_no() {
+    let sandbox = Sandbox::with_project();
+    sandbox.file("src/long.rs", "pub fn long() -> usize { 1 + 2 + 3 }\n".repeat(500));
+    for budget in [0, 1, 2, 5, 10, 20, 40, 80, 160, 320, 640, 1280, 5120] {
+        let ran = sandbox.run(&[".", "--budget", &budget.to_string()]);
+        assert!(tokens(&ran.stdout) <= budget, "{budget}: {}", ran.stdout);
+        match ran.code {
+            Some(0) => assert!(!ran.stdout.is_empty()),
+            Some(1) => {
+                assert_eq!(ran.stdout, "");
+                assert_eq!(ran.stderr.lines().count(), 1);
+            }
+            code => panic!("{budget}: {code:?} {}", ran.stderr),
+        }
+    }
+    sandbox.run(&[".", "--budget", "1"]).exits(1);
+    sandbox.run(&[".", "--budget", "1000000000000"]).exits(0);
+}
+
+#[test]
+fn count_prints_one_number_and_names_for_several_files() {
+    let sandbox = Sandbox::with_project();
+    let of = |name: &str| tokens(&std::fs::read_to_string(sandbox.tree().join(name)).unwrap());
+    let (readme, main) = (of("README.md"), of("src/main.rs"));
+    assert_eq!(sandbox.run(&["count", "README.md"]).exits(0).stdout, format!("{readme}\n"));
+    assert_eq!(
+        sandbox.run(&["count", "README.md", "src/main.rs"]).exits(0).stdout,
+        format!("{readme}\tREADME.md\n{main}\tsrc/main.rs\n")
+    );
+    assert_eq!(sandbox.run_with_stdin(&["count", "-"], "hello world").exits(0).stdout, "2\n");
+    let ran = sandbox.run(&["count", "absent"]).exits(3);
+    assert!(ran.stderr.starts_with("context-pack: cannot read absent: "), "{}", ran.stderr);
+}

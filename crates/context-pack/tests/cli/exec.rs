@@ -1,0 +1,56 @@
+//! `exec` gives the document to a command and is otherwise not there.
+
+use super::sandbox::{Sandbox, ran};
+
+#[test]
+fn the_command_gets_the_document_on_stdin_and_in_a_private_file_that_is_removed() {
+    let sandbox = Sandbox::with_project();
+    let script = "cat > ../stdin.md; cp \"$CONTEXT_PACK_FILE\" ../file.md; stat -c %a \"$CONTEXT_PACK_FILE\"; exit 7";
+    let ran = sandbox
+        .run(&["exec", ".", "--budget", "2000", "--", "sh", "-c", script])
+        .exits(7)
+        .says_nothing();
+    assert_eq!(ran.stdout, "600\n");
+    let document = sandbox.run(&[".", "--budget", "2000"]).stdout;
+    assert_eq!(std::fs::read_to_string(sandbox.home().join("stdin.md")).unwrap(), document);
+    assert_eq!(std::fs::read_to_string(sandbox.home().join("file.md")).unwrap(), document);
+    assert_eq!(sandbox.litter(), 0);
+}
+
+#[test]
+fn failing_before_the_command_starts_has_codes_of_its_own() {
+    let sandbox = Sandbox::with_project();
+    let absent = sandbox.run(&["exec", "absent", "--", "touch", "started"]).exits(125);
+    assert!(absent.stderr.starts_with("context-pack: cannot read absent: "), "{}", absent.stderr);
+    assert!(!sandbox.tree().join("started").exists());
+    sandbox.run(&["exec", ".", "--budget", "1", "--", "true"]).exits(125);
+    sandbox.run(&["exec", ".", "--", "no-such-command"]).exits(127);
+    sandbox.run(&["exec", ".", "--", "./README.md"]).exits(126);
+    sandbox.run(&["exec", "."]).exits(2);
+    assert_eq!(sandbox.litter(), 0);
+}
+
+#[test]
+fn a_command_killed_by_a_signal_ends_us_by_the_same_signal() {
+    let sandbox = Sandbox::with_project();
+    assert_eq!(sandbox.run(&["exec", ".", "--", "sh", "-c", "kill -9 $$"]).signal, Some(9));
+}
+
+#[test]
+fn a_closed_pipe_ends_quietly() {
+    let sandbox = Sandbox::with_project();
+    sandbox.file("src/large.rs", "pub fn f() {}\n".repeat(5000));
+    let mut command = sandbox.command("sh");
+    let binary = env!("CARGO_BIN_EXE_context-pack");
+    command.args(["-c", &format!("'{binary}' . --budget 100000 | head -c 10")]);
+    let ran = ran(command).exits(0).says_nothing();
+    assert_eq!(ran.stdout.len(), 10);
+}
+
+#[test]
+fn a_directory_named_like_a_command_is_packed_with_a_dot() {
+    let sandbox = Sandbox::new();
+    sandbox.file("exec/README.md", "# Exec\n");
+    let ran = sandbox.run(&["./exec"]).exits(0);
+    assert!(ran.stdout.starts_with("# Exec"), "{}", ran.stdout);
+}
