@@ -12,6 +12,7 @@ mod bench;
 mod ci;
 mod demo;
 mod run;
+mod soak;
 mod tidy;
 
 use std::process::ExitCode;
@@ -24,6 +25,7 @@ cargo xtask COMMAND
   check                 format, lints, documentation, tidy, each tool installed alone
   ci                    what has to pass before a change lands: test, then check
   tidy                  the rules of the source tree that no compiler checks
+  soak [--minutes N]    a fleet under random KILL and STOP, held against a ledger; --agents, --workers, --seed
   bench [NAME [ARGS]]   chain, agent-state, cron-guard, context-pack, credential-proxy; all without a name";
 
 fn main() -> ExitCode {
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
         "check" => ci::check(),
         "ci" => ci::run(),
         "tidy" => tidy::run(),
+        "soak" => soak::run(&rest),
         "bench" => bench::run(&rest),
         "" | "help" | "--help" | "-h" => {
             println!("{USAGE}");
