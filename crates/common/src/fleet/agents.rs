@@ -165,6 +165,15 @@ pub fn seen(tx: &Connection, agent: &AgentId, now: Timestamp) -> rusqlite::Resul
     Ok(())
 }
 
+/// Retires an agent: it is listed no longer, and what it did stays on record.
+pub fn retire(tx: &Connection, agent: &AgentId, now: Timestamp) -> rusqlite::Result<()> {
+    tx.execute(
+        "UPDATE agents SET retired_at = coalesce(retired_at, ?2) WHERE id = ?1",
+        params![agent, now],
+    )?;
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -140,6 +140,9 @@ macro_rules! id {
 pub(crate) use id;
 
 /// Declares an enum that is stored as a word, and read back only from the words that are known.
+///
+/// The crate that uses it has clap, rusqlite and serde among its own dependencies.
+#[macro_export]
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
         $(#[$doc])*

@@ -412,6 +412,8 @@ pub struct Filter {
     pub job: Option<String>,
     /// Started at this moment or later.
     pub since: Option<Timestamp>,
+    /// That may stand so: a running row can prove to be interrupted by [`Run::as_seen`].
+    pub status: Option<Status>,
 }
 
 /// Runs that pass the filter, newest first, handed to `take` until it returns false.
@@ -433,6 +435,14 @@ pub fn list(
     if let Some(since) = &filter.since {
         clauses.push("r.started_at >= ?");
         values.push(since);
+    }
+    match &filter.status {
+        Some(Status::Interrupted) => clauses.push("r.status IN ('interrupted', 'running')"),
+        Some(status) => {
+            clauses.push("r.status = ?");
+            values.push(status);
+        }
+        None => {}
     }
     let mut statement = connection
         .prepare(&format!("{SELECT} WHERE {} ORDER BY r.id DESC", clauses.join(" AND ")))?;
