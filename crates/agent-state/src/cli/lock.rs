@@ -1,0 +1,173 @@
+//! `agent-state lock …`.
+
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use common::duration::{self, DurationError};
+use common::name::Name;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Take a lock, or extend it when it is one's own
+    Acquire(Acquire),
+    /// Give a lock back
+    Release(Release),
+    /// Extend a lock that one holds
+    Renew(Renew),
+    /// Say who holds a lock
+    Check(Which),
+    /// List the locks that are held
+    #[command(after_help = "\
+Examples:
+  agent-state lock list
+  agent-state lock list --json")]
+    List,
+    /// Say whether a token is still current: a fence for scripts
+    Verify(Verify),
+    /// Take a lock away from whoever holds it
+    Break(Break),
+}
+
+/// A time to live: more than nothing.
+pub(crate) fn ttl(text: &str) -> Result<Duration, String> {
+    let ttl = duration::parse(text).map_err(|error: DurationError| error.to_string())?;
+    if ttl < Duration::from_millis(1) {
+        return Err("a lock must last for a while".to_owned());
+    }
+    Ok(ttl)
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+It prints the fencing token, a number that only grows. The lock belongs to the agent within its run
+(AGENT_STATE_RUN_ID), ends with that run, and lapses when its time to live has passed.
+
+Exit codes: 1, or CODE, when the lock is held.
+
+Examples:
+  agent-state lock acquire repo reviewer --ttl 10m --reason 'weekly review'
+  agent-state lock acquire repo reviewer --wait 30s -E 75")]
+pub(crate) struct Acquire {
+    /// What to lock
+    pub(crate) resource: Name,
+    /// The agent's name or id
+    pub(crate) agent: Name,
+    /// How long it lasts without being renewed
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = ttl)]
+    pub(crate) ttl: Duration,
+    /// How long to wait for it; first come, first served
+    #[arg(long, value_name = "DURATION", default_value = "0", value_parser = duration::parse)]
+    pub(crate) wait: Duration,
+    /// Hold it together with others that share it
+    #[arg(long)]
+    pub(crate) shared: bool,
+    /// What for, for those who find it held
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<Name>,
+    /// The resource is a path: made absolute; a directory conflicts with what is below it
+    #[arg(long)]
+    pub(crate) path: bool,
+    /// The exit code when the lock is held
+    #[arg(short = 'E', value_name = "CODE", default_value_t = 1)]
+    pub(crate) exit_code: u8,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A run cannot give back the lock of another run, also not of the same agent.
+
+Exit codes: 1 when the agent does not hold it in this run, or the token is not current.
+
+Examples:
+  agent-state lock acquire repo reviewer; agent-state lock release repo reviewer
+  token=$(agent-state lock acquire repo reviewer); agent-state lock release repo reviewer --token \"$token\"")]
+pub(crate) struct Release {
+    /// What is locked
+    pub(crate) resource: Name,
+    /// The agent's name or id
+    pub(crate) agent: Name,
+    /// The token of the grant
+    #[arg(long, value_name = "N")]
+    pub(crate) token: Option<i64>,
+    /// The resource is a path
+    #[arg(long)]
+    pub(crate) path: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Exit codes: 0 when it is held, 1 when it is free.
+
+Examples:
+  agent-state lock acquire repo reviewer; agent-state lock check repo
+  agent-state lock check repo --json")]
+pub(crate) struct Which {
+    /// What is locked
+    pub(crate) resource: Name,
+    /// The resource is a path
+    #[arg(long)]
+    pub(crate) path: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A lock is never shortened. One that has lapsed is not revived: then stop working.
+
+Exit codes: 1 when the agent does not hold it with that token.
+
+Examples:
+  token=$(agent-state lock acquire repo reviewer); agent-state lock renew repo reviewer --token \"$token\"
+  token=$(agent-state lock acquire repo reviewer); agent-state lock renew repo reviewer --token \"$token\" --ttl 1h")]
+pub(crate) struct Renew {
+    /// What is locked
+    pub(crate) resource: Name,
+    /// The agent's name or id
+    pub(crate) agent: Name,
+    /// The token of the grant
+    #[arg(long, value_name = "N")]
+    pub(crate) token: i64,
+    /// How long it lasts from now on [default: as before]
+    #[arg(long, value_name = "DURATION", value_parser = ttl)]
+    pub(crate) ttl: Option<Duration>,
+    /// The resource is a path
+    #[arg(long)]
+    pub(crate) path: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Exit codes: 0 when a grant with this token holds now, 1 when it does not.
+
+Examples:
+  token=$(agent-state lock acquire repo reviewer); agent-state lock verify repo --token \"$token\" && echo publish
+  agent-state lock verify repo --token 1 || echo 'somebody else was here'")]
+pub(crate) struct Verify {
+    /// What is locked
+    pub(crate) resource: Name,
+    /// The token of the grant
+    #[arg(long, value_name = "N")]
+    pub(crate) token: i64,
+    /// The resource is a path
+    #[arg(long)]
+    pub(crate) path: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The reason stays on record. An `exec` that held the lock ends its command within a second or so.
+
+Exit codes: 1 when it is not locked.
+
+Examples:
+  agent-state lock acquire repo reviewer; agent-state lock break repo --reason 'reviewer is stuck'
+  agent-state lock acquire repo reviewer; agent-state lock break repo --reason 'machine is gone' --json")]
+pub(crate) struct Break {
+    /// What is locked
+    pub(crate) resource: Name,
+    /// Why, for the record
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Name,
+    /// The resource is a path
+    #[arg(long)]
+    pub(crate) path: bool,
+}

@@ -1,0 +1,72 @@
+//! The command line: types and help, no logic.
+
+pub(crate) mod agent;
+pub(crate) mod exec;
+pub(crate) mod lock;
+pub(crate) mod run;
+pub(crate) mod state;
+
+use clap::{Parser, Subcommand};
+use common::cli::OutputArgs;
+use common::fleet::DatabaseArgs;
+
+/// Shared state for a fleet of agents: who they are, what they ran, know, hold and are about to do
+#[derive(Debug, Parser)]
+#[command(name = "agent-state", version, disable_help_subcommand = true)]
+#[command(after_help = "\
+Exit codes: 0 done or yes; 1 an honest no; 2 wrong usage; 3 somebody must fix something; 4 try again
+later. `exec` passes on the code of its command.
+
+Environment: AGENT_STATE_DB names the database. AGENT_STATE_RUN_ID is the run that a command belongs to.
+
+Examples:
+  agent-state exec reviewer --job k6-weekly --lock repo -- make review
+  agent-state stats")]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) noun: Noun,
+    #[command(flatten)]
+    pub(crate) database: DatabaseArgs,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Noun {
+    /// Create the database; every command does so when it is absent
+    #[command(after_help = "\
+Examples:
+  agent-state init
+  agent-state init --db /tmp/fleet.db")]
+    Init,
+    /// Register agents and look at them
+    #[command(subcommand)]
+    Agent(agent::Verb),
+    /// Record runs: start, heartbeat, finish once
+    #[command(subcommand)]
+    Run(run::Verb),
+    /// Run a command as a recorded run, holding locks
+    Exec(exec::Args),
+    /// Keep versioned values, one writer at a time
+    #[command(subcommand)]
+    State(state::Verb),
+    /// Hold resources for a while, with fencing tokens
+    #[command(subcommand)]
+    Lock(lock::Verb),
+    /// Count agents, runs and locks
+    #[command(after_help = "\
+Examples:
+  agent-state stats
+  agent-state stats --json")]
+    Stats,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,87 @@
+//! What every verb needs: the database, the output, and what the environment says.
+
+use common::clock::Timestamp;
+use common::fleet::agents::Agent;
+use common::fleet::liveness::Here;
+use common::fleet::runs::RunId;
+use common::fleet::{self, DatabaseArgs};
+use common::out::Out;
+use common::sqlite::Database;
+use rusqlite::Connection;
+use serde::Serialize;
+
+use crate::cli::Cli;
+use crate::store::{self, Stop};
+
+/// The surroundings of one command.
+pub(crate) struct Ctx {
+    pub(crate) out: Out,
+    pub(crate) json: bool,
+    pub(crate) database: DatabaseArgs,
+    /// The run of an outer `exec`, which the environment names.
+    pub(crate) outer_run: Option<RunId>,
+    pub(crate) here: Here,
+}
+
+impl Ctx {
+    pub(crate) fn new(cli: &Cli, out: Out) -> Self {
+        Self {
+            out,
+            json: cli.output.json,
+            database: cli.database.clone(),
+            outer_run: fleet::outer_run(),
+            here: Here::now(),
+        }
+    }
+
+    /// Opens the database for writing.
+    pub(crate) fn open(&self) -> anyhow::Result<Database> {
+        Ok(self.database.open()?)
+    }
+
+    /// Checks and writes in one transaction.
+    pub(crate) fn write<T>(
+        &self,
+        doing: &'static str,
+        change: impl FnOnce(&Connection, Timestamp) -> Result<T, Stop>,
+    ) -> anyhow::Result<T> {
+        store::write(&mut self.open()?, doing, change)
+    }
+
+    /// Reads without writing anything.
+    pub(crate) fn read<T>(
+        &self,
+        doing: &'static str,
+        query: impl FnOnce(&Connection, Timestamp) -> Result<T, Stop>,
+    ) -> anyhow::Result<T> {
+        store::read(&self.database.open_read_only()?, doing, query)
+    }
+
+    /// The run of the environment, when it is a run of this agent.
+    pub(crate) fn run_of(
+        &self,
+        connection: &Connection,
+        agent: &Agent,
+    ) -> rusqlite::Result<Option<RunId>> {
+        store::outer_run_of(connection, self.outer_run.as_ref(), agent)
+    }
+
+    /// Prints `value` as JSON, or `text` for people.
+    pub(crate) fn show(
+        &mut self,
+        value: &impl Serialize,
+        text: impl FnOnce() -> String,
+    ) -> anyhow::Result<()> {
+        if self.json {
+            self.out.json(value)?;
+        } else {
+            self.out.line(text())?;
+        }
+        Ok(())
+    }
+
+    /// A moment for people: relative on a terminal, exact elsewhere.
+    pub(crate) fn moment(&self, at: Timestamp, now: Timestamp) -> String {
+        if self.out.is_terminal() { at.relative(now) } else { at.to_string() }
+    }
+}

@@ -1,0 +1,196 @@
+//! `lock …`: who holds what.
+
+pub(crate) mod obtain;
+
+use common::clock::Timestamp;
+use common::duration;
+use common::exit::Exit;
+use common::out::sanitize;
+use common::table::Columns;
+use serde_json::json;
+
+use super::context::Ctx;
+use crate::cli::lock::{Acquire, Break, Release, Renew, Verb, Verify, Which};
+use crate::error::Error;
+use crate::lock::Claim;
+use crate::store;
+use crate::store::locks::{self, Grant, Request};
+use obtain::Waiting;
+
+pub(crate) fn run(verb: &Verb, ctx: &mut Ctx) -> anyhow::Result<Exit> {
+    match verb {
+        Verb::Acquire(args) => acquire(args, ctx),
+        Verb::Release(args) => release(args, ctx),
+        Verb::Renew(args) => renew(args, ctx),
+        Verb::Check(args) => check(args, ctx),
+        Verb::List => list(ctx),
+        Verb::Verify(args) => verify(args, ctx),
+        Verb::Break(args) => break_open(args, ctx),
+    }
+}
+
+fn acquire(args: &Acquire, ctx: &mut Ctx) -> anyhow::Result<Exit> {
+    let resource = resource(args.resource.as_str(), args.path)?;
+    let mut database = ctx.open()?;
+    let request = store::write(&mut database, "read an agent in", |tx, _| {
+        let agent = store::agent(tx, args.agent.as_str())?;
+        Ok(Request {
+            claims: vec![Claim { resource, shared: args.shared, is_path: args.path }],
+            run: ctx.run_of(tx, &agent)?,
+            agent: Some(agent.agent_id),
+            reason: args.reason.as_ref().map(ToString::to_string),
+            ttl: args.ttl,
+            holder: None,
+            waiter: None,
+        })
+    })?;
+    let waiting = Waiting { patience: args.wait, held_exit: held_exit(args.exit_code) };
+    let grants = obtain::obtain(&mut database, &ctx.here, request, waiting)?;
+    for grant in &grants {
+        ctx.show(grant, || grant.token.to_string())?;
+    }
+    Ok(Exit::Done)
+}
+
+/// The exit code of a lock that is held: an honest no, unless the caller chose another.
+fn held_exit(code: u8) -> Exit {
+    if code == Exit::No.code() { Exit::No } else { Exit::Code(code) }
+}
+
+/// The name of a resource; a path is made absolute and freed of links.
+fn resource(text: &str, is_path: bool) -> anyhow::Result<String> {
+    if is_path {
+        Ok(crate::path::absolute(std::path::Path::new(text))?)
+    } else {
+        Ok(text.to_owned())
+    }
+}
+
+fn release(args: &Release, ctx: &mut Ctx) -> anyhow::Result<Exit> {
+    let resource = resource(args.resource.as_str(), args.path)?;
+    let grant = ctx.write("release a lock in", |tx, now| {
+        let agent = store::agent(tx, args.agent.as_str())?;
+        let run = ctx.run_of(tx, &agent)?;
+        let holders = locks::holders(tx, &resource, &ctx.here, now)?;
+        let is_own = |grant: &Grant| {
+            let is_named = match args.token {
+                Some(token) => grant.token == token,
+                // What belongs to a process ends with it, or by its token.
+                None => grant.run_id == run && grant.holder.is_none(),
+            };
+            is_named && grant.agent_id.as_ref() == Some(&agent.agent_id)
+        };
+        let Some(grant) = holders.iter().find(|grant| is_own(grant)).cloned() else {
+            let grant = holders.into_iter().next().map(Box::new);
+            return Err(Error::NotHolder { resource, agent: agent.name, grant }.into());
+        };
+        locks::release(tx, &grant, now)?;
+        Ok(grant)
+    })?;
+    if ctx.json {
+        ctx.out.json(
+            &json!({ "resource": grant.resource, "token": grant.token, "status": "released" }),
+        )?;
+    }
+    Ok(Exit::Done)
+}
+
+fn check(args: &Which, ctx: &mut Ctx) -> anyhow::Result<Exit> {
+    let resource = resource(args.resource.as_str(), args.path)?;
+    let (holders, now) = ctx.read("read locks in", |connection, now| {
+        Ok((locks::holders(connection, &resource, &ctx.here, now)?, now))
+    })?;
+    let status = if holders.is_empty() { "free" } else { "held" };
+    ctx.show(&json!({ "resource": resource, "status": status, "holders": holders }), || {
+        let lines: Vec<String> = holders.iter().map(|grant| describe(grant, now)).collect();
+        if lines.is_empty() { status.to_owned() } else { lines.join("\n") }
+    })?;
+    Ok(if holders.is_empty() { Exit::No } else { Exit::Done })
+}
+
+fn describe(grant: &Grant, now: Timestamp) -> String {
+    let left = duration::human(grant.expires_at.since(now));
+    let text = format!("{}, token {}, {left} left", grant.describe(), grant.token);
+    sanitize(&text).into_owned()
+}
+
+fn list(ctx: &mut Ctx) -> anyhow::Result<Exit> {
+    let (grants, now) = ctx.read("list locks in", |connection, now| {
+        Ok((locks::held(connection, &ctx.here, now)?, now))
+    })?;
+    if ctx.json {
+        for grant in &grants {
+            ctx.out.json(grant)?;
+        }
+        return Ok(Exit::Done);
+    }
+    let mut table = Columns::new(["RESOURCE", "AGENT", "MODE", "TOKEN", "SINCE", "LEFT", "REASON"]);
+    for grant in grants {
+        let mode = if grant.shared { "shared" } else { "exclusive" };
+        table.row([
+            grant.resource,
+            grant.agent.unwrap_or_else(|| "-".to_owned()),
+            mode.to_owned(),
+            grant.token.to_string(),
+            ctx.moment(grant.acquired_at, now),
+            duration::human(grant.expires_at.since(now)),
+            grant.reason.unwrap_or_default(),
+        ]);
+    }
+    ctx.out.line(table.render())?;
+    Ok(Exit::Done)
+}
+
+fn renew(args: &Renew, ctx: &mut Ctx) -> anyhow::Result<Exit> {
+    let resource = resource(args.resource.as_str(), args.path)?;
+    let grant = ctx.write("renew a lock in", |tx, now| {
+        let agent = store::agent(tx, args.agent.as_str())?;
+        let mut holders = locks::holders(tx, &resource, &ctx.here, now)?;
+        let is_own = |grant: &Grant| {
+            grant.token == args.token && grant.agent_id.as_ref() == Some(&agent.agent_id)
+        };
+        match holders.iter().position(is_own) {
+            Some(own) => Ok(locks::renew(tx, holders.swap_remove(own), args.ttl, now)?),
+            None => Err(Error::StaleToken { resource, token: args.token }.into()),
+        }
+    })?;
+    if ctx.json {
+        ctx.out.json(&grant)?;
+    }
+    Ok(Exit::Done)
+}
+
+fn verify(args: &Verify, ctx: &mut Ctx) -> anyhow::Result<Exit> {
+    let resource = resource(args.resource.as_str(), args.path)?;
+    let grant = ctx.read("read locks in", |connection, now| {
+        let holders = locks::holders(connection, &resource, &ctx.here, now)?;
+        let current = holders.into_iter().find(|grant| grant.token == args.token);
+        current.ok_or_else(|| Error::StaleToken { resource, token: args.token }.into())
+    })?;
+    if ctx.json {
+        ctx.out.json(&grant)?;
+    }
+    Ok(Exit::Done)
+}
+
+fn break_open(args: &Break, ctx: &mut Ctx) -> anyhow::Result<Exit> {
+    let resource = resource(args.resource.as_str(), args.path)?;
+    let broken = ctx.write("break a lock in", |tx, now| {
+        let holders = locks::holders(tx, &resource, &ctx.here, now)?;
+        if holders.is_empty() {
+            return Err(Error::NotLocked { resource }.into());
+        }
+        for grant in &holders {
+            locks::break_open(tx, grant, args.reason.as_str(), now)?;
+        }
+        Ok(holders)
+    })?;
+    for grant in &broken {
+        let facts = json!({ "resource": grant.resource, "token": grant.token, "status": "broken", "holder": grant });
+        let who = grant.agent.as_deref().unwrap_or("its holder");
+        ctx.show(&facts, || {
+            sanitize(&format!("taken from {who}, token {}", grant.token)).into_owned()
+        })?;
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,122 @@
+//! What only agent-state can say: its honest "no"s and its refusals, each with its code.
+
+use std::time::Duration;
+
+use common::clock::Timestamp;
+use common::duration;
+use common::exit::Exit;
+use common::fleet::runs::Run;
+use common::report::Explain;
+use serde_json::{Value, json};
+
+use crate::store::locks::{Blocked, Grant};
+
+/// An answer other than yes.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("no agent is named `{name}`")]
+    NoAgent { name: String },
+    #[error("no run has the id `{run_id}`")]
+    NoRun { run_id: String },
+    #[error("run {} has ended already: {}{}", .run.run_id, .run.status.as_str(), ended_when(.run))]
+    RunEnded { run: Box<Run> },
+    #[error("slot `{}` has its run already: {} ({})", .run.slot.as_deref().unwrap_or_default(), .run.run_id, .run.status.as_str())]
+    SlotTaken { run: Box<Run> },
+    #[error("{agent} has no value for `{key}`")]
+    NoValue { agent: String, key: String },
+    #[error("`{key}` of {agent} has version {current}, not {expected}")]
+    VersionDiffers { agent: String, key: String, expected: i64, current: i64 },
+    #[error("`{key}` of {agent} exists already, with version {current}")]
+    ValueExists { agent: String, key: String, current: i64 },
+    #[error("{}", held(.blocked, *.now, *.waited_ms))]
+    Held { blocked: Box<Blocked>, now: Timestamp, waited_ms: Option<u64>, exit: Exit },
+    #[error("`{resource}` is not locked")]
+    NotLocked { resource: String },
+    #[error("{agent} does not hold `{resource}`{}", .grant.as_ref().map_or_else(String::new, |grant| format!("; {}", grant.describe())))]
+    NotHolder { resource: String, agent: String, grant: Option<Box<Grant>> },
+    #[error("token {token} is not current for `{resource}`")]
+    StaleToken { resource: String, token: i64 },
+    #[error("{0}")]
+    Value(#[from] crate::value::ValueError),
+    #[error("{what} is not a JSON object: {why}")]
+    NotAnObject { what: &'static str, why: String },
+}
+
+fn ended_when(run: &Run) -> String {
+    let reason = run.reason.as_ref().map_or_else(String::new, |reason| format!(" ({reason})"));
+    run.finished_at.map_or(reason.clone(), |at| format!(" at {at}{reason}"))
+}
+
+/// Holder, run, reason, time left, time waited.
+fn held(blocked: &Blocked, now: Timestamp, waited_ms: Option<u64>) -> String {
+    let resource = &blocked.resource;
+    let state = match &blocked.grant {
+        Some(grant) => {
+            let left = duration::human(grant.expires_at.since(now));
+            format!("`{resource}` is {}, {left} left", grant.describe())
+        }
+        None => format!("`{resource}` is free, with {} waiting for it", blocked.n_ahead),
+    };
+    match waited_ms.map(Duration::from_millis) {
+        Some(waited) => format!("{state}; gave up after {}", duration::human(waited)),
+        None => state,
+    }
+}
+
+impl Explain for Error {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Held { exit, .. } => *exit,
+            Self::NoAgent { .. }
+            | Self::NoRun { .. }
+            | Self::RunEnded { .. }
+            | Self::SlotTaken { .. }
+            | Self::NoValue { .. }
+            | Self::VersionDiffers { .. }
+            | Self::ValueExists { .. }
+            | Self::NotLocked { .. }
+            | Self::NotHolder { .. }
+            | Self::StaleToken { .. } => Exit::No,
+            Self::Value(_) | Self::NotAnObject { .. } => Exit::Usage,
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::NoAgent { .. } => "no_agent",
+            Self::NoRun { .. } => "no_run",
+            Self::RunEnded { .. } => "run_ended",
+            Self::SlotTaken { .. } => "slot_taken",
+            Self::NoValue { .. } => "no_value",
+            Self::VersionDiffers { .. } => "version_differs",
+            Self::ValueExists { .. } => "value_exists",
+            Self::Held { .. } => "held",
+            Self::NotLocked { .. } => "not_locked",
+            Self::NotHolder { .. } => "not_holder",
+            Self::StaleToken { .. } => "stale_token",
+            Self::Value(_) => "bad_value",
+            Self::NotAnObject { .. } => "bad_json",
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        None
+    }
+
+    fn data(&self) -> Option<Value> {
+        match self {
+            Self::RunEnded { run } | Self::SlotTaken { run } => serde_json::to_value(run).ok(),
+            Self::VersionDiffers { current, .. } | Self::ValueExists { current, .. } => {
+                Some(json!({ "version": current }))
+            }
+            Self::Held { blocked, waited_ms, .. } => Some(json!({
+                "resource": blocked.resource,
+                "holder": blocked.grant,
+                "waiting": blocked.n_ahead,
+                "waited_ms": waited_ms,
+            })),
+            Self::NotHolder { grant: Some(grant), .. } => Some(json!({ "holder": grant })),
+            _ => None,
+        }
+    }
+}

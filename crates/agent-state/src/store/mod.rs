@@ -1,0 +1,99 @@
+//! The only SQL of agent-state. Functions take a connection inside a transaction of their caller.
+
+pub(crate) mod locks;
+pub(crate) mod state;
+pub(crate) mod stats;
+
+use common::clock::{self, Timestamp};
+use common::fleet::agents::{self, Agent};
+use common::fleet::runs::{self, Run, RunId};
+use common::sqlite::Database;
+use rusqlite::{Connection, OptionalExtension as _};
+
+use crate::error::Error;
+
+/// Why a transaction's work stopped: the database failed, or the answer is no.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    Sql(rusqlite::Error),
+    No(Error),
+}
+
+impl From<rusqlite::Error> for Stop {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sql(error)
+    }
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::No(error)
+    }
+}
+
+/// Checks and writes in one transaction, by the clock as it stands once the transaction has begun.
+///
+/// A "no" commits what was noted before it, as grants that were found expired.
+pub(crate) fn write<T>(
+    database: &mut Database,
+    doing: &'static str,
+    change: impl FnOnce(&Connection, Timestamp) -> Result<T, Stop>,
+) -> anyhow::Result<T> {
+    let answer = database.write(doing, |tx| match change(tx, clock::now()) {
+        Ok(value) => Ok(Ok(value)),
+        Err(Stop::No(no)) => Ok(Err(no)),
+        Err(Stop::Sql(error)) => Err(error),
+    })?;
+    Ok(answer?)
+}
+
+/// Reads, by the clock as it stands now.
+pub(crate) fn read<T>(
+    database: &Database,
+    doing: &'static str,
+    query: impl FnOnce(&Connection, Timestamp) -> Result<T, Stop>,
+) -> anyhow::Result<T> {
+    let answer = database.read(doing, |connection| match query(connection, clock::now()) {
+        Ok(value) => Ok(Ok(value)),
+        Err(Stop::No(no)) => Ok(Err(no)),
+        Err(Stop::Sql(error)) => Err(error),
+    })?;
+    Ok(answer?)
+}
+
+/// The agent with this name or id, or the "no" that says there is none.
+pub(crate) fn agent(connection: &Connection, name_or_id: &str) -> Result<Agent, Stop> {
+    agents::find(connection, name_or_id)?
+        .ok_or_else(|| Error::NoAgent { name: name_or_id.to_owned() }.into())
+}
+
+/// The run with this id, or the "no" that says there is none.
+pub(crate) fn run(connection: &Connection, run_id: &str) -> Result<Run, Stop> {
+    runs::get(connection, run_id)?.ok_or_else(|| Error::NoRun { run_id: run_id.to_owned() }.into())
+}
+
+/// The run of an outer `exec`, when it is a run of this agent.
+pub(crate) fn outer_run_of(
+    connection: &Connection,
+    outer: Option<&RunId>,
+    agent: &Agent,
+) -> rusqlite::Result<Option<RunId>> {
+    let Some(outer) = outer else { return Ok(None) };
+    let run = runs::get(connection, outer.as_str())?;
+    Ok(run.filter(|run| run.agent_id.as_ref() == Some(&agent.agent_id)).map(|run| run.run_id))
+}
+
+/// The next number of a counter that never goes back.
+fn next(tx: &Connection, counter: &str) -> rusqlite::Result<i64> {
+    let last: Option<i64> = tx
+        .query_row("SELECT value FROM counters WHERE name = ?1", [counter], |row| row.get(0))
+        .optional()?;
+    let next = last.unwrap_or(0) + 1;
+    let statement = if last.is_some() {
+        "UPDATE counters SET value = ?2 WHERE name = ?1"
+    } else {
+        "INSERT INTO counters (name, value) VALUES (?1, ?2)"
+    };
+    tx.execute(statement, rusqlite::params![counter, next])?;
+    Ok(next)
+}

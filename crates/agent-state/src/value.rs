@@ -1,0 +1,154 @@
+//! A value of the state: any JSON up to 1 MiB, kept as it was written.
+//!
+//! Numbers are never read as numbers: one with thirty digits comes out as it went in.
+
+use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
+
+/// The longest value, in bytes of its JSON text.
+pub(crate) const MAX_BYTES: usize = 1 << 20;
+
+/// How the text of a value is to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// As JSON where it parses, else as a string.
+    Guess,
+    /// As a string, always.
+    String,
+    /// As JSON, or not at all.
+    Json,
+}
+
+/// Why a text is no value.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ValueError {
+    /// It has more than [`MAX_BYTES`].
+    #[error("a value has at most 1 MiB, this one has {0} bytes")]
+    TooLarge(usize),
+    /// It is no text.
+    #[error("the value is not UTF-8 text")]
+    NotUtf8,
+    /// It was to be JSON and is not.
+    #[error("the value is not JSON: {0}")]
+    NotJson(String),
+}
+
+/// A JSON text on one line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Json(String);
+
+impl Json {
+    /// Reads the text of a value.
+    pub(crate) fn read(text: &str, reading: Reading) -> Result<Self, ValueError> {
+        if text.len() > MAX_BYTES {
+            return Err(ValueError::TooLarge(text.len()));
+        }
+        let json = match reading {
+            Reading::String => Self::string(text),
+            Reading::Json => {
+                Self::parse(text).map_err(|error| ValueError::NotJson(error.to_string()))?
+            }
+            Reading::Guess => Self::parse(text).unwrap_or_else(|_| Self::string(text)),
+        };
+        if json.0.len() > MAX_BYTES { Err(ValueError::TooLarge(json.0.len())) } else { Ok(json) }
+    }
+
+    /// A JSON text, checked, with the blanks between its parts taken out.
+    pub(crate) fn parse(text: &str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str::<IgnoredAny>(text)?;
+        let mut compact = String::with_capacity(text.len());
+        let (mut in_string, mut escaped) = (false, false);
+        for character in text.chars() {
+            if in_string {
+                in_string = escaped || character != '"';
+                escaped = !escaped && character == '\\';
+            } else if matches!(character, ' ' | '\t' | '\n' | '\r') {
+                continue;
+            } else {
+                in_string = character == '"';
+            }
+            compact.push(character);
+        }
+        Ok(Self(compact))
+    }
+
+    /// A text as a JSON string.
+    pub(crate) fn string(text: &str) -> Self {
+        Self(serde_json::Value::from(text).to_string())
+    }
+
+    /// The JSON text.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The text of a JSON string without quotes and escapes; other JSON as it is.
+    pub(crate) fn raw(&self) -> String {
+        serde_json::from_str::<String>(&self.0).unwrap_or_else(|_| self.0.clone())
+    }
+}
+
+impl From<String> for Json {
+    /// What a database holds was checked when it went in.
+    fn from(stored: String) -> Self {
+        Self(stored)
+    }
+}
+
+impl serde::Serialize for Json {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match serde_json::from_str::<&RawValue>(&self.0) {
+            Ok(raw) => raw.serialize(serializer),
+            // Somebody wrote into the database by other means; the text is shown for what it is.
+            Err(_) => serializer.serialize_str(&self.0),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_json_where_it_parses_and_the_flags_remove_the_guess() {
+        for (text, reading, expect) in [
+            ("123", Reading::Guess, "123"),
+            ("123", Reading::String, "\"123\""),
+            ("{\"a\" : [1,\n \"b c\\\" d\" ]}", Reading::Guess, "{\"a\":[1,\"b c\\\" d\"]}"),
+            ("hello there", Reading::Guess, "\"hello there\""),
+            ("", Reading::Guess, "\"\""),
+            ("null", Reading::Guess, "null"),
+            (
+                "123456789012345678901234567890.10",
+                Reading::Json,
+                "123456789012345678901234567890.10",
+            ),
+        ] {
+            assert_eq!(Json::read(text, reading).unwrap().as_str(), expect, "{text:?}");
+        }
+        assert!(matches!(Json::read("hello", Reading::Json), Err(ValueError::NotJson(_))));
+    }
+
+    #[test]
+    fn a_string_comes_out_raw_and_other_json_as_it_is() {
+        assert_eq!(Json::string("a \"b\"\n").raw(), "a \"b\"\n");
+        assert_eq!(Json::parse("[1, 2]").unwrap().raw(), "[1,2]");
+        assert_eq!(serde_json::to_string(&Json::parse("1e400").unwrap()).unwrap(), "1e400");
+    }
+
+    #[test]
+    fn more_than_a_mebibyte_is_refused_also_when_only_its_quoting_makes_it_so() {
+        let most = "x".repeat(MAX_BYTES - 2);
+        assert!(Json::read(&most, Reading::String).is_ok());
+        for text in [format!("{most}x"), "\"".repeat(600_000), "x".repeat(10_000_000)] {
+            assert!(matches!(Json::read(&text, Reading::String), Err(ValueError::TooLarge(_))));
+        }
+    }
+
+    #[test]
+    fn deeply_nested_json_is_a_string_and_not_a_crash() {
+        let deep = "[".repeat(100_000);
+        assert_eq!(Json::read(&deep, Reading::Guess).unwrap(), Json::string(&deep));
+        assert!(Json::read(&deep, Reading::Json).is_err());
+    }
+}

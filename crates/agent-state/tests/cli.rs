@@ -1,0 +1,15 @@
+//! Drives the real binary, each test in a home of its own.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot set up its sandbox has nothing better to do"
+)]
+
+mod cli {
+    mod agents;
+    mod exec;
+    mod locks;
+    mod runs;
+    mod sandbox;
+    mod state;
+}
