@@ -1,6 +1,36 @@
 //! A circuit breaker for cron jobs: three failures in a row and the job is paused, with one alert.
+//!
+//! `machine` is the breaker, pure. `store` is the only SQL. `guard` looks at a job's runs, moves its
+//! breaker and decides. `cmd` has one file a verb, and is the only part that prints.
+
+mod actor;
+mod alert;
+mod cli;
+mod cmd;
+mod error;
+mod guard;
+mod handoff;
+mod jitter;
+mod machine;
+mod schedule;
+mod settings;
+mod store;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use common::Exit;
 
 /// The whole program.
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+pub fn main() -> ExitCode {
+    let cli = match cli::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and versions come as errors, too; a closed pipe must not turn them into a panic.
+            let _ = error.print();
+            let is_usage = error.use_stderr();
+            return if is_usage { Exit::Usage.into() } else { Exit::Done.into() };
+        }
+    };
+    common::report::main::<error::Error>("cron-guard", cli.output.json, || cmd::run(&cli))
 }

@@ -242,7 +242,7 @@ pub fn open(tx: &Connection, new: &NewRun<'_>, now: Timestamp) -> rusqlite::Resu
             return Ok(Opened::SlotTaken(Box::new(run)));
         }
     }
-    let run = RunId::from(new_id());
+    let run = next_id(tx)?;
     let holder = new.holder;
     tx.execute(
         "INSERT INTO runs (id, agent_id, job, slot, status, started_at, heartbeat_at, lease_ms, lease_until,
@@ -273,6 +273,18 @@ pub fn open(tx: &Connection, new: &NewRun<'_>, now: Timestamp) -> rusqlite::Resu
         now,
     )?;
     Ok(Opened::New(run))
+}
+
+/// A new id that sorts behind every run of the journal, also when the clock went back: readers that
+/// remember how far they read must not miss a run.
+fn next_id(tx: &Connection) -> rusqlite::Result<RunId> {
+    let id = new_id();
+    let newest: Option<String> = tx.query_row("SELECT max(id) FROM runs", [], |row| row.get(0))?;
+    let next = newest
+        .filter(|newest| *newest >= id)
+        .and_then(|newest| uuid::Uuid::parse_str(&newest).ok())
+        .map(|newest| uuid::Uuid::from_u128(newest.as_u128().saturating_add(1)).to_string());
+    Ok(RunId::from(next.unwrap_or(id)))
 }
 
 /// Gives the run of an outer `exec` its agent. Returns the run, or `None` when it is not running.
@@ -401,6 +413,22 @@ pub fn of_job(connection: &Connection, job: &str, limit: u32) -> rusqlite::Resul
         .prepare(&format!("{SELECT} WHERE r.job = ?1 ORDER BY r.id DESC LIMIT ?2"))?
         .query_map(params![job, limit], from_row)?
         .collect()
+}
+
+/// The newest runs of a job that were started after the run `after`, oldest first; all of them when
+/// `after` is empty.
+pub fn of_job_after(
+    connection: &Connection,
+    job: &str,
+    after: &str,
+    limit: u32,
+) -> rusqlite::Result<Vec<Run>> {
+    let mut newest: Vec<Run> = connection
+        .prepare(&format!("{SELECT} WHERE r.job = ?1 AND r.id > ?2 ORDER BY r.id DESC LIMIT ?3"))?
+        .query_map(params![job, after, limit], from_row)?
+        .collect::<rusqlite::Result<_>>()?;
+    newest.reverse();
+    Ok(newest)
 }
 
 /// Which runs [`list`] returns.

@@ -161,3 +161,28 @@ fn an_adopted_run_gets_its_agent_and_a_finished_one_is_not_adopted() {
         journal.fleet.write("adopt", |tx| adopt(tx, &run, &agent, Timestamp(4))).unwrap().is_none()
     );
 }
+
+#[test]
+fn ids_of_runs_only_grow_and_a_reader_continues_where_it_stopped() {
+    let mut journal = journal();
+    let Opened::New(first) = journal.open(None, None, 1) else { panic!("no slot") };
+    // A run from a clock that stood a thousand years ahead.
+    let ahead = "1e000000-0000-7000-8000-000000000000";
+    journal
+        .fleet
+        .write("test", |tx| {
+            tx.execute("UPDATE runs SET id = ?1 WHERE id = ?2", [ahead, first.as_str()])
+        })
+        .unwrap();
+    let Opened::New(second) = journal.open(None, None, 2) else { panic!("no slot") };
+    let Opened::New(third) = journal.open(None, None, 3) else { panic!("no slot") };
+    assert_eq!(second.as_str(), "1e000000-0000-7000-8000-000000000001");
+    assert!(third > second);
+    let after = |after: &str, limit| -> Vec<RunId> {
+        let runs = journal.fleet.read("read", |c| of_job_after(c, "k6", after, limit)).unwrap();
+        runs.into_iter().map(|run| run.run_id).collect()
+    };
+    assert_eq!(after(ahead, 10), [second.clone(), third.clone()]);
+    assert_eq!(after("", 2), [second, third.clone()]);
+    assert_eq!(after(third.as_str(), 10), []);
+}

@@ -1,0 +1,71 @@
+//! Sends what is due from the outbox: one process claims a delivery, sends it, and marks it.
+
+use std::time::Duration;
+
+use common::clock::{self, Timestamp};
+use common::fleet::liveness::{Here, Holder};
+use common::sqlite::Database;
+
+use super::channel;
+use crate::settings::Alerts;
+use crate::store::alerts;
+
+/// How long a claim holds for a process that cannot be seen from elsewhere.
+const CLAIM: Duration = Duration::from_secs(120);
+/// The wait before the second try; doubled with each further one.
+const BACKOFF: Duration = Duration::from_secs(60);
+/// The longest wait between tries.
+const BACKOFF_MAX: Duration = Duration::from_secs(3600);
+/// After this many tries (about two days) a delivery is given up; `alert retry` takes it up again.
+const TRIES_MAX: i64 = 54;
+
+/// How a round of sending went.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Sent {
+    pub(crate) delivered: usize,
+    pub(crate) failed: usize,
+}
+
+/// Sends everything that is due. A failure is recorded and never returned: it changes no verdict.
+pub(crate) fn send_due(
+    db: &mut Database,
+    settings: &Alerts,
+    here: &Here,
+) -> Result<Sent, common::Error> {
+    let mut sent = Sent::default();
+    let claimant = Holder::this_process(here);
+    let mut after = String::new();
+    loop {
+        let now = clock::now();
+        let claimed = db.write("write to", |tx| {
+            let claimed = alerts::claim(tx, claimant.as_ref(), now.plus(CLAIM), here, now, &after)?;
+            match claimed {
+                Some(delivery) => {
+                    let alert = alerts::get(tx, &delivery.alert_id)?;
+                    Ok(Some((delivery, alert)))
+                }
+                None => Ok(None),
+            }
+        })?;
+        let Some((delivery, alert)) = claimed else { return Ok(sent) };
+        after = format!("{}{}", delivery.alert_id, delivery.channel);
+        let result = channel::send(&delivery.channel, settings, &alert);
+        match &result {
+            Ok(()) => sent.delivered += 1,
+            Err(_) => sent.failed += 1,
+        }
+        let retry_at = retry_at(delivery.attempts, clock::now());
+        db.write("write to", |tx| {
+            let result = result.as_ref().map(|()| ()).map_err(String::as_str);
+            alerts::settle(tx, &delivery, result, retry_at, clock::now())
+        })?;
+    }
+}
+
+fn retry_at(attempts: i64, now: Timestamp) -> Option<Timestamp> {
+    if attempts + 1 >= TRIES_MAX {
+        return None;
+    }
+    let doublings = u32::try_from(attempts.clamp(0, 10)).unwrap_or(0);
+    Some(now.plus(BACKOFF.saturating_mul(1 << doublings).min(BACKOFF_MAX)))
+}

@@ -1,0 +1,89 @@
+//! What only this tool can meet, each with its exit code, its stable word and its hint.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use common::Exit;
+use common::report::Explain;
+
+/// A failure of this tool.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("cannot read the settings {}: line {line}, column {column}: {message}", .path.display())]
+    Settings { path: PathBuf, line: usize, column: usize, message: String },
+    #[error("cannot read the settings {}: the file is not UTF-8", .path.display())]
+    SettingsEncoding { path: PathBuf },
+    #[error("cannot resume `{job}` without a terminal")]
+    Unattended { job: String },
+    #[error("cannot resume `{job}`: it is held, {reason}")]
+    ResumeHeld { job: String, reason: String },
+    #[error("the journal cannot be read, and `{job}` is of tier high")]
+    FailClosed { job: String, source: common::Error },
+    #[error("there is no job `{job}`")]
+    NoJob { job: String },
+    #[error("{0}")]
+    Usage(String),
+}
+
+impl Error {
+    /// An error about the part `span` of the settings `text`.
+    pub(crate) fn settings(
+        path: &Path,
+        text: &str,
+        span: Option<Range<usize>>,
+        message: &str,
+    ) -> Self {
+        let before = text.get(..span.map_or(0, |span| span.start)).unwrap_or(text);
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
+        Self::Settings { path: path.to_path_buf(), line, column, message }
+    }
+}
+
+impl Explain for Error {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Settings { .. }
+            | Self::SettingsEncoding { .. }
+            | Self::Unattended { .. }
+            | Self::ResumeHeld { .. }
+            | Self::FailClosed { .. } => Exit::Failed,
+            Self::NoJob { .. } => Exit::No,
+            Self::Usage(_) => Exit::Usage,
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Settings { .. } | Self::SettingsEncoding { .. } => "settings",
+            Self::Unattended { .. } => "unattended",
+            Self::ResumeHeld { .. } => "held",
+            Self::FailClosed { .. } => "fail_closed",
+            Self::NoJob { .. } => "no_job",
+            Self::Usage(_) => "usage",
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Settings { .. } => {
+                "correct the line; `cron-guard doctor` checks the file".to_owned()
+            }
+            Self::SettingsEncoding { .. } => "save the file as UTF-8".to_owned(),
+            Self::Unattended { .. } => {
+                "run it from a terminal, or set allow_unattended_resume = true under [defaults] in guard.toml"
+                    .to_owned()
+            }
+            Self::ResumeHeld { job, .. } => {
+                let job = shlex::try_quote(job).map_or_else(|_| job.clone(), Into::into);
+                format!("end the hold first: cron-guard release {job} --reason TEXT")
+            }
+            Self::FailClosed { .. } => {
+                "repair the journal first; `cron-guard doctor` says what is wrong with it".to_owned()
+            }
+            Self::NoJob { .. } => "list the jobs with `cron-guard status`".to_owned(),
+            Self::Usage(_) => return None,
+        })
+    }
+}

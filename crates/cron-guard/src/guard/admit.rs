@@ -1,0 +1,245 @@
+//! The gate: may this job run now, and if so, its run is opened in the same transaction.
+
+use std::time::Duration;
+
+use common::clock::Timestamp;
+use common::fleet::liveness::Holder;
+use common::fleet::runs::{self, NewRun, Opened, RunId};
+use rusqlite::Transaction;
+
+use super::look::look;
+use super::record::{Scene, record};
+use super::{Guard, Look};
+use crate::machine::{Answer, State};
+use crate::settings::{JobSettings, Mode};
+use crate::store::holds::{self, Hold};
+use crate::store::jobs::{self, Job, Pending};
+use crate::store::skips;
+
+/// How long a run of `exec` counts as running without a sign of life, where its process cannot be seen.
+pub(crate) const LEASE: Duration = Duration::from_secs(15 * 60);
+
+/// Why a job does not run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Block {
+    /// One word for programs: open, probe_running, held, overlap, spacing, budget, unknown.
+    pub(crate) kind: &'static str,
+    /// The reason for people.
+    pub(crate) reason: String,
+}
+
+/// The answer to "may it run".
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Go { probe: bool },
+    Blocked(Block),
+}
+
+/// What `exec` asks for beyond the breaker.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Terms {
+    /// No second run while one is alive.
+    pub(crate) no_overlap: bool,
+    /// The least time between two starts in this group.
+    pub(crate) spacing: Option<(String, Duration)>,
+}
+
+/// What came of asking for a run.
+#[derive(Debug)]
+pub(crate) enum Admission {
+    /// The run is open.
+    Go { run: RunId, probe: bool },
+    /// It does not run. For a group that keeps its distance, when it may.
+    Blocked { block: Block, retry_at: Option<Timestamp> },
+}
+
+impl Guard<'_> {
+    /// Decides without opening a run. Writes only what changed: a new state, a counted block, a lease.
+    pub(crate) fn check(&mut self, name: &str) -> Result<Verdict, common::Error> {
+        let now = Self::now();
+        let own = self.settings.job(name);
+        let here = || self.here().clone();
+        let quick = self.db.read("read", |connection| {
+            let stored = jobs::get(connection, name)?.unwrap_or_else(|| Job::new(name));
+            let look = look(connection, &stored, &own, &here, now, None)?;
+            if look.changed || look.job.breaker.state != State::Closed {
+                return Ok(None);
+            }
+            let holds = holds::all(connection)?;
+            Ok(block_by_hold(&holds, name, &own).is_none().then_some(()))
+        })?;
+        if quick.is_some() {
+            return Ok(Verdict::Go { probe: false });
+        }
+        let here = self.here().clone();
+        let settings = self.settings;
+        let named_db = self.named_db.clone();
+        let verdict = self.db.write("write to", |tx| {
+            let scene = Scene { settings, own: &own, named_db: named_db.as_deref(), now };
+            let mut look = look_now(tx, name, &scene, &here, None)?;
+            record(tx, &mut look, &scene)?;
+            let verdict = decide(tx, &look.job, &own, now)?;
+            match &verdict {
+                Verdict::Go { probe: true } => {
+                    look.job.breaker.grant(&own.rules, None, now);
+                    jobs::save(tx, &look.job)?;
+                }
+                Verdict::Go { probe: false } => {}
+                Verdict::Blocked(block) => count_skip(tx, &mut look.job, block, now)?,
+            }
+            Ok(verdict)
+        })?;
+        self.tell();
+        Ok(verdict)
+    }
+
+    /// Decides and, when the job may run, opens its run; for a probe, with the one lease.
+    pub(crate) fn admit(
+        &mut self,
+        name: &str,
+        terms: &Terms,
+        holder: Option<&Holder>,
+    ) -> Result<Admission, common::Error> {
+        let now = Self::now();
+        let own = self.settings.job(name);
+        let here = self.here().clone();
+        let settings = self.settings;
+        let named_db = self.named_db.clone();
+        self.db.write("write to", |tx| {
+            let scene = Scene { settings, own: &own, named_db: named_db.as_deref(), now };
+            let mut look = look_now(tx, name, &scene, &here, None)?;
+            record(tx, &mut look, &scene)?;
+            let mut retry_at = None;
+            let verdict = match decide(tx, &look.job, &own, now)? {
+                Verdict::Blocked(block) => Err(block),
+                Verdict::Go { probe } => match refused_by(tx, &look, terms, now)? {
+                    Some((block, at)) => {
+                        retry_at = at;
+                        Err(block)
+                    }
+                    None => Ok(probe),
+                },
+            };
+            let probe = match verdict {
+                Ok(probe) => probe,
+                Err(block) => {
+                    count_skip(tx, &mut look.job, &block, now)?;
+                    return Ok(Admission::Blocked { block, retry_at });
+                }
+            };
+            let new = NewRun {
+                agent: None,
+                job: Some(name),
+                slot: None,
+                lease: LEASE,
+                holder,
+                output_path: None,
+            };
+            let run = match runs::open(tx, &new, now)? {
+                Opened::New(run) => run,
+                // Without a slot there is none to be taken; its run would be the right answer all the same.
+                Opened::SlotTaken(taken) => taken.run_id,
+            };
+            if let Some((group, _)) = &terms.spacing {
+                skips::started_in_group(tx, group, name, now)?;
+            }
+            let job = &mut look.job;
+            job.watermark = run.to_string();
+            job.pending.push(Pending { run: run.to_string(), counts: true });
+            job.last_started_at = Some(now);
+            job.last_run = Some(run.to_string());
+            if probe {
+                job.breaker.grant(&own.rules, Some(run.as_str()), now);
+            }
+            jobs::save(tx, job)?;
+            Ok(Admission::Go { run, probe })
+        })
+    }
+}
+
+/// Looks at a job inside a transaction.
+pub(super) fn look_now(
+    tx: &Transaction<'_>,
+    name: &str,
+    scene: &Scene<'_>,
+    here: &common::fleet::liveness::Here,
+    stopped: Option<&str>,
+) -> rusqlite::Result<Look> {
+    let stored = jobs::get(tx, name)?.unwrap_or_else(|| Job::new(name));
+    look(tx, &stored, scene.own, &|| here.clone(), scene.now, stopped)
+}
+
+/// What a person, the breaker and the budgets say, in this order. Observed jobs always go.
+pub(crate) fn decide(
+    connection: &rusqlite::Connection,
+    job: &Job,
+    own: &JobSettings,
+    now: Timestamp,
+) -> rusqlite::Result<Verdict> {
+    let holds = holds::all(connection)?;
+    if let Some(block) = block_by_hold(&holds, &job.name, own) {
+        return Ok(Verdict::Blocked(block));
+    }
+    let block = match job.breaker.ask(&own.rules, now) {
+        Answer::Go => return Ok(Verdict::Go { probe: false }),
+        _ if own.mode == Mode::Observe => return Ok(Verdict::Go { probe: false }),
+        Answer::Probe => return Ok(Verdict::Go { probe: true }),
+        Answer::Open => Block {
+            kind: "open",
+            reason: job.breaker.reason.clone().unwrap_or_else(|| "open".to_owned()),
+        },
+        Answer::ProbeRunning => {
+            Block { kind: "probe_running", reason: "another run is the probe".to_owned() }
+        }
+    };
+    Ok(Verdict::Blocked(block))
+}
+
+/// The hold that concerns a job, as the reason for a block.
+pub(crate) fn block_by_hold(holds: &[Hold], job: &str, own: &JobSettings) -> Option<Block> {
+    let hold = holds::concerning(holds, job, &own.labels)?;
+    Some(Block { kind: "held", reason: format!("held: {}", hold.reason) })
+}
+
+/// What the terms of this start forbid, and when it may be tried again.
+fn refused_by(
+    tx: &Transaction<'_>,
+    look: &Look,
+    terms: &Terms,
+    now: Timestamp,
+) -> rusqlite::Result<Option<(Block, Option<Timestamp>)>> {
+    if terms.no_overlap
+        && let Some(run) = look.running.first()
+    {
+        let reason = format!("run {} is still alive", run.run_id);
+        return Ok(Some((Block { kind: "overlap", reason }, None)));
+    }
+    let Some((group, distance)) = &terms.spacing else { return Ok(None) };
+    let Some((job, started_at)) = skips::last_in_group(tx, group)? else { return Ok(None) };
+    // A clock that went back must not hold the group for longer than the distance from now on.
+    let started_at = if started_at > now {
+        skips::started_in_group(tx, group, &job, now)?;
+        now
+    } else {
+        started_at
+    };
+    let free_at = started_at.plus(*distance);
+    if free_at <= now {
+        return Ok(None);
+    }
+    let reason = format!("`{job}` of group {group} started {}", started_at.relative(now));
+    Ok(Some((Block { kind: "spacing", reason }, Some(free_at))))
+}
+
+/// Counts a tick that did not run, so that no skip is silent in the records.
+pub(crate) fn count_skip(
+    tx: &Transaction<'_>,
+    job: &mut Job,
+    block: &Block,
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    job.skipped += 1;
+    job.skipped_since.get_or_insert(now);
+    jobs::save(tx, job)?;
+    skips::count(tx, &job.name, block.kind, now)
+}

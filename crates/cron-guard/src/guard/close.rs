@@ -1,0 +1,54 @@
+//! The end of a run: its outcome goes into the journal, and the breaker moves, in one transaction.
+
+use common::fleet::runs::{self, Finished, Outcome, RunId};
+
+use super::Guard;
+use super::admit::look_now;
+use super::record::{Scene, record};
+use crate::machine::State;
+
+/// What the end of a run changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Closed {
+    /// Why the job is blocked now, when this run blocked it.
+    pub(crate) tripped: Option<String>,
+}
+
+impl Guard<'_> {
+    /// Records how `run` ended, unless somebody inside it did, and judges the job.
+    ///
+    /// `stopped` says that a signal for the wrapper ended the command: neutral, whatever the row says.
+    pub(crate) fn close(
+        &mut self,
+        name: &str,
+        run: &RunId,
+        outcome: &Outcome,
+        stopped: bool,
+    ) -> Result<Closed, common::Error> {
+        let now = Self::now();
+        let own = self.settings.job(name);
+        let here = self.here().clone();
+        let settings = self.settings;
+        let named_db = self.named_db.clone();
+        self.db.write("write to", |tx| {
+            // An inner `agent-state exec` may have finished the run; then its row is what counts.
+            let (Finished::Done(_) | Finished::Already(_) | Finished::Unknown) =
+                runs::finish(tx, run, outcome, now)?;
+            let scene = Scene { settings, own: &own, named_db: named_db.as_deref(), now };
+            let stopped = stopped.then_some(run.as_str());
+            let mut look = look_now(tx, name, &scene, &here, stopped)?;
+            let was = look.effects.first().map(|step| step.before);
+            record(tx, &mut look, &scene)?;
+            let is_news = was.is_some_and(|was| was != State::Open.as_str())
+                && look.job.breaker.state == State::Open;
+            let tripped = is_news.then(|| look.job.breaker.reason.clone()).flatten();
+            Ok(Closed { tripped })
+        })
+    }
+
+    /// Renews the lease of a run while its process lives. A failure is left to the next time.
+    pub(crate) fn keep_alive(&mut self, run: &RunId) {
+        let now = Self::now();
+        let _ = self.db.write("write to", |tx| runs::heartbeat(tx, run, None, now));
+    }
+}

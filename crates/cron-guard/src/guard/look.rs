@@ -1,0 +1,206 @@
+//! What is new about a job since it was last looked at.
+//!
+//! Reads only: the caller decides whether to write what came of it. Each run counts exactly once,
+//! whoever started and finished it: runs up to the watermark that had not ended are kept by id, and
+//! every later run is new.
+
+use common::clock::Timestamp;
+use common::fleet::liveness::Here;
+use common::fleet::runs::{self, Run, Status};
+use rusqlite::Connection;
+
+use crate::machine::{Effect, Kind, Mark, Outcome};
+use crate::settings::JobSettings;
+use crate::store::jobs::{Job, Pending};
+
+/// How many new runs are looked at; of more, the newest decide.
+const RUNS_MAX: u32 = 500;
+
+/// A job as it stands now, and what led there.
+#[derive(Debug)]
+pub(crate) struct Look {
+    pub(crate) job: Job,
+    /// Whether it differs from what is stored.
+    pub(crate) changed: bool,
+    /// What happened, in order, each with the run that caused it.
+    pub(crate) effects: Vec<Step>,
+    /// Runs whose process is gone, to be recorded as interrupted.
+    pub(crate) interrupted: Vec<Run>,
+    /// Runs of the job that are alive.
+    pub(crate) running: Vec<Run>,
+}
+
+/// Effects of one outcome.
+#[derive(Debug)]
+pub(crate) struct Step {
+    pub(crate) before: &'static str,
+    pub(crate) after: &'static str,
+    pub(crate) effects: Vec<Effect>,
+    pub(crate) run: Option<String>,
+    pub(crate) at: Timestamp,
+}
+
+/// Looks at `stored` with what the journal holds now.
+///
+/// `stopped` is a run that a signal ended which was meant for its wrapper: neutral, whatever its row says.
+pub(crate) fn look(
+    connection: &Connection,
+    stored: &Job,
+    settings: &JobSettings,
+    here: &dyn Fn() -> Here,
+    now: Timestamp,
+    stopped: Option<&str>,
+) -> rusqlite::Result<Look> {
+    let mut seen = Seen::default();
+    let mut job = stored.clone();
+    let mut here_now = None;
+    for pending in std::mem::take(&mut job.pending) {
+        // A pruned run will never tell how it ended; without a row it counts as nothing.
+        if let Some(run) = runs::get(connection, &pending.run)? {
+            seen.take(run, pending.counts, &mut here_now, here, now);
+        }
+    }
+    for run in runs::of_job_after(connection, &job.name, &job.watermark, RUNS_MAX)? {
+        job.watermark = run.run_id.to_string();
+        job.last_started_at = Some(run.started_at);
+        job.last_run = Some(run.run_id.to_string());
+        job.breaker.bind(&settings.rules, run.run_id.as_str(), run.started_at);
+        seen.take(run, true, &mut here_now, here, now);
+    }
+    seen.ended
+        .sort_by(|(a, _), (b, _)| (a.finished_at, &a.run_id).cmp(&(b.finished_at, &b.run_id)));
+    let mut look = Look {
+        job,
+        changed: false,
+        effects: Vec::new(),
+        interrupted: seen.interrupted,
+        running: Vec::new(),
+    };
+    look.job.pending = seen
+        .running
+        .iter()
+        .map(|(run, counts)| Pending { run: run.run_id.to_string(), counts: *counts })
+        .collect();
+    for (run, counts) in seen.ended {
+        let Some(mut outcome) = Outcome::of(&run, &settings.codes) else { continue };
+        if stopped == Some(outcome.run.as_str()) && outcome.kind != Kind::Success {
+            outcome.kind = Kind::Neutral;
+            outcome.mark = Mark::Neutral;
+        }
+        look.settle(settings, &outcome, counts);
+    }
+    look.judge_running(settings, &seen.running, now);
+    look.job.breaker.expire_unused_lease(now);
+    look.settle_lost_lease(connection, settings, now)?;
+    if let Some(effect) = look.job.breaker.age(now) {
+        look.effects.push(Step {
+            before: look.job.breaker.state.as_str(),
+            after: look.job.breaker.state.as_str(),
+            effects: vec![effect],
+            run: None,
+            at: now,
+        });
+    }
+    look.running = seen.running.into_iter().map(|(run, _)| run).collect();
+    look.changed = look.job != *stored || !look.interrupted.is_empty();
+    Ok(look)
+}
+
+/// The runs of a job, sorted by whether they have ended.
+#[derive(Default)]
+struct Seen {
+    ended: Vec<(Run, bool)>,
+    running: Vec<(Run, bool)>,
+    interrupted: Vec<Run>,
+}
+
+impl Seen {
+    fn take(
+        &mut self,
+        run: Run,
+        counts: bool,
+        here_now: &mut Option<Here>,
+        here: &dyn Fn() -> Here,
+        now: Timestamp,
+    ) {
+        if run.status != Status::Running {
+            self.ended.push((run, counts));
+            return;
+        }
+        let mut run = run.as_seen(here_now.get_or_insert_with(here), now);
+        if run.status == Status::Running {
+            self.running.push((run, counts));
+            return;
+        }
+        self.interrupted.push(run.clone());
+        run.finished_at = Some(now.max(run.started_at));
+        self.ended.push((run, counts));
+    }
+}
+
+impl Look {
+    fn settle(&mut self, settings: &JobSettings, outcome: &Outcome, counts: bool) {
+        if !counts {
+            return;
+        }
+        let before = self.job.breaker.state;
+        let effects = self.job.breaker.settle(&settings.rules, outcome);
+        let after = self.job.breaker.state;
+        if before != after {
+            // What started before the change must not undo it.
+            self.job.discount_pending();
+        }
+        if !effects.is_empty() {
+            self.effects.push(Step {
+                before: before.as_str(),
+                after: after.as_str(),
+                effects,
+                run: Some(outcome.run.clone()),
+                at: outcome.at,
+            });
+        }
+    }
+
+    /// A run that goes on after its maximum runtime is a failure now; what it does later is too late.
+    fn judge_running(&mut self, settings: &JobSettings, running: &[(Run, bool)], now: Timestamp) {
+        for (run, _) in running {
+            let limit = settings.rules.max_runtime;
+            let is_over = limit.is_some_and(|limit| now > run.started_at.plus(limit));
+            self.judge_overdue(settings, run.run_id.as_str(), is_over, now);
+        }
+        let overdue_probe = self.job.breaker.overdue_lease(now).map(ToOwned::to_owned);
+        if let Some(run) = overdue_probe {
+            self.judge_overdue(settings, &run, true, now);
+        }
+    }
+
+    fn judge_overdue(&mut self, settings: &JobSettings, run: &str, is_over: bool, now: Timestamp) {
+        let counting = self
+            .job
+            .pending
+            .iter_mut()
+            .find(|pending| pending.run == run && pending.counts)
+            .filter(|_| is_over);
+        if let Some(pending) = counting {
+            pending.counts = false;
+            self.settle(settings, &Outcome::overdue(run, now), true);
+        }
+    }
+
+    /// A lease whose run is neither running nor ended lost its row; nobody else will report it.
+    fn settle_lost_lease(
+        &mut self,
+        connection: &Connection,
+        settings: &JobSettings,
+        now: Timestamp,
+    ) -> rusqlite::Result<()> {
+        let holder = self.job.breaker.lease.as_ref().and_then(|lease| lease.run.clone());
+        if let Some(run) = holder
+            && runs::get(connection, &run)?.is_none()
+        {
+            let outcome = Outcome { run, kind: Kind::Failure, mark: Mark::Vanished, at: now };
+            self.settle(settings, &outcome, true);
+        }
+        Ok(())
+    }
+}

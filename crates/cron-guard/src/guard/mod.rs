@@ -1,0 +1,64 @@
+//! The guard: looks at a job's runs, moves its breaker, decides, and records what it did.
+//!
+//! `look` reads what is new about a job, `record` writes what follows from it, `admit` lets a run in
+//! and `close` takes its outcome. Every check-then-write is one transaction. Nothing here prints.
+
+mod admit;
+mod alerting;
+mod close;
+pub(crate) mod fleet;
+mod look;
+mod record;
+mod resume;
+
+use std::cell::LazyCell;
+use std::path::PathBuf;
+
+use common::clock::{self, Timestamp};
+use common::fleet::liveness::Here;
+use common::sqlite::Database;
+
+pub(crate) use admit::{Admission, LEASE, Terms, Verdict};
+pub(crate) use look::Look;
+pub(crate) use resume::Resumed;
+
+use crate::settings::Settings;
+
+/// The journal, the settings and this machine, as one command sees them.
+pub(crate) struct Guard<'a> {
+    pub(crate) db: Database,
+    pub(crate) settings: &'a Settings,
+    /// The database when it is not the default one, for the commands that alerts name.
+    pub(crate) named_db: Option<PathBuf>,
+    here: LazyCell<Here>,
+}
+
+impl<'a> Guard<'a> {
+    /// A guard over an open journal.
+    pub(crate) fn new(db: Database, settings: &'a Settings, named_db: Option<PathBuf>) -> Self {
+        Self { db, settings, named_db, here: LazyCell::new(Here::now) }
+    }
+
+    /// This machine.
+    pub(crate) fn here(&self) -> &Here {
+        &self.here
+    }
+
+    /// The moment now.
+    pub(crate) fn now() -> Timestamp {
+        clock::now()
+    }
+}
+
+impl Guard<'_> {
+    /// Sends the alerts that are due. A failure changes nothing but what `status` shows.
+    pub(crate) fn tell(&mut self) {
+        let now = Self::now();
+        let is_due =
+            self.db.read("read", |connection| crate::store::alerts::is_any_due(connection, now));
+        if let Ok(true) = is_due {
+            let here = self.here().clone();
+            let _ = crate::alert::send::send_due(&mut self.db, self.settings.alerts(), &here);
+        }
+    }
+}

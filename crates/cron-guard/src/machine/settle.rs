@@ -1,0 +1,184 @@
+//! What an outcome does to a breaker.
+
+use std::time::Duration;
+
+use common::clock::Timestamp;
+
+use super::{
+    Breaker, COOLDOWN_MAX, Effect, FAILED_RUNS_MAX, Kind, NEUTRALS_MAX, Outcome, Policy,
+    RECENT_MAX, RESUMES_MAX, Rules, State, flap,
+};
+
+impl Breaker {
+    /// Takes in the outcome of a run of this epoch.
+    pub(crate) fn settle(&mut self, rules: &Rules, outcome: &Outcome) -> Vec<Effect> {
+        let holds_lease = self
+            .lease
+            .as_ref()
+            .is_some_and(|lease| lease.run.as_deref() == Some(outcome.run.as_str()));
+        self.remember(outcome);
+        let mut effects = match outcome.kind {
+            Kind::Success => self.succeed(rules, outcome, holds_lease),
+            Kind::Failure => self.fail(rules, outcome, holds_lease, None),
+            Kind::TripNow(code) => self.fail(rules, outcome, holds_lease, Some(code)),
+            Kind::Neutral => {
+                self.neutrals = self.neutrals.saturating_add(1);
+                (self.neutrals == NEUTRALS_MAX)
+                    .then_some(Effect::Interruptions(self.neutrals))
+                    .into_iter()
+                    .collect()
+            }
+        };
+        if holds_lease {
+            self.lease = None;
+        }
+        self.watch_flapping(rules, outcome, &mut effects);
+        effects
+    }
+
+    fn remember(&mut self, outcome: &Outcome) {
+        self.recent.push(outcome.mark.letter());
+        let surplus = self.recent.len().saturating_sub(RECENT_MAX);
+        self.recent.drain(..surplus);
+    }
+
+    fn succeed(&mut self, rules: &Rules, outcome: &Outcome, holds_lease: bool) -> Vec<Effect> {
+        self.neutrals = 0;
+        self.last_success_at = self.last_success_at.max(Some(outcome.at));
+        match self.state {
+            State::Closed => {
+                self.forget_streak();
+                self.resumes = 0;
+                Vec::new()
+            }
+            // A late success of a run from before the trip closes nothing.
+            State::Open => Vec::new(),
+            State::HalfOpen if self.lease.is_some() && !holds_lease => Vec::new(),
+            State::HalfOpen => {
+                self.successes = self.successes.saturating_add(1);
+                if self.successes < rules.recover {
+                    return Vec::new();
+                }
+                self.close();
+                vec![Effect::Recovered]
+            }
+        }
+    }
+
+    fn close(&mut self) {
+        self.state = State::Closed;
+        self.forget_streak();
+        self.successes = 0;
+        self.trips = 0;
+        self.manual = false;
+        self.probation = false;
+        self.resumes = 0;
+        self.broken = false;
+        self.lease = None;
+        self.reason = None;
+        self.opened_at = None;
+        self.next_probe_at = None;
+    }
+
+    fn forget_streak(&mut self) {
+        self.streak = 0;
+        self.failed_runs.clear();
+        self.first_failure_at = None;
+    }
+
+    fn fail(
+        &mut self,
+        rules: &Rules,
+        outcome: &Outcome,
+        holds_lease: bool,
+        trip_now: Option<u8>,
+    ) -> Vec<Effect> {
+        self.neutrals = 0;
+        self.last_failure_at = self.last_failure_at.max(Some(outcome.at));
+        if self.state == State::HalfOpen && self.lease.is_some() && !holds_lease {
+            return Vec::new();
+        }
+        self.streak = self.streak.saturating_add(1);
+        self.first_failure_at = self.first_failure_at.or(Some(outcome.at));
+        if self.failed_runs.len() == FAILED_RUNS_MAX {
+            self.failed_runs.remove(0);
+        }
+        self.failed_runs.push(outcome.run.clone());
+        let at_once = trip_now.map(|code| format!("exit code {code} stops it at once"));
+        match self.state {
+            State::Open => Vec::new(),
+            State::Closed if at_once.is_none() && self.streak < rules.threshold => Vec::new(),
+            State::Closed => {
+                self.manual = at_once.is_some();
+                let reason = at_once.unwrap_or_else(|| streak_text(self.streak));
+                self.trip(rules, outcome.at, reason, true);
+                self.tripped(false)
+            }
+            State::HalfOpen => {
+                let after_resume = self.probation;
+                self.manual |= at_once.is_some();
+                let reason = at_once.unwrap_or_else(|| {
+                    let what =
+                        if after_resume { "failed again after resume" } else { "probe failed" };
+                    what.to_owned()
+                });
+                self.trip(rules, outcome.at, reason, after_resume);
+                if after_resume { self.tripped(true) } else { vec![Effect::ProbeFailed] }
+            }
+        }
+    }
+
+    fn tripped(&mut self, after_resume: bool) -> Vec<Effect> {
+        let mut effects = vec![Effect::Tripped { after_resume }];
+        if self.resumes >= RESUMES_MAX {
+            self.resumes = 0;
+            effects.push(Effect::HoldIt);
+        }
+        effects
+    }
+
+    /// Opens. A trip that is news has an incident of its own; a failed probe belongs to the last one.
+    fn trip(&mut self, rules: &Rules, at: Timestamp, reason: String, is_news: bool) {
+        if is_news {
+            self.incident += 1;
+            self.opened_at = Some(at);
+            self.broken = false;
+        }
+        self.state = State::Open;
+        self.trips = self.trips.saturating_add(1);
+        self.successes = 0;
+        self.probation = false;
+        self.lease = None;
+        self.reason = Some(reason);
+        self.next_probe_at = (rules.policy == Policy::Probe && !self.manual)
+            .then(|| at.plus(cooldown(rules, self.trips)));
+    }
+
+    fn watch_flapping(&mut self, rules: &Rules, outcome: &Outcome, effects: &mut Vec<Effect>) {
+        let Some(percentage) = flap::percentage(&self.recent) else { return };
+        if !self.flapping && percentage >= rules.flap.start {
+            self.flapping = true;
+            effects.push(Effect::FlappingStarted(percentage));
+            if rules.flap_blocks && self.state == State::Closed {
+                self.trip(rules, outcome.at, format!("flapping ({percentage:.0} % changes)"), true);
+                effects.extend(self.tripped(false));
+            }
+        } else if self.flapping && percentage <= rules.flap.stop {
+            self.flapping = false;
+            effects.push(Effect::FlappingStopped(percentage));
+        }
+    }
+}
+
+/// The wait before the next probe: doubled with each trip, spread by the job's jitter, at most a day.
+pub(super) fn cooldown(rules: &Rules, trips: u32) -> Duration {
+    let doublings = trips.saturating_sub(1).min(20);
+    let wait = rules.cooldown.saturating_mul(1 << doublings);
+    wait.mul_f64(1.0 + rules.jitter.clamp(0.0, 1.0) / 10.0).min(COOLDOWN_MAX)
+}
+
+/// `3 consecutive failures`.
+pub(crate) fn streak_text(streak: u32) -> String {
+    let failures = if streak == 1 { "failure" } else { "failures" };
+    format!("{streak} consecutive {failures}")
+}

@@ -1,0 +1,282 @@
+//! The outbox: an alert is written with the transition that it tells of, claimed by one process,
+//! and marked delivered only when its channel said so.
+
+use common::clock::Timestamp;
+use common::fleet::liveness::{Fate, Here, Holder};
+use common::fleet::new_id;
+use rusqlite::{Connection, Row, params};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{json, to_json};
+
+/// An alert about to be written.
+#[derive(Debug, Clone)]
+pub(crate) struct NewAlert {
+    pub(crate) event: &'static str,
+    /// What it is about: a second alert about the same is refused.
+    pub(crate) identity: String,
+    pub(crate) job: Option<String>,
+    pub(crate) labels: Vec<String>,
+    /// Not sent before this moment.
+    pub(crate) hold_until: Timestamp,
+    pub(crate) body: Value,
+}
+
+/// An alert as it stands in the outbox.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Alert {
+    pub(crate) alert_id: String,
+    pub(crate) at: Timestamp,
+    pub(crate) event: String,
+    pub(crate) job: Option<String>,
+    pub(crate) labels: Vec<String>,
+    pub(crate) grouped_in: Option<String>,
+    pub(crate) body: Value,
+}
+
+/// One alert on one channel.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Delivery {
+    pub(crate) alert_id: String,
+    pub(crate) channel: String,
+    pub(crate) attempts: i64,
+    /// When it is tried next; `None` when nothing is left to do.
+    pub(crate) due_at: Option<Timestamp>,
+    pub(crate) delivered_at: Option<Timestamp>,
+    pub(crate) error: Option<String>,
+}
+
+/// The process that is sending an alert.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Claim {
+    host: String,
+    boot_id: String,
+    pid_space: String,
+    pid: i64,
+    pid_started: i64,
+    until: i64,
+}
+
+/// Writes an alert for these channels. Returns its id, or `None` when the same was told before.
+pub(crate) fn put(
+    tx: &Connection,
+    new: &NewAlert,
+    channels: &[&str],
+    now: Timestamp,
+) -> rusqlite::Result<Option<String>> {
+    let id = new_id();
+    let mut body = new.body.clone();
+    if let Some(object) = body.as_object_mut() {
+        object.insert("alert_id".into(), id.clone().into());
+    }
+    let n_rows = tx.execute(
+        "INSERT INTO guard_alerts (id, at, event, identity, job, labels, hold_until, body)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (identity) DO NOTHING",
+        params![
+            id,
+            now,
+            new.event,
+            new.identity,
+            new.job,
+            to_json(&new.labels)?,
+            new.hold_until,
+            body.to_string()
+        ],
+    )?;
+    if n_rows == 0 {
+        return Ok(None);
+    }
+    for channel in channels {
+        tx.execute(
+            "INSERT INTO guard_deliveries (alert_id, channel, attempts, due_at) VALUES (?1, ?2, 0, ?3)",
+            params![id, channel, new.hold_until],
+        )?;
+    }
+    Ok(Some(id))
+}
+
+fn alert_of(row: &Row<'_>) -> rusqlite::Result<Alert> {
+    let body: String = row.get(6)?;
+    Ok(Alert {
+        alert_id: row.get(0)?,
+        at: row.get(1)?,
+        event: row.get(2)?,
+        job: row.get(3)?,
+        labels: json(&row.get::<_, String>(4)?)?,
+        grouped_in: row.get(5)?,
+        body: json(&body)?,
+    })
+}
+
+const ALERT: &str = "SELECT id, at, event, job, labels, grouped_in, body FROM guard_alerts";
+
+/// The alert with this id.
+pub(crate) fn get(connection: &Connection, id: &str) -> rusqlite::Result<Alert> {
+    connection.query_row(&format!("{ALERT} WHERE id = ?1"), [id], alert_of)
+}
+
+/// The last alerts, newest first.
+pub(crate) fn newest(connection: &Connection, limit: u32) -> rusqlite::Result<Vec<Alert>> {
+    connection
+        .prepare(&format!("{ALERT} ORDER BY id DESC LIMIT ?1"))?
+        .query_map([limit], alert_of)?
+        .collect()
+}
+
+/// The alerts about `event` from `since` on, oldest first.
+pub(crate) fn of_event(
+    connection: &Connection,
+    event: &str,
+    since: Timestamp,
+) -> rusqlite::Result<Vec<Alert>> {
+    connection
+        .prepare(&format!("{ALERT} WHERE event = ?1 AND at >= ?2 ORDER BY id"))?
+        .query_map(params![event, since], alert_of)?
+        .collect()
+}
+
+fn delivery_of(row: &Row<'_>) -> rusqlite::Result<Delivery> {
+    Ok(Delivery {
+        alert_id: row.get(0)?,
+        channel: row.get(1)?,
+        attempts: row.get(2)?,
+        due_at: row.get(3)?,
+        delivered_at: row.get(4)?,
+        error: row.get(5)?,
+    })
+}
+
+const DELIVERY: &str =
+    "SELECT alert_id, channel, attempts, due_at, delivered_at, error FROM guard_deliveries";
+
+/// How an alert fares on each of its channels.
+pub(crate) fn deliveries(
+    connection: &Connection,
+    alert_id: &str,
+) -> rusqlite::Result<Vec<Delivery>> {
+    connection
+        .prepare(&format!("{DELIVERY} WHERE alert_id = ?1 ORDER BY channel"))?
+        .query_map([alert_id], delivery_of)?
+        .collect()
+}
+
+/// Deliveries that failed and are still to be tried, or were given up.
+pub(crate) fn troubled(connection: &Connection) -> rusqlite::Result<Vec<Delivery>> {
+    connection
+        .prepare(&format!(
+            "{DELIVERY} WHERE delivered_at IS NULL AND error IS NOT NULL ORDER BY alert_id, channel"
+        ))?
+        .query_map([], delivery_of)?
+        .collect()
+}
+
+/// The next delivery that is due; `None` when there is none.
+pub(crate) fn is_any_due(connection: &Connection, now: Timestamp) -> rusqlite::Result<bool> {
+    let earliest: Option<Timestamp> = connection.query_row(
+        "SELECT min(due_at) FROM guard_deliveries WHERE due_at IS NOT NULL",
+        [],
+        |row| row.get(0),
+    )?;
+    Ok(earliest.is_some_and(|due| due <= now))
+}
+
+/// Claims one due delivery for `claimant` until `until`; nobody else sends it meanwhile.
+///
+/// The claim of a process that is gone, or whose time is over, is void.
+pub(crate) fn claim(
+    tx: &Connection,
+    claimant: Option<&Holder>,
+    until: Timestamp,
+    here: &Here,
+    now: Timestamp,
+    after: &str,
+) -> rusqlite::Result<Option<Delivery>> {
+    let due: Vec<(Delivery, Option<String>)> = tx
+        .prepare(&format!(
+            "SELECT alert_id, channel, attempts, due_at, delivered_at, error, claim FROM guard_deliveries
+              WHERE due_at IS NOT NULL AND due_at <= ?1 AND alert_id || channel > ?2
+              ORDER BY alert_id, channel LIMIT 100"
+        ))?
+        .query_map(params![now, after], |row| Ok((delivery_of(row)?, row.get(6)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    for (delivery, claim) in due {
+        if let Some(claim) = claim {
+            let claim: Claim = json(&claim)?;
+            let holder = Holder {
+                host: claim.host,
+                boot_id: claim.boot_id,
+                pid_space: claim.pid_space,
+                pid: claim.pid,
+                pid_started: claim.pid_started,
+            };
+            let is_mine = claimant == Some(&holder);
+            let is_void = match holder.fate(here) {
+                Fate::Alive | Fate::Unknown => claim.until <= now.0,
+                Fate::Gone | Fate::Rebooted => true,
+            };
+            if !is_mine && !is_void {
+                continue;
+            }
+        }
+        let claim = claimant
+            .map(|holder| {
+                to_json(&Claim {
+                    host: holder.host.clone(),
+                    boot_id: holder.boot_id.clone(),
+                    pid_space: holder.pid_space.clone(),
+                    pid: holder.pid,
+                    pid_started: holder.pid_started,
+                    until: until.0,
+                })
+            })
+            .transpose()?;
+        tx.execute(
+            "UPDATE guard_deliveries SET claim = ?3 WHERE alert_id = ?1 AND channel = ?2",
+            params![delivery.alert_id, delivery.channel, claim],
+        )?;
+        return Ok(Some(delivery));
+    }
+    Ok(None)
+}
+
+/// Records how a try ended: delivered, or an error and when to try again (`None`: never).
+pub(crate) fn settle(
+    tx: &Connection,
+    delivery: &Delivery,
+    result: Result<(), &str>,
+    retry_at: Option<Timestamp>,
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    let (delivered_at, error, due_at) = match result {
+        Ok(()) => (Some(now), None, None),
+        Err(error) => (None, Some(error), retry_at),
+    };
+    tx.execute(
+        "UPDATE guard_deliveries SET attempts = attempts + 1, claim = NULL, delivered_at = ?3, error = ?4, due_at = ?5
+          WHERE alert_id = ?1 AND channel = ?2 AND delivered_at IS NULL",
+        params![delivery.alert_id, delivery.channel, delivered_at, error, due_at],
+    )?;
+    Ok(())
+}
+
+/// Whether the alert with this identity reached somebody.
+pub(crate) fn was_delivered(connection: &Connection, identity: &str) -> rusqlite::Result<bool> {
+    connection
+        .query_row(
+            "SELECT count(*) FROM guard_alerts a
+           JOIN guard_deliveries d ON d.alert_id = coalesce(a.grouped_in, a.id)
+          WHERE a.identity = ?1 AND d.delivered_at IS NOT NULL",
+            [identity],
+            |row| row.get::<_, i64>(0),
+        )
+        .map(|n_delivered| n_delivered > 0)
+}
+
+/// Makes everything that failed due again.
+pub(crate) fn retry_all(tx: &Connection, now: Timestamp) -> rusqlite::Result<usize> {
+    tx.execute(
+        "UPDATE guard_deliveries SET due_at = ?1 WHERE delivered_at IS NULL AND error IS NOT NULL",
+        [now],
+    )
+}

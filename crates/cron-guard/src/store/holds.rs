@@ -1,0 +1,84 @@
+//! Pauses by a person: of a job, of all jobs with a label, of the fleet.
+
+use std::fmt;
+
+use common::clock::Timestamp;
+use rusqlite::{Connection, params};
+use serde::Serialize;
+
+/// What a hold pauses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Scope {
+    Job(String),
+    Label(String),
+    All,
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Job(job) => write!(f, "job:{job}"),
+            Self::Label(label) => write!(f, "label:{label}"),
+            Self::All => f.write_str("all"),
+        }
+    }
+}
+
+/// A pause that is in force.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Hold {
+    pub(crate) scope: String,
+    pub(crate) reason: String,
+    pub(crate) actor: String,
+    pub(crate) at: Timestamp,
+}
+
+/// All pauses, the oldest first; there are few.
+pub(crate) fn all(connection: &Connection) -> rusqlite::Result<Vec<Hold>> {
+    connection
+        .prepare("SELECT scope, reason, actor, at FROM guard_holds ORDER BY at, scope")?
+        .query_map([], |row| {
+            Ok(Hold {
+                scope: row.get(0)?,
+                reason: row.get(1)?,
+                actor: row.get(2)?,
+                at: row.get(3)?,
+            })
+        })?
+        .collect()
+}
+
+/// Pauses; returns false when it was paused already, and changes nothing then.
+pub(crate) fn put(
+    tx: &Connection,
+    scope: &Scope,
+    reason: &str,
+    actor: &str,
+    now: Timestamp,
+) -> rusqlite::Result<bool> {
+    let n_rows = tx.execute(
+        "INSERT INTO guard_holds (scope, reason, actor, at) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (scope) DO NOTHING",
+        params![scope.to_string(), reason, actor, now],
+    )?;
+    Ok(n_rows == 1)
+}
+
+/// Ends a pause; returns whether there was one.
+pub(crate) fn remove(tx: &Connection, scope: &Scope) -> rusqlite::Result<bool> {
+    Ok(tx.execute("DELETE FROM guard_holds WHERE scope = ?1", [scope.to_string()])? == 1)
+}
+
+/// The pause among `holds` that concerns a job with these labels: its own first, then the widest.
+pub(crate) fn concerning<'a>(holds: &'a [Hold], job: &str, labels: &[String]) -> Option<&'a Hold> {
+    let own = Scope::Job(job.to_owned()).to_string();
+    holds
+        .iter()
+        .find(|hold| hold.scope == own)
+        .or_else(|| holds.iter().find(|hold| hold.scope == Scope::All.to_string()))
+        .or_else(|| {
+            holds.iter().find(|hold| {
+                labels.iter().any(|label| hold.scope == Scope::Label(label.clone()).to_string())
+            })
+        })
+}

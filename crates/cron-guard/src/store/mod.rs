@@ -1,0 +1,25 @@
+//! The only SQL of this tool: its own tables, and what it reads from the journal beyond the shared queries.
+//!
+//! Functions take a connection or a transaction; who calls decides what belongs together. Nothing
+//! here judges.
+
+pub(crate) mod alerts;
+pub(crate) mod facts;
+pub(crate) mod holds;
+pub(crate) mod jobs;
+pub(crate) mod journal;
+pub(crate) mod skips;
+pub(crate) mod transitions;
+
+use rusqlite::types::FromSqlError;
+
+/// Reads a column that holds JSON.
+fn json<T: serde::de::DeserializeOwned>(text: &str) -> rusqlite::Result<T> {
+    serde_json::from_str(text).map_err(|error| FromSqlError::Other(Box::new(error)).into())
+}
+
+/// Text for a column that holds JSON.
+fn to_json(value: &impl serde::Serialize) -> rusqlite::Result<String> {
+    serde_json::to_string(value)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
+}

@@ -1,0 +1,127 @@
+//! The gate: three failures block, one alert, resume, recovery; exit codes passed on exactly.
+
+use crate::sandbox::Sandbox;
+
+#[test]
+fn three_failures_block_with_one_alert_and_a_resume_and_a_success_open_again() {
+    let sandbox = Sandbox::new();
+    sandbox.guard("check nightly").silent(0);
+    sandbox.fail("nightly", 3);
+    sandbox.guard("check nightly").silent(75);
+    sandbox.exec("nightly", "echo must not run").silent(75);
+    sandbox.exec("nightly", "echo must not run").silent(75);
+    assert_eq!(sandbox.events(), ["trip"]);
+    sandbox.guard("resume nightly --reason repaired").silent(0);
+    sandbox.exec("nightly", "exit 0").silent(0);
+    assert_eq!(sandbox.job("nightly")["state"], "closed");
+    assert_eq!(sandbox.events(), ["trip", "recovered"]);
+    // What failed before the resume never counts again.
+    sandbox.fail("nightly", 2);
+    sandbox.guard("check nightly").silent(0);
+}
+
+#[test]
+fn after_a_resume_one_failure_blocks_again_and_fresh_gives_the_full_number() {
+    let sandbox = Sandbox::new();
+    sandbox.fail("j", 3);
+    sandbox.guard("resume j --reason repaired").silent(0);
+    sandbox.fail("j", 1);
+    sandbox.guard("check j").silent(75);
+    assert_eq!(sandbox.job("j")["reason"], "failed again after resume");
+    assert_eq!(sandbox.events(), ["trip", "trip"]);
+    sandbox.guard("resume j --fresh --reason rewritten").silent(0);
+    sandbox.fail("j", 2);
+    sandbox.guard("check j").silent(0);
+    sandbox.fail("j", 1);
+    sandbox.guard("check j").silent(75);
+}
+
+#[test]
+fn a_success_between_failures_keeps_the_job_running() {
+    let sandbox = Sandbox::new();
+    for _ in 0..3 {
+        sandbox.fail("j", 2);
+        sandbox.exec("j", "exit 0").silent(0);
+    }
+    sandbox.guard("check j").silent(0);
+    assert!(sandbox.events().is_empty());
+}
+
+#[test]
+fn the_exit_code_and_the_signal_of_the_command_are_passed_on() {
+    let sandbox = Sandbox::new();
+    sandbox.exec("a", "exit 75").silent(75);
+    sandbox.exec("b", "exit 255").silent(255);
+    assert_eq!(sandbox.exec("c", "kill -KILL $$").signal, Some(9));
+    let missing = sandbox.run(["exec", "d", "--", "/nonexistent/command"]).code(127);
+    assert!(missing.stderr.starts_with("cron-guard: cannot run /nonexistent/command: "));
+    sandbox.run(["exec", "e", "--", "/etc/passwd"]).code(126);
+    sandbox.guard("exec f --timeout 0.1 --grace 1 -- sleep 60").silent(124);
+    assert_eq!(sandbox.job("f")["streak"], 1);
+}
+
+#[test]
+fn the_command_sees_its_job_and_its_run_and_streams_pass_through() {
+    let sandbox = Sandbox::new();
+    let done = sandbox.exec("j", "echo $CRON_GUARD_JOB $AGENT_STATE_JOB ${CRON_GUARD_PROBE-no}; test -n \"$AGENT_STATE_RUN_ID\"; echo e >&2");
+    assert_eq!((done.code, &*done.stdout, &*done.stderr), (Some(0), "j j no\n", "e\n"));
+}
+
+#[test]
+fn resume_without_a_terminal_needs_permission_and_a_reason() {
+    let sandbox = Sandbox::new();
+    sandbox.fail("j", 3);
+    sandbox.guard("resume j").code(2);
+    sandbox.settings("");
+    let refused = sandbox.guard("resume j --reason x").code(3);
+    assert!(refused.stderr.contains("allow_unattended_resume = true"));
+    sandbox.guard("check j").silent(75);
+    sandbox.settings("[defaults]\nallow_unattended_resume = true\n");
+    sandbox.guard("resume nobody --reason x").code(1);
+}
+
+#[test]
+fn the_sweep_prints_its_four_lines_and_writes_them_for_machines() {
+    let sandbox = Sandbox::new();
+    sandbox.fail("k6a-weekly", 3);
+    sandbox.exec("fine", "exit 0").silent(0);
+    let sweep = sandbox.run::<_, &str>([]).code(1);
+    assert_eq!(
+        sweep.stdout,
+        "Checked: 2 jobs\nHealthy: 1\nBlocked: 1 (k6a-weekly — 3 consecutive failures)\n\
+         Pause instructions written to ~/.local/state/cron-guard/blocked.json\n"
+    );
+    let text =
+        std::fs::read_to_string(sandbox.path(".local/state/cron-guard/blocked.json")).unwrap();
+    let document: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let entry = &document["blocked"][0];
+    assert_eq!(
+        (&document["version"], &entry["job"], &entry["streak"]),
+        (&1.into(), &"k6a-weekly".into(), &3.into())
+    );
+    assert_eq!(entry["run_ids"].as_array().unwrap().len(), 3);
+    assert_eq!(entry["resume"][1], "resume");
+}
+
+#[test]
+fn wrong_usage_and_names_that_are_none_are_refused() {
+    let sandbox = Sandbox::new();
+    for line in [
+        "check",
+        "check ''",
+        "check 'a\nb'",
+        "check a b",
+        "check a --blocked-exit 0",
+        "check a --blocked-exit 256",
+        "exec a",
+        "exec a --",
+        "exec a --timeout -5s -- true",
+        "nonsense",
+        "resume",
+    ] {
+        sandbox.guard(line).code(2);
+    }
+    sandbox.guard("check 'two words; \"quoted\" --'").silent(0);
+    sandbox.guard("check -- -dash").silent(0);
+    sandbox.guard("exec j --blocked-exit 0 -- true").silent(0);
+}
