@@ -31,7 +31,7 @@ fn three_failures_block_a_resume_opens_and_the_old_failures_never_count_again() 
     assert_eq!(count(&alerts), 1, "{alerts}");
     assert!(alerts.contains("nightly") && alerts.contains("certificate expired"), "{alerts}");
     assert_eq!(
-        home.json("agent-state run list --job nightly --json").as_array().map(Vec::len),
+        home.rows("agent-state run list --job nightly --json").as_array().map(Vec::len),
         Some(3)
     );
 

@@ -34,7 +34,7 @@ fn kill_9_of_the_whole_chain_leaves_an_interrupted_run_and_a_free_lock() {
     chain.wait().expect("it is dead");
     wait_for("the agent to die with its chain", || (!runs(agent)).then_some(()));
 
-    let run = home.json("agent-state run list --job nightly --json")[0].clone();
+    let run = home.rows("agent-state run list --job nightly --json")[0].clone();
     assert_eq!(run["status"], "interrupted", "{run}");
     assert_eq!(run["reason"], "process gone", "{run}");
     home.expect(0, "agent-state lock acquire site reviewer");
@@ -58,6 +58,6 @@ fn a_chain_that_gets_term_passes_it_on_and_records_it() {
     kill_process(Pid::from_child(&chain), Signal::TERM).expect("it is ours");
     assert_eq!(chain.wait().expect("it ends").code(), Some(9));
     assert_eq!(home.read("told"), "told\n");
-    let run = home.json("agent-state run list --job nightly --json")[0].clone();
+    let run = home.rows("agent-state run list --job nightly --json")[0].clone();
     assert_ne!(run["status"], "running", "{run}");
 }

@@ -85,15 +85,13 @@ fn a_crontab_line_runs_as_written_under_a_real_cron_daemon() {
         .expect("unshare runs");
     let _cron = Cron(cron);
     wait_for("three ticks", || (home.read("ticks").lines().count() >= 3).then_some(()));
-    let runs = home.json("agent-state run list --job k6-weekly --json");
-    let completed = runs
-        .as_array()
-        .map_or(0, |runs| runs.iter().filter(|run| run["status"] == "completed").count());
-    assert!(completed >= 2, "{runs}");
+    let runs = home.rows("agent-state run list --job k6-weekly --json");
+    let completed = runs.iter().filter(|run| run["status"] == "completed").count();
+    assert!(completed >= 2, "{runs:?}");
     let prompts = fs::read_dir(home.home())
         .expect("a home")
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
         .filter(|name| name.starts_with("prompt."))
         .count();
-    assert!(prompts >= completed, "one run a tick: {prompts} prompts, {runs}");
+    assert!(prompts >= completed, "one run a tick: {prompts} prompts, {runs:?}");
 }

@@ -40,8 +40,7 @@ fn one_tick_is_one_run_and_the_child_has_the_pack_on_stdin_and_the_key_in_its_en
         assert!(environment.lines().any(|line| line == wanted), "{wanted} in {environment}");
     }
 
-    let runs = home.json("agent-state run list --job k6-weekly --json");
-    let runs = runs.as_array().expect("a list of runs");
+    let runs = home.rows("agent-state run list --job k6-weekly --json");
     assert_eq!(runs.len(), 1, "{runs:?}");
     assert_eq!(runs[0]["agent"], "reviewer");
     assert_eq!(runs[0]["status"], "completed");
@@ -70,7 +69,7 @@ fn an_agent_that_is_killed_is_seen_as_killed_at_the_left_end() {
     // The shell in front would report 128 + 9 itself, so the line replaces it.
     let seen = home.run(&format!("exec {LINE}"));
     assert_eq!(seen.code, 128 + 9, "{seen:?}");
-    let runs = home.json("agent-state run list --job k6-weekly --json");
+    let runs = home.rows("agent-state run list --job k6-weekly --json");
     assert_eq!(runs[0]["signal"], 9);
     assert_eq!(runs[0]["status"], "failed");
 }
@@ -96,8 +95,8 @@ fn the_plain_forms_of_a_script_do_the_same() {
     let seen = home.expect(0, "sh job.sh");
     assert!(seen.stdout.contains(SECRET), "a plain get hands the secret to the script: {seen:?}");
     assert!(home.read("prompt").contains("Its one page."));
-    let runs = home.json("agent-state run list --json");
-    assert_eq!(runs.as_array().map(Vec::len), Some(1));
+    let runs = home.rows("agent-state run list --json");
+    assert_eq!(runs.len(), 1);
     assert_eq!(runs[0]["status"], "completed");
     assert_eq!(runs[0]["exit_code"], 0);
 }

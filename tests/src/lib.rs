@@ -104,12 +104,17 @@ impl Sandbox {
         seen
     }
 
-    /// Runs a line that prints one JSON document.
+    /// Runs a line that prints one JSON object a line.
     #[track_caller]
-    pub fn json(&self, line: &str) -> serde_json::Value {
+    pub fn rows(&self, line: &str) -> Vec<serde_json::Value> {
         let seen = self.run(line);
-        serde_json::from_str(&seen.stdout)
-            .unwrap_or_else(|error| panic!("{line}: {error}\n{seen:#?}"))
+        seen.stdout
+            .lines()
+            .map(|row| {
+                serde_json::from_str(row)
+                    .unwrap_or_else(|error| panic!("{line}: {error}\n{seen:#?}"))
+            })
+            .collect()
     }
 
     /// Starts a line and leaves it running.
