@@ -3,7 +3,7 @@
 #![expect(unsafe_code, reason = "calls without a safe wrapper in the crates of this workspace")]
 
 use std::ffi::{CStr, OsStr};
-use std::os::fd::{AsRawFd as _, BorrowedFd};
+use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
@@ -60,6 +60,21 @@ pub(crate) fn set_foreground(terminal: BorrowedFd<'_>, group: i32) -> io::Result
         let error = io::Error::last_os_error();
         libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, ptr::null_mut());
         if status == 0 { Ok(()) } else { Err(error) }
+    }
+}
+
+/// Makes the child the leader of a session whose terminal is `terminal`.
+pub(crate) fn lead_session(command: &mut Command, terminal: OwnedFd) {
+    // SAFETY: the closure makes two system calls and allocates nothing, as is required after fork.
+    unsafe {
+        command.pre_exec(move || {
+            rustix::process::setsid()?;
+            if libc::ioctl(terminal.as_raw_fd(), libc::TIOCSCTTY as _, 0) == 0 {
+                Ok(())
+            } else {
+                Err(io::Error::last_os_error())
+            }
+        });
     }
 }
 

@@ -1,6 +1,53 @@
-//! Decrypts a vault once and serves credentials over a private Unix socket.
+//! Decrypts a vault once, when its daemon starts, and serves credentials over a private Unix socket.
+//!
+//! Reading order: [`credential`] and [`service`] say what is kept, [`seal`], [`key`], [`home`] and
+//! [`store`] how it is kept, [`access`] opens it; [`import`] fills it; [`protocol`], [`daemon`],
+//! [`client`] and [`launch`] serve it; [`mask`] keeps it out of the output of others. Each command
+//! is one file in [`cmd`].
+//!
+//! Invariant: nothing of a credential reaches a disk but inside a sealed token, and no secret
+//! stands in an error, a log, an argument list, or a type that can be printed.
+
+mod access;
+mod cli;
+mod client;
+mod cmd;
+mod credential;
+mod daemon;
+mod error;
+mod guard;
+mod home;
+mod import;
+mod key;
+mod launch;
+mod mask;
+mod protocol;
+mod reference;
+mod run;
+mod seal;
+mod secret;
+mod service;
+mod store;
+mod sys;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use common::report;
+
+/// The name that errors begin with.
+pub(crate) const TOOL: &str = "credential-proxy";
 
 /// The whole program.
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+pub fn main() -> ExitCode {
+    let args: Vec<OsString> = std::env::args_os().collect();
+    let cli = match cli::parse(&args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help goes to stdout with 0, wrong usage to stderr with 2.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    report::main::<error::Error>(TOOL, cli.output.json, || cmd::run(cli))
 }

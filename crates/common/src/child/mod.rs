@@ -13,6 +13,7 @@ mod signals;
 mod stream;
 mod terminal;
 
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::Command;
@@ -81,6 +82,7 @@ type Every<'a> = (Duration, Box<dyn FnMut() -> Watch + 'a>);
 /// How a child is to be run.
 #[derive(Default)]
 pub struct Supervisor<'a> {
+    own_terminal: Option<OwnedFd>,
     timeout: Option<Duration>,
     on_timeout: Option<Box<dyn FnMut() + 'a>>,
     grace: Option<Duration>,
@@ -121,20 +123,34 @@ impl<'a> Supervisor<'a> {
         self
     }
 
+    /// Makes the child the leader of a session whose terminal is `terminal`, the inner end of a
+    /// pseudo-terminal. Our own terminal is then not lent to it.
+    #[must_use]
+    pub fn with_own_terminal(mut self, terminal: OwnedFd) -> Self {
+        self.own_terminal = Some(terminal);
+        self
+    }
+
     /// Starts the child; its streams and environment are those of `command`.
     ///
     /// # Errors
     /// The command does not exist, cannot be executed, or signals cannot be watched.
-    pub fn start(self, mut command: Command) -> Result<Running<'a>, Error> {
+    pub fn start(mut self, mut command: Command) -> Result<Running<'a>, Error> {
         let signals = Signals::watch()
             .map_err(|source| Error::Process { doing: "watch for signals", source })?;
-        let terminal = Terminal::of_stdin();
+        let terminal = if self.own_terminal.is_some() { None } else { Terminal::of_stdin() };
         #[cfg(target_os = "linux")]
         {
             // Orphans of the child come to us, so that a timeout can end them.
             let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
         }
-        command.process_group(0);
+        match self.own_terminal.take() {
+            // The leader of a session leads a process group, too.
+            Some(own) => sys::lead_session(&mut command, own),
+            None => {
+                command.process_group(0);
+            }
+        }
         sys::die_with_parent(&mut command);
         let child = command.spawn().map_err(|source| Error::Spawn {
             command: PathBuf::from(command.get_program()),
@@ -227,7 +243,14 @@ impl<'a> Running<'a> {
             orphans::sweep();
         }
         for stream in &mut self.streams {
-            while stream.pump() {}
+            // What an ended child has left in its pipe is not lost to a slow reader of ours; a
+            // signal ends the waiting.
+            while stream.pump()
+                || stream.blocked_by().is_some_and(|target| self.signals.wait_for(target))
+            {
+            }
+            // A grandchild may keep it open and say nothing.
+            stream.finish();
         }
         if let Some(terminal) = &self.terminal {
             terminal.take_back();

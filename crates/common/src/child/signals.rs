@@ -1,9 +1,12 @@
 //! The signals that a wrapper forwards, and the news that a child ended.
 
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::sys;
 
@@ -44,6 +47,28 @@ impl Signals {
     /// What becomes readable when a signal comes.
     pub(super) fn wake(&self) -> &UnixStream {
         &self.wake
+    }
+
+    /// Waits until `target` takes more bytes; `false` when a signal came first.
+    pub(super) fn wait_for(&self, target: BorrowedFd<'_>) -> bool {
+        loop {
+            if self.seen.iter().any(|(_, flag)| flag.load(Ordering::SeqCst)) {
+                return false;
+            }
+            let mut fds = [
+                PollFd::from_borrowed_fd(target, PollFlags::OUT),
+                PollFd::new(&self.wake, PollFlags::IN),
+            ];
+            match poll(&mut fds, None) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(_) => return false,
+            }
+            let [target, _] = fds;
+            if !target.revents().is_empty() {
+                return true;
+            }
+            self.drain();
+        }
     }
 
     /// Forgets the wake-ups that were seen.

@@ -8,10 +8,14 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 /// What is done with each piece that the child wrote.
 type OnBytes<'a> = Box<dyn FnMut(&[u8]) + 'a>;
 
+/// Rewrites what the child wrote on its way: a piece, or `None` at the end of the stream.
+type Filter<'a> = Box<dyn FnMut(Option<&[u8]>) -> Vec<u8> + 'a>;
+
 /// Bytes that the child writes and this process reads, 4 KiB at most at a time.
 pub struct Stream<'a> {
     source: OwnedFd,
     forward: Option<BorrowedFd<'a>>,
+    filter: Option<Filter<'a>>,
     on_bytes: OnBytes<'a>,
     blocked: bool,
     open: bool,
@@ -30,7 +34,48 @@ impl<'a> Stream<'a> {
         let source = source.into();
         // A failure leaves the descriptor blocking; poll is asked before every read anyway.
         let _ = rustix::io::ioctl_fionbio(&source, true);
-        Self { source, forward, on_bytes: Box::new(on_bytes), blocked: false, open: true }
+        Self {
+            source,
+            forward,
+            filter: None,
+            on_bytes: Box::new(on_bytes),
+            blocked: false,
+            open: true,
+        }
+    }
+
+    /// Forwards what `filter` makes of each piece; it is called with `None` once, at the end, for
+    /// what it has held back.
+    #[must_use]
+    pub fn with_filter(mut self, filter: impl FnMut(Option<&[u8]>) -> Vec<u8> + 'a) -> Self {
+        self.filter = Some(Box::new(filter));
+        self
+    }
+
+    /// Writes a piece, or the rest at the end, to where this stream is forwarded.
+    fn forward(&mut self, piece: Option<&[u8]>) {
+        let filtered = self.filter.as_mut().map(|filter| filter(piece));
+        let bytes = filtered.as_deref().or(piece).unwrap_or_default();
+        if let Some(target) = self.forward
+            && write_all(target, bytes).is_err()
+        {
+            // The reader of our output is gone; the child must not hang because of that.
+            self.forward = None;
+        }
+    }
+
+    /// Ends the stream, whether its last writer closed it or not.
+    pub(super) fn finish(&mut self) {
+        self.open = false;
+        if self.filter.is_some() {
+            self.forward(None);
+            self.filter = None;
+        }
+    }
+
+    /// What takes no more bytes at the moment, if that is what this stream waits for.
+    pub(super) fn blocked_by(&self) -> Option<BorrowedFd<'a>> {
+        if self.open && self.blocked { self.forward } else { None }
     }
 
     /// Whether more may come.
@@ -60,17 +105,12 @@ impl<'a> Stream<'a> {
         let mut piece = [0_u8; 4096];
         match rustix::io::read(&self.source, &mut piece) {
             Ok(0) => {
-                self.open = false;
+                self.finish();
                 false
             }
             Ok(n_bytes) => {
                 let piece = piece.get(..n_bytes).unwrap_or_default();
-                if let Some(target) = self.forward
-                    && write_all(target, piece).is_err()
-                {
-                    // The reader of our output is gone; the child must not hang because of that.
-                    self.forward = None;
-                }
+                self.forward(Some(piece));
                 (self.on_bytes)(piece);
                 true
             }
@@ -78,7 +118,7 @@ impl<'a> Stream<'a> {
             Err(rustix::io::Errno::AGAIN) => false,
             Err(_) => {
                 // A pseudo-terminal answers EIO when its last writer is gone.
-                self.open = false;
+                self.finish();
                 false
             }
         }

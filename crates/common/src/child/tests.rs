@@ -110,3 +110,29 @@ fn a_watch_can_end_the_child() {
     assert!(fate.stopped && !fate.timed_out);
     assert_eq!(fate.exit(), Exit::Signal(libc::SIGTERM));
 }
+
+#[test]
+fn a_filter_sees_every_piece_and_the_end_and_a_slow_reader_loses_nothing() {
+    let _turn = turn();
+    let (reader, writer) = std::io::pipe().unwrap();
+    let mut command = sh("seq 1 60000");
+    command.stdout(Stdio::piped());
+    let slow = std::thread::spawn(move || {
+        // Longer than the child lives: its last output waits in its pipe.
+        std::thread::sleep(Duration::from_millis(300));
+        let mut text = String::new();
+        std::io::Read::read_to_string(&mut &reader, &mut text).unwrap();
+        text
+    });
+    let mut running = Supervisor::new().start(command).unwrap();
+    let stdout = running.child.stdout.take().unwrap();
+    let filter = |piece: Option<&[u8]>| piece.map_or_else(|| b"the-end".to_vec(), <[u8]>::to_vec);
+    running.read(
+        Stream::new(stdout, Some(std::os::fd::AsFd::as_fd(&writer)), |_| ()).with_filter(filter),
+    );
+    assert_eq!(running.wait().unwrap().exit(), Exit::Code(0));
+    drop(writer);
+    let text = slow.join().unwrap();
+    assert_eq!(text.lines().count(), 60_001);
+    assert!(text.ends_with("60000\nthe-end"));
+}

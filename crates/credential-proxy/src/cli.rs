@@ -1,0 +1,432 @@
+//! The command line: types only. What they say is the help.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+use common::cli::OutputArgs;
+
+use crate::reference::Assignment;
+
+const ABOUT_EXITS: &str = "\
+Exit codes:
+  0 done, or yes      1 no such credential, ambiguous, denied      2 wrong usage
+  3 somebody must fix something      4 try again later      exec: the child's own code, 125 when it was not started
+
+Environment:
+  CREDENTIAL_PROXY_HOME         the directory of vault, key and socket (~/.local/share/credential-proxy)
+  CREDENTIAL_PROXY_SOCKET       the socket, when it is elsewhere
+  CREDENTIAL_PROXY_KEY_COMMAND  a command that prints the key, in place of the key file
+
+Examples:
+  credential-proxy init && printf %s \"$TOKEN\" | credential-proxy add github.com --username me --stdin
+  credential-proxy exec --env GITHUB_TOKEN=github.com -- gh repo list";
+
+/// Serve credentials to unattended jobs over a private socket
+///
+/// A local daemon decrypts the vault once, when it starts, and serves it: no prompt, no network,
+/// no cloud. Every command that needs the daemon starts it when none answers.
+#[derive(Debug, Parser)]
+#[command(name = "credential-proxy", version, max_term_width = 100, after_help = ABOUT_EXITS)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+}
+
+/// Where the vault is and how it is opened.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct PlaceArgs {
+    /// The directory of vault, key and socket
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "CREDENTIAL_PROXY_HOME",
+        hide_env = true,
+        help_heading = "Vault"
+    )]
+    pub(crate) home: Option<PathBuf>,
+    /// Take the key from the output of this command
+    #[arg(
+        long,
+        global = true,
+        value_name = "CMD",
+        env = "CREDENTIAL_PROXY_KEY_COMMAND",
+        hide_env = true,
+        help_heading = "Vault"
+    )]
+    pub(crate) key_command: Option<String>,
+    /// Fail with 4 when no daemon answers, instead of starting one
+    #[arg(long, global = true, help_heading = "Vault")]
+    pub(crate) no_start: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    Init(InitArgs),
+    Add(AddArgs),
+    Import(ImportArgs),
+    #[command(hide = true)]
+    ImportChrome(ImportChromeArgs),
+    Get(GetArgs),
+    Exec(ExecArgs),
+    Env(EnvArgs),
+    List(ListArgs),
+    Show(ShowArgs),
+    Rename(RenameArgs),
+    Edit(EditArgs),
+    Delete(DeleteArgs),
+    Serve(ServeArgs),
+    Start,
+    Stop,
+    Reload,
+    Status,
+    Lock,
+    Unlock,
+    Completions(CompletionsArgs),
+}
+
+/// Create the key, the vault and their directory
+///
+/// The directory is 0700, the files are 0600 from their first moment. An existing vault is left
+/// alone (exit 1). A key that lies there without a vault is used.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  credential-proxy init
+  credential-proxy init --key-command 'pass show credential-proxy-key'")]
+pub(crate) struct InitArgs {}
+
+/// Add a credential; its secret comes from a prompt or from stdin, never from an argument
+///
+/// Without --stdin the secret is asked for twice on the terminal and not echoed. With --stdin it
+/// is all of stdin, less one final newline. Exit 1 when the service has that username already.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  printf %s \"$TOKEN\" | credential-proxy add github.com --username me --stdin
+  credential-proxy add db.internal --username app --generate 32 --expires 90d")]
+pub(crate) struct AddArgs {
+    /// What the credential opens: a host, a URL, or any name
+    pub(crate) service: String,
+    #[command(flatten)]
+    pub(crate) details: DetailArgs,
+    #[command(flatten)]
+    pub(crate) secret: SecretArgs,
+}
+
+/// What can be said about a credential beside its secret.
+#[derive(Debug, Args)]
+pub(crate) struct DetailArgs {
+    /// The account
+    #[arg(long, short, value_name = "U")]
+    pub(crate) username: Option<String>,
+    /// The address (can be repeated)
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: Vec<String>,
+    /// A note; it stands in the process list while the command runs, so keep secrets out of it
+    #[arg(long, value_name = "T")]
+    pub(crate) note: Option<String>,
+    /// Ask for a further secret of this name (can be repeated); with --stdin one line each, after the password's line
+    #[arg(long, value_name = "NAME")]
+    pub(crate) field: Vec<String>,
+    /// When the secret ends: 2026-12-31, an RFC 3339 moment, or a duration as 90d
+    #[arg(long, value_name = "DATE")]
+    pub(crate) expires: Option<String>,
+}
+
+/// Where a secret comes from.
+#[derive(Debug, Args)]
+pub(crate) struct SecretArgs {
+    /// Read the secret from stdin
+    #[arg(long)]
+    pub(crate) stdin: bool,
+    /// Make up a secret of this many characters and do not show it
+    #[arg(long, value_name = "LEN", num_args = 0..=1, default_missing_value = "32", conflicts_with = "stdin",
+          value_parser = clap::value_parser!(u16).range(8..=1024))]
+    pub(crate) generate: Option<u16>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OnConflict {
+    /// Store the new one beside the old one
+    KeepBoth,
+    /// Keep the old one; the file is not deleted then
+    Skip,
+    /// Put the new password in the place of the old one
+    Replace,
+}
+
+/// Import a browser's or password manager's export
+///
+/// FORMAT is chrome, firefox, safari, bitwarden, 1password, keepassxc, lastpass, env or hermes;
+/// without it the file itself says. No row is lost, trimmed or silently overwritten: the same account with
+/// the same password is merged, with another password both are kept and reported, rows without a
+/// password are listed by line. The file is deleted after everything in it was stored, read back,
+/// decrypted and found equal, and nothing was skipped; otherwise it stays and the reason is printed. The store of
+/// the Python original (hermes) is never deleted.
+#[derive(Debug, Args)]
+#[command(
+    override_usage = "credential-proxy import [FORMAT] FILE [OPTIONS]",
+    after_help = "\
+Exit codes: 0 all imported; 3 the file could not be read as an export, and nothing was stored.
+
+Examples:
+  credential-proxy import ~/Downloads/'Google Passwords.csv'
+  credential-proxy import bitwarden export.json --dry-run"
+)]
+pub(crate) struct ImportArgs {
+    /// The format, when it should not be detected, and the file; - is stdin
+    #[arg(value_name = "[FORMAT] FILE", num_args = 1..=2, required = true)]
+    pub(crate) what: Vec<OsString>,
+    #[command(flatten)]
+    pub(crate) how: ImportHowArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportHowArgs {
+    /// Say what would happen, and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Do not delete the file afterwards
+    #[arg(long)]
+    pub(crate) keep: bool,
+    /// What to do when an account is there with another password
+    #[arg(long, value_name = "WHAT", value_enum, default_value = "keep-both")]
+    pub(crate) on_conflict: OnConflict,
+}
+
+/// Import a Chrome export; the name of this command in the original
+#[derive(Debug, Args)]
+pub(crate) struct ImportChromeArgs {
+    /// The export; `~/Downloads/Google Passwords.csv` when not named
+    pub(crate) file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) how: ImportHowArgs,
+}
+
+/// Which of several accounts is meant.
+#[derive(Debug, Args)]
+pub(crate) struct WhichArgs {
+    /// The account, when the service has several
+    #[arg(long, short, value_name = "U")]
+    pub(crate) username: Option<String>,
+    /// The row of the vault, as shown where a name is ambiguous
+    #[arg(long, value_name = "ID")]
+    pub(crate) id: Option<i64>,
+}
+
+/// Print a credential's password, or another field of it
+///
+/// Exit 1 when there is none, when the name is ambiguous (the candidates are listed), or when the
+/// token at hand does not allow it. Only an exact name is accepted.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  credential-proxy get github.com
+  credential-proxy get github.com --username me --field url")]
+pub(crate) struct GetArgs {
+    /// The service
+    pub(crate) service: String,
+    #[command(flatten)]
+    pub(crate) which: WhichArgs,
+    /// The field: password, username, url, note, or a name of its own
+    #[arg(long, short, value_name = "FIELD", default_value = "password")]
+    pub(crate) field: String,
+    /// Print nothing; the exit code says whether it is there
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// Open the vault instead of asking the daemon
+    #[arg(long)]
+    pub(crate) direct: bool,
+}
+
+/// Run a command with credentials in its environment, and mask them in its output
+///
+/// SERVICE[/FIELD] is a service and one of its fields (password when not named); @USERNAME behind it
+/// picks one of several accounts. Inherited variables of the same name are removed, and so is
+/// everything named CREDENTIAL_PROXY_*. A secret of 6 characters or more that appears in the
+/// command's stdout or stderr, also in base64, hex, percent or JSON form, is printed as
+/// [redacted:SERVICE].
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Exit codes: the command's own; 125 it was not started, as when a credential is missing; 126 not
+executable; 127 not found. A command that was killed by a signal: we die of the same signal.
+
+Examples:
+  credential-proxy exec --env GITHUB_TOKEN=github.com -- gh repo list
+  credential-proxy exec --env PGUSER=db.internal/username --env PGPASSWORD=db.internal -- psql -c 'select 1'")]
+pub(crate) struct ExecArgs {
+    /// Put a field of a credential into a variable (can be repeated)
+    #[arg(long, short, value_name = "VAR=SERVICE[/FIELD]")]
+    pub(crate) env: Vec<Assignment>,
+    /// Put the path of a private file that holds the field into a variable; the file vanishes with the command (can be repeated)
+    #[arg(long, value_name = "VAR=SERVICE[/FIELD]")]
+    pub(crate) file: Vec<Assignment>,
+    /// Pass no other variables on than these, HOME, PATH, TERM, LANG, TZ and AGENT_STATE_*
+    #[arg(long)]
+    pub(crate) only_env: bool,
+    /// Do not mask; the command takes our place
+    #[arg(long)]
+    pub(crate) no_masking: bool,
+    /// The command and its arguments
+    #[arg(last = true, required = true, value_name = "CMD")]
+    pub(crate) command: Vec<OsString>,
+}
+
+/// Print credentials as shell exports, or as one JSON object
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  eval \"$(credential-proxy env GITHUB_TOKEN=github.com)\"
+  credential-proxy env GITHUB_TOKEN=github.com --json")]
+pub(crate) struct EnvArgs {
+    /// The variables and what they hold
+    #[arg(required = true, value_name = "VAR=SERVICE[/FIELD]")]
+    pub(crate) assignments: Vec<Assignment>,
+}
+
+/// List services and accounts, never secrets
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  credential-proxy list
+  credential-proxy list --prefix git --json")]
+pub(crate) struct ListArgs {
+    /// Only services that begin with this
+    #[arg(long, value_name = "P", default_value = "", hide_default_value = true)]
+    pub(crate) prefix: String,
+}
+
+/// Show everything about a credential but its secrets
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  credential-proxy show github.com
+  credential-proxy show github.com --json")]
+pub(crate) struct ShowArgs {
+    /// The service
+    pub(crate) service: String,
+    #[command(flatten)]
+    pub(crate) which: WhichArgs,
+}
+
+/// Give a credential another service name
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  credential-proxy rename github.com github-bot
+  credential-proxy rename github.com github-bot --username bot")]
+pub(crate) struct RenameArgs {
+    /// The service
+    pub(crate) service: String,
+    /// Its new name
+    pub(crate) new: String,
+    #[command(flatten)]
+    pub(crate) which: WhichArgs,
+}
+
+/// Change a credential
+///
+/// Only what is named changes. The secret changes with --stdin, --generate or --secret, which asks
+/// for it.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  printf %s \"$NEW\" | credential-proxy edit github.com --stdin
+  credential-proxy edit github.com --id 7 --set-username bot --expires 90d")]
+pub(crate) struct EditArgs {
+    /// The service
+    pub(crate) service: String,
+    #[command(flatten)]
+    pub(crate) which: WhichArgs,
+    /// The new username
+    #[arg(long, value_name = "U")]
+    pub(crate) set_username: Option<String>,
+    /// The new addresses, in place of the old ones (can be repeated)
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: Vec<String>,
+    /// The new note
+    #[arg(long, value_name = "T")]
+    pub(crate) note: Option<String>,
+    /// Ask for this further secret; an empty answer removes it (can be repeated)
+    #[arg(long, value_name = "NAME")]
+    pub(crate) field: Vec<String>,
+    /// When the secret ends; `never` forgets it
+    #[arg(long, value_name = "DATE")]
+    pub(crate) expires: Option<String>,
+    /// Ask for a new secret
+    #[arg(long)]
+    pub(crate) secret: bool,
+    #[command(flatten)]
+    pub(crate) from: SecretArgs,
+}
+
+/// Delete a credential
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  credential-proxy delete old.example
+  credential-proxy delete github.com --username old-account")]
+pub(crate) struct DeleteArgs {
+    /// The service; not needed with --id
+    #[arg(required_unless_present = "id")]
+    pub(crate) service: Option<String>,
+    #[command(flatten)]
+    pub(crate) which: WhichArgs,
+}
+
+/// Be the daemon
+///
+/// Without --foreground this is the same as `start`. In the foreground it serves until TERM or INT; HUP reads
+/// the vault again, USR1 locks it.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Environment: NOTIFY_SOCKET, WATCHDOG_USEC, LISTEN_FDS and LISTEN_PID as systemd sets them; CREDENTIALS_DIRECTORY
+may hold credential-proxy-key.
+
+Examples:
+  credential-proxy serve --foreground
+  credential-proxy serve")]
+pub(crate) struct ServeArgs {
+    /// Stay in the foreground, for systemd, launchd and debugging
+    #[arg(long)]
+    pub(crate) foreground: bool,
+    /// Be the daemon that `start` starts
+    #[arg(long, hide = true, conflicts_with = "foreground")]
+    pub(crate) background: bool,
+}
+
+/// Print a completion script
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  credential-proxy completions bash > ~/.local/share/bash-completion/completions/credential-proxy
+  credential-proxy completions zsh")]
+pub(crate) struct CompletionsArgs {
+    pub(crate) shell: clap_complete::Shell,
+}
+
+/// Reads the command line.
+pub(crate) fn parse(args: &[OsString]) -> Result<Cli, clap::Error> {
+    let mut command = Cli::command();
+    let matches = command.try_get_matches_from_mut(args)?;
+    Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+}
+
+/// The whole command, for completions.
+pub(crate) fn command() -> clap::Command {
+    Cli::command()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::command().debug_assert();
+    }
+}

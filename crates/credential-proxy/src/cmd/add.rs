@@ -1,0 +1,78 @@
+//! `add`: a new credential; its secret never comes from an argument.
+
+use common::exit::Exit;
+use serde_json::json;
+
+use super::{Context, details};
+use crate::cli::AddArgs;
+use crate::credential::Credential;
+use crate::error::Error;
+use crate::secret::Secret;
+use crate::service::{self, Origin};
+
+pub(super) fn run(args: &AddArgs, context: &mut Context) -> anyhow::Result<Exit> {
+    // Before anybody types a secret: is there a vault that will take it?
+    let mut vault = context.vault()?;
+    let now = Context::now();
+    let mut urls = args.details.url.clone();
+    if Origin::of(&args.service).is_some() && urls.is_empty() {
+        urls.push(args.service.clone());
+    }
+    let service = service::normal(&args.service);
+    if service.is_empty() || service.chars().any(char::is_control) || service.chars().count() > 1000
+    {
+        return Err(Error::Usage {
+            message: "a service has 1 to 1000 characters, none of them a control character"
+                .to_owned(),
+        }
+        .into());
+    }
+    let username = args.details.username.clone().unwrap_or_default();
+    let exists = Error::Exists { service: service.clone(), username: username.clone() };
+    if vault
+        .credentials()?
+        .rows
+        .iter()
+        .any(|one| one.service == service && one.username == username)
+    {
+        return Err(exists.into());
+    }
+    let expires_at = match &args.details.expires {
+        Some(text) => details::expiry(text, now)?,
+        None => None,
+    };
+    let secrets = details::secrets(&args.secret, &args.details.field, true)?;
+    let credential = Credential {
+        id: 0,
+        service: service.clone(),
+        username: username.clone(),
+        urls,
+        password: secrets.password.unwrap_or_default(),
+        note: Secret::new(args.details.note.clone().unwrap_or_default()),
+        fields: secrets.fields,
+        expires_at,
+        created_at: now,
+        updated_at: now,
+    };
+    let id = vault.change(|change| {
+        // Somebody may have added it while the secret was typed.
+        let taken = change
+            .credentials()?
+            .iter()
+            .any(|one| one.service == service && one.username == username);
+        if taken { Err(exists.into()) } else { Ok(change.insert(&credential)?) }
+    })?;
+    context.announce_change()?;
+    if context.json {
+        context.out.json(&json!({ "id": id, "service": service, "username": username, "expires_at": expires_at }))?;
+    } else if username.is_empty() {
+        context.out.line(format_args!("added {}", common::out::sanitize(&service)))?;
+    } else {
+        context.out.line(format_args!(
+            "added {} for {}",
+            common::out::sanitize(&service),
+            common::out::sanitize(&username)
+        ))?;
+    }
+    Ok(Exit::Done)
+}

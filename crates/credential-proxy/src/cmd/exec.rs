@@ -1,0 +1,210 @@
+//! `exec`: runs a command with credentials, and keeps them out of its output.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
+
+use anyhow::Context as _;
+use common::exit::Exit;
+use common::report;
+
+use super::Context;
+use crate::cli::ExecArgs;
+use crate::client::Client;
+use crate::error::Error;
+use crate::mask::{MIN_CHARS, Patterns};
+use crate::protocol::Mode;
+use crate::reference::{Assignment, Reading};
+use crate::run::{self, Plan};
+use crate::secret::Secret;
+
+/// A variable and what it is to hold.
+pub(super) struct Resolved {
+    pub(super) variable: String,
+    pub(super) service: String,
+    pub(super) value: Secret,
+    /// Usernames and addresses are no secrets, and hiding them would shred every output.
+    pub(super) is_secret: bool,
+}
+
+/// What could not be resolved, all of it.
+pub(super) struct Failure {
+    errors: Vec<Error>,
+}
+
+impl Failure {
+    /// As one error for a command that is not `exec`: the names that are missing, or the first other trouble.
+    pub(super) fn first_or_not_found(self) -> Error {
+        let mut names = Vec::new();
+        for error in self.errors {
+            match error {
+                Error::NotFound { names: missing } => names.extend(missing),
+                other => return other,
+            }
+        }
+        Error::NotFound { names }
+    }
+}
+
+/// Asks for every credential, and tells all that are missing at once.
+pub(super) fn resolve(
+    client: &mut Client,
+    assignments: &[Assignment],
+    mode: Mode,
+) -> Result<Vec<Resolved>, Failure> {
+    let mut resolved = Vec::new();
+    let mut errors = Vec::new();
+    for assignment in assignments {
+        match resolve_one(client, assignment, mode) {
+            Ok(one) => resolved.push(one),
+            Err(error) => errors.push(error),
+        }
+    }
+    if errors.is_empty() { Ok(resolved) } else { Err(Failure { errors }) }
+}
+
+fn resolve_one(
+    client: &mut Client,
+    assignment: &Assignment,
+    mode: Mode,
+) -> Result<Resolved, Error> {
+    let mut trouble = None;
+    for Reading { wanted, field } in assignment.reference.readings() {
+        match client.get(&wanted, mode) {
+            Ok(credential) => match credential.field(&field) {
+                Some(value) => {
+                    return Ok(Resolved {
+                        variable: assignment.variable.clone(),
+                        value: Secret::new(value),
+                        is_secret: !matches!(field.as_str(), "username" | "url" | "service"),
+                        service: credential.service,
+                    });
+                }
+                None => trouble = Some(Error::NoField { service: credential.service, field }),
+            },
+            Err(Error::NotFound { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(trouble.unwrap_or_else(|| Error::NotFound {
+        names: vec![assignment.reference.as_str().to_owned()],
+    }))
+}
+
+pub(super) fn run(args: &ExecArgs, context: &mut Context) -> anyhow::Result<Exit> {
+    prepare(args, context).map_err(not_started)?.start()
+}
+
+/// Whatever goes wrong before the child exists is 125.
+fn not_started(error: anyhow::Error) -> anyhow::Error {
+    match error.downcast::<Error>() {
+        Ok(already @ Error::NotStarted { .. }) => already.into(),
+        Ok(error) => {
+            use common::report::Explain as _;
+            let hint = error.hint();
+            Error::NotStarted { problems: vec![with_causes(&error)], hint }.into()
+        }
+        Err(error) => error,
+    }
+}
+
+/// An error and what caused it, in one line.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(one) = cause {
+        let text = one.to_string();
+        if !line.ends_with(&text) {
+            line = format!("{line}: {text}");
+        }
+        cause = one.source();
+    }
+    line
+}
+
+fn prepare<'a>(args: &'a ExecArgs, context: &Context) -> anyhow::Result<Plan<'a>> {
+    let mut values = Vec::new();
+    if !args.env.is_empty() || !args.file.is_empty() {
+        let mut client = context.client()?;
+        let all: Vec<Assignment> = args.env.iter().chain(&args.file).cloned().collect();
+        values = resolve(&mut client, &all, Mode::Inject).map_err(|failure| Error::NotStarted {
+            problems: failure.errors.iter().map(ToString::to_string).collect(),
+            hint: Some("see what is there with `credential-proxy list`".to_owned()),
+        })?;
+    }
+    let files = values.split_off(args.env.len().min(values.len()));
+    let program = args.command.first().context("a command is required")?;
+    let mut command = Command::new(program);
+    command.args(args.command.iter().skip(1));
+    set_environment(&mut command, args.only_env);
+    for one in &values {
+        if one.value.expose().contains('\0') {
+            return Err(Error::NotStarted {
+                problems: vec![format!(
+                    "the value for {} has a NUL byte, which no variable can hold",
+                    one.variable
+                )],
+                hint: Some("pass it with --file".to_owned()),
+            }
+            .into());
+        }
+        command.env(&one.variable, one.value.expose());
+    }
+    let mut kept = Vec::new();
+    for one in &files {
+        let file = run::PrivateFile::new(&context.home, one.value.expose())?;
+        command.env(&one.variable, file.path());
+        kept.push(file);
+    }
+    let secrets: Vec<&Resolved> = values.iter().chain(&files).filter(|one| one.is_secret).collect();
+    if !args.no_masking {
+        for one in &secrets {
+            let n_chars = one.value.expose().chars().count();
+            if n_chars > 0 && n_chars < MIN_CHARS {
+                report::warn(
+                    crate::TOOL,
+                    &format!(
+                        "the value for {} has fewer than {MIN_CHARS} characters and is not masked",
+                        one.variable
+                    ),
+                );
+            }
+        }
+    }
+    let masks = !args.no_masking && !secrets.is_empty();
+    let patterns = masks.then(|| {
+        Patterns::new(secrets.iter().map(|one| (one.service.as_str(), one.value.expose())))
+    });
+    Ok(Plan { command, patterns, files: kept, program: &args.command })
+}
+
+/// Removes what is ours from the child's environment, or all but the little that it may keep.
+fn set_environment(command: &mut Command, only_env: bool) {
+    const KEPT: [&[u8]; 7] = [b"HOME", b"PATH", b"TERM", b"LANG", b"TZ", b"USER", b"SHELL"];
+    for (name, _) in std::env::vars_os() {
+        let bytes = name.as_bytes();
+        let is_ours = bytes.starts_with(b"CREDENTIAL_PROXY_");
+        let is_kept = KEPT.contains(&bytes)
+            || bytes.starts_with(b"AGENT_STATE_")
+            || bytes.starts_with(b"LC_");
+        if is_ours || (only_env && !is_kept) {
+            command.env_remove(&name);
+        }
+    }
+}
+
+impl Plan<'_> {
+    /// Runs the child, or becomes it when nothing has to be done besides.
+    fn start(mut self) -> anyhow::Result<Exit> {
+        if self.patterns.is_none() && self.files.is_empty() {
+            let source = self.command.exec();
+            return Err(common::Error::Spawn { command: self.name().into(), source }.into());
+        }
+        Ok(run::supervise(self)?)
+    }
+
+    fn name(&self) -> OsString {
+        self.program.first().cloned().unwrap_or_default()
+    }
+}

@@ -1,0 +1,129 @@
+//! One file a command, and what they all start from.
+
+mod add;
+mod change;
+mod completions;
+mod details;
+mod env;
+mod exec;
+mod get;
+mod import;
+mod init;
+mod list;
+mod serve;
+mod status;
+
+use common::clock::{self, Timestamp};
+use common::environment;
+use common::exit::Exit;
+use common::out::Out;
+
+use crate::access;
+use crate::cli::{Cli, Verb};
+use crate::client::{Caller, Client};
+use crate::error::Error;
+use crate::home::Home;
+use crate::key::Source;
+use crate::launch;
+use crate::secret::Secret;
+use crate::store::Vault;
+
+/// What every command starts from.
+pub(crate) struct Context {
+    pub(crate) home: Home,
+    pub(crate) key_command: Option<String>,
+    pub(crate) may_start: bool,
+    pub(crate) json: bool,
+    pub(crate) out: Out,
+}
+
+impl Context {
+    pub(crate) fn now() -> Timestamp {
+        clock::now()
+    }
+
+    /// Where the key comes from.
+    pub(crate) fn source(&self) -> Result<Source, Error> {
+        let credentials = environment::os("CREDENTIALS_DIRECTORY").map(std::path::PathBuf::from);
+        Source::find(&self.home, self.key_command.as_deref(), credentials.as_deref())
+    }
+
+    /// Opens the vault in this process, which can be read by nobody else from then on.
+    pub(crate) fn vault(&self) -> Result<Vault, Error> {
+        crate::guard::hide();
+        access::open(&self.home, &self.source()?, Self::now())
+    }
+
+    /// A connection to the daemon, which is started when there is none.
+    pub(crate) fn client(&self) -> Result<Client, Error> {
+        // The token is read now: a file that cannot be read is an error of ours, not of the daemon.
+        let token = token()?;
+        let caller = || Caller {
+            token: token.as_ref().map(Secret::duplicate),
+            run: environment::text("AGENT_STATE_RUN_ID"),
+        };
+        launch::connect(&self.home, self.key_command.as_deref(), caller, self.may_start)
+    }
+
+    /// A connection to a daemon that is there; `None` without one.
+    pub(crate) fn running(&self) -> Result<Option<Client>, Error> {
+        Client::connect(&self.home, Caller::default())
+    }
+
+    /// Tells a running daemon that the vault has changed.
+    pub(crate) fn announce_change(&self) -> Result<(), Error> {
+        let Some(mut client) = self.running()? else { return Ok(()) };
+        match client.ask(serde_json::json!({ "action": "reload" })) {
+            // A locked daemon reads the vault when it is unlocked.
+            Ok(_) | Err(Error::Locked) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// The token that the surroundings give to this process.
+fn token() -> Result<Option<Secret>, Error> {
+    if let Some(token) = environment::text("CREDENTIAL_PROXY_TOKEN") {
+        return Ok(Some(Secret::new(token.trim())));
+    }
+    let Some(path) = environment::os("CREDENTIAL_PROXY_TOKEN_FILE") else { return Ok(None) };
+    let text = std::fs::read_to_string(&path)
+        .map_err(common::error::file("read the token file", &path))?;
+    Ok(Some(Secret::new(text.trim())))
+}
+
+/// Runs the command that was asked for.
+pub(crate) fn run(cli: Cli) -> anyhow::Result<Exit> {
+    let socket = environment::os("CREDENTIAL_PROXY_SOCKET").map(std::path::PathBuf::from);
+    let mut context = Context {
+        home: Home::new(cli.place.home, socket)?,
+        key_command: cli.place.key_command,
+        may_start: !cli.place.no_start,
+        json: cli.output.json,
+        out: Out::stdout(cli.output.color),
+    };
+    let exit = match cli.verb {
+        Verb::Init(_) => init::run(&mut context),
+        Verb::Add(args) => add::run(&args, &mut context),
+        Verb::Import(args) => import::run(&args, &mut context),
+        Verb::ImportChrome(args) => import::run_chrome(&args, &mut context),
+        Verb::Get(args) => get::run(&args, &mut context),
+        Verb::Exec(args) => exec::run(&args, &mut context),
+        Verb::Env(args) => env::run(&args, &mut context),
+        Verb::List(args) => list::run(&args, &mut context),
+        Verb::Show(args) => list::show(&args, &mut context),
+        Verb::Rename(args) => change::rename(&args, &mut context),
+        Verb::Edit(args) => change::edit(&args, &mut context),
+        Verb::Delete(args) => change::delete(&args, &mut context),
+        Verb::Serve(args) => serve::run(&args, &mut context),
+        Verb::Start => serve::start(&mut context),
+        Verb::Stop => serve::stop(&mut context),
+        Verb::Reload => status::reload(&mut context),
+        Verb::Status => status::run(&mut context),
+        Verb::Lock => status::lock(&mut context),
+        Verb::Unlock => status::unlock(&mut context),
+        Verb::Completions(args) => completions::run(&args, &mut context),
+    }?;
+    context.out.flush()?;
+    Ok(exit)
+}

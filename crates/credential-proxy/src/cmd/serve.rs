@@ -1,0 +1,134 @@
+//! `serve`, `start` and `stop`: the life of the daemon.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use common::exit::Exit;
+use common::report::{self, Report};
+use common::{environment, place};
+use serde_json::{Value, json};
+
+use super::Context;
+use crate::cli::ServeArgs;
+use crate::daemon::listen::is_running;
+use crate::daemon::{self, Surroundings};
+use crate::error::Error;
+
+/// How long `stop` waits for the daemon to be gone.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+pub(super) fn run(args: &ServeArgs, context: &mut Context) -> anyhow::Result<Exit> {
+    if args.background {
+        return Ok(background(context));
+    }
+    if !args.foreground {
+        return start(context);
+    }
+    let socket = place::for_people(&context.home.socket());
+    daemon::run(&context.home, context.source()?, &surroundings(), |ready| {
+        if !ready.is_locked_in_memory {
+            report::warn(
+                crate::TOOL,
+                "the credentials are not locked against swap; raise the limit with `ulimit -l`",
+            );
+        }
+        report_line(&format!("serving {} credentials on {socket}", ready.n_credentials));
+    })?;
+    Ok(Exit::Done)
+}
+
+fn report_line(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{}: {text}", crate::TOOL);
+}
+
+/// The daemon of `start`: says on stdout how it went, once, and closes it.
+fn background(context: &Context) -> Exit {
+    let result = context.source().map_err(anyhow::Error::from).and_then(|source| {
+        daemon::run(&context.home, source, &surroundings(), |_| {
+            say(&json!({ "ready": true }));
+        })
+        .map_err(anyhow::Error::from)
+    });
+    let Err(error) = result else { return Exit::Done };
+    let report = Report::of::<Error>(&error);
+    let mut answer = report.to_json();
+    if let Some(map) = answer.get_mut("error").and_then(Value::as_object_mut) {
+        map.insert("exit".to_owned(), report.exit.code().into());
+    }
+    say(&answer);
+    report_line(&report.message);
+    report.exit
+}
+
+/// Writes one line to whoever started us, who waits for it, and lets go of the pipe.
+fn say(answer: &Value) {
+    let mut stdout = std::io::stdout();
+    let _ = writeln!(stdout, "{answer}").and_then(|()| stdout.flush());
+    if let Ok(null) = std::fs::OpenOptions::new().write(true).open("/dev/null") {
+        let _ = rustix::stdio::dup2_stdout(&null);
+    }
+}
+
+fn surroundings() -> Surroundings {
+    let number = |name: &str| environment::text(name).and_then(|text| text.parse::<u64>().ok());
+    let small = |name: &str| number(name).and_then(|number| u32::try_from(number).ok());
+    Surroundings {
+        activation: small("LISTEN_PID").zip(small("LISTEN_FDS")),
+        notify: environment::os("NOTIFY_SOCKET"),
+        watchdog_micros: number("WATCHDOG_USEC"),
+    }
+}
+
+pub(super) fn start(context: &mut Context) -> anyhow::Result<Exit> {
+    let was_running = context.running()?.is_some();
+    context.may_start = true;
+    let answer = context.client()?.ask(json!({ "action": "status" }))?;
+    if context.json {
+        let document = json!({
+            "pid": answer.get("pid"),
+            "credentials": answer.get("credentials"),
+            "socket": answer.get("socket"),
+            "started": !was_running,
+        });
+        context.out.json(&document)?;
+    } else if context.out.is_terminal() {
+        // A crontab line that makes sure of the daemon must not send mail each time.
+        let word = if was_running { "already running" } else { "started" };
+        let number = |key: &str| answer.get(key).and_then(Value::as_u64).unwrap_or_default();
+        context.out.line(format_args!(
+            "{word}: pid {}, {} credentials",
+            number("pid"),
+            number("credentials")
+        ))?;
+    }
+    Ok(Exit::Done)
+}
+
+pub(super) fn stop(context: &mut Context) -> anyhow::Result<Exit> {
+    context.home.check()?;
+    let Some(mut client) = context.running()? else {
+        return Err(Error::NotRunning { socket: context.home.socket() }.into());
+    };
+    let pid = client.daemon_pid();
+    match client.ask(json!({ "action": "stop" })) {
+        // The daemon may be gone before its answer is read.
+        Ok(_) | Err(Error::Talk { .. } | Error::Protocol) => {}
+        Err(error) => return Err(error.into()),
+    }
+    drop(client);
+    let socket: PathBuf = context.home.socket();
+    let started = Instant::now();
+    while is_running(&context.home) {
+        if started.elapsed() > PATIENCE {
+            return Err(Error::StillRunning { pid: pid.unwrap_or_default() }.into());
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    if context.json {
+        context.out.json(
+            &json!({ "stopped": true, "pid": pid, "socket": socket.display().to_string() }),
+        )?;
+    }
+    Ok(Exit::Done)
+}

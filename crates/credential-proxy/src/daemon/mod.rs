@@ -1,0 +1,161 @@
+//! The daemon: opens the vault once, serves it over a private socket, wipes it when it ends.
+//!
+//! Only `cmd/serve.rs` imports this module, so that no client command can reach what is opened
+//! here. One thread accepts, others serve; signals come in through a pipe.
+
+mod answer;
+pub(crate) mod listen;
+mod pool;
+mod session;
+mod snapshot;
+mod state;
+mod systemd;
+
+use std::io;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
+
+use self::listen::{Listening, OnlyOne};
+use self::pool::Pool;
+use self::state::State;
+use crate::error::Error;
+use crate::guard;
+use crate::home::Home;
+use crate::key::Source;
+
+/// What the surroundings pass to a daemon.
+pub(crate) struct Surroundings {
+    /// `LISTEN_PID` and `LISTEN_FDS`.
+    pub(crate) activation: Option<(u32, u32)>,
+    /// `NOTIFY_SOCKET`.
+    pub(crate) notify: Option<std::ffi::OsString>,
+    /// `WATCHDOG_USEC`.
+    pub(crate) watchdog_micros: Option<u64>,
+}
+
+/// Serves until it is told to end. `ready` is called once, when clients are answered.
+pub(crate) fn run(
+    home: &Home,
+    source: Source,
+    surroundings: &Surroundings,
+    ready: impl FnOnce(&Ready<'_>),
+) -> Result<(), Error> {
+    guard::harden();
+    guard::raise_file_limit();
+    home.check()?;
+    let _only = OnlyOne::take(home)?;
+    let signals = Signals::watch()
+        .map_err(|source| common::Error::Process { doing: "watch for signals", source })?;
+    let state = Arc::new(State::open(home.clone(), source)?);
+    let listening = match systemd::activated(surroundings) {
+        Some(listener) => Listening::adopt(listener),
+        None => Listening::bind(home)?,
+    };
+    let snapshot = state.snapshot();
+    ready(&Ready {
+        n_credentials: snapshot.as_ref().map_or(0, |snapshot| snapshot.len()),
+        is_locked_in_memory: snapshot.is_none_or(|snapshot| snapshot.is_locked_in_memory()),
+        marker: std::marker::PhantomData,
+    });
+    let notifier = systemd::Notifier::new(surroundings);
+    notifier.ready();
+    let result = accept(&listening, &signals, &state, &notifier);
+    notifier.stopping();
+    drop(listening);
+    // The pages are wiped before the process ends, not by its end.
+    state.lock();
+    result
+}
+
+/// What a daemon can say about itself when it is ready.
+pub(crate) struct Ready<'a> {
+    pub(crate) n_credentials: usize,
+    pub(crate) is_locked_in_memory: bool,
+    marker: std::marker::PhantomData<&'a ()>,
+}
+
+fn accept(
+    listening: &Listening,
+    signals: &Signals,
+    state: &Arc<State>,
+    notifier: &systemd::Notifier,
+) -> Result<(), Error> {
+    let pool = Pool::new(Arc::clone(state));
+    let failed = |source: io::Error| {
+        Error::from(common::Error::Process { doing: "wait for clients", source })
+    };
+    listening.listener.set_nonblocking(true).map_err(failed)?;
+    loop {
+        let pause = if pool.is_full() { 50 } else { notifier.interval_millis() };
+        let pause = Timespec { tv_sec: pause / 1000, tv_nsec: pause % 1000 * 1_000_000 };
+        let mut fds = [
+            PollFd::new(&listening.listener, PollFlags::IN),
+            PollFd::new(&signals.wake, PollFlags::IN),
+        ];
+        match poll(&mut fds, Some(&pause)) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(failed(error.into())),
+        }
+        signals.drain();
+        if signals.end.load(Ordering::SeqCst) || state.stopping.load(Ordering::SeqCst) {
+            return Ok(());
+        }
+        if signals.lock.swap(false, Ordering::SeqCst) {
+            state.lock();
+        }
+        if signals.reload.swap(false, Ordering::SeqCst) {
+            // What went wrong is kept for `status`.
+            let _ = state.reload();
+        }
+        notifier.alive();
+        loop {
+            match listening.listener.accept() {
+                Ok((stream, _)) => {
+                    // The flag is not inherited on Linux, and is elsewhere.
+                    let _ = stream.set_nonblocking(false);
+                    pool.admit(stream);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => {
+                    // No descriptors or memory: those who are served will free some.
+                    std::thread::sleep(std::time::Duration::from_millis(10));
+                    break;
+                }
+            }
+        }
+        pool.make_room();
+    }
+}
+
+/// The signals that a daemon knows: TERM and INT end it, HUP reloads, USR1 locks.
+struct Signals {
+    wake: UnixStream,
+    end: Arc<AtomicBool>,
+    reload: Arc<AtomicBool>,
+    lock: Arc<AtomicBool>,
+}
+
+impl Signals {
+    fn watch() -> io::Result<Self> {
+        let (wake, write) = UnixStream::pair()?;
+        wake.set_nonblocking(true)?;
+        let (end, reload, lock) = <(Arc<AtomicBool>, Arc<AtomicBool>, Arc<AtomicBool>)>::default();
+        for (signal, flag) in [(SIGTERM, &end), (SIGINT, &end), (SIGHUP, &reload), (SIGUSR1, &lock)]
+        {
+            signal_hook::flag::register(signal, Arc::clone(flag))?;
+            signal_hook::low_level::pipe::register(signal, write.try_clone()?)?;
+        }
+        Ok(Self { wake, end, reload, lock })
+    }
+
+    fn drain(&self) {
+        let mut bytes = [0_u8; 64];
+        while rustix::io::read(&self.wake, &mut bytes).is_ok_and(|n_bytes| n_bytes == bytes.len()) {
+        }
+    }
+}

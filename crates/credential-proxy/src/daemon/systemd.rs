@@ -1,0 +1,65 @@
+//! What systemd and a daemon say to each other: the passed socket, readiness, the watchdog.
+
+use std::ffi::OsString;
+use std::os::unix::net::{UnixDatagram, UnixListener};
+use std::path::Path;
+
+use super::Surroundings;
+use crate::sys;
+
+/// The socket that systemd listens on for us, when it passed one to this very process.
+pub(super) fn activated(surroundings: &Surroundings) -> Option<UnixListener> {
+    let (pid, n_sockets) = surroundings.activation?;
+    (pid == std::process::id() && n_sockets >= 1)
+        .then(|| UnixListener::from(sys::activation_socket()))
+}
+
+/// Tells systemd how the daemon is; without a socket to tell it to, says nothing.
+pub(super) struct Notifier {
+    to: Option<OsString>,
+    watchdog_millis: Option<i64>,
+}
+
+impl Notifier {
+    pub(super) fn new(surroundings: &Surroundings) -> Self {
+        let watchdog_millis = surroundings
+            .watchdog_micros
+            .map(|micros| i64::try_from(micros / 2000).unwrap_or(i64::MAX).max(1));
+        Self { to: surroundings.notify.clone(), watchdog_millis }
+    }
+
+    pub(super) fn ready(&self) {
+        self.tell("READY=1\nSTATUS=serving");
+    }
+
+    pub(super) fn stopping(&self) {
+        self.tell("STOPPING=1");
+    }
+
+    /// The accepting thread came round.
+    pub(super) fn alive(&self) {
+        if self.watchdog_millis.is_some() {
+            self.tell("WATCHDOG=1");
+        }
+    }
+
+    /// How long the accepting thread may sleep.
+    pub(super) fn interval_millis(&self) -> i64 {
+        self.watchdog_millis.unwrap_or(3_600_000).min(3_600_000)
+    }
+
+    fn tell(&self, what: &str) {
+        let Some(to) = &self.to else { return };
+        let Ok(socket) = UnixDatagram::unbound() else { return };
+        // Nobody listening is no trouble of ours.
+        #[cfg(target_os = "linux")]
+        if let Some(name) = to.to_str().and_then(|to| to.strip_prefix('@')) {
+            use std::os::linux::net::SocketAddrExt as _;
+            if let Ok(address) = std::os::unix::net::SocketAddr::from_abstract_name(name) {
+                let _ = socket.send_to_addr(what.as_bytes(), &address);
+            }
+            return;
+        }
+        let _ = socket.send_to(what.as_bytes(), Path::new(to));
+    }
+}

@@ -1,0 +1,124 @@
+//! Starts a daemon in the background and waits until it answers.
+//!
+//! The daemon is this very program, in a session of its own, with a clean environment. Its stdout
+//! is a pipe to us until it says that it is ready, or why it is not.
+
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use common::exit::Exit;
+use common::{environment, place};
+use serde_json::Value;
+
+use crate::client::{Caller, Client};
+use crate::error::Error;
+use crate::home::Home;
+use crate::sys;
+
+/// How long a daemon that somebody else starts may take to answer.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Connects to the daemon, which is started when none answers and `may_start` allows it.
+pub(crate) fn connect(
+    home: &Home,
+    key_command: Option<&str>,
+    caller: impl Fn() -> Caller,
+    may_start: bool,
+) -> Result<Client, Error> {
+    home.check()?;
+    if let Some(client) = Client::connect(home, caller())? {
+        return Ok(client);
+    }
+    if !may_start {
+        return Err(Error::NoDaemon { socket: home.socket() });
+    }
+    start(home, key_command)?;
+    wait_for(home, caller)
+}
+
+/// Starts a daemon. Another one that is there already, or is just starting, is no error.
+pub(crate) fn start(home: &Home, key_command: Option<&str>) -> Result<(), Error> {
+    let program = std::env::current_exe()
+        .map_err(|source| failed(format!("cannot find this program: {source}")))?;
+    let log = std::fs::OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .custom_flags(libc::O_NOFOLLOW)
+        .open(home.log())
+        .map_err(common::error::file("open the log", home.log()))?;
+    let mut command = Command::new(program);
+    command
+        .arg("serve")
+        .arg("--background")
+        .arg("--home")
+        .arg(&home.dir)
+        .current_dir("/")
+        .env_clear()
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(log);
+    if let Some(key_command) = key_command {
+        command.arg("--key-command").arg(key_command);
+    }
+    if let Some(socket) = home.named_socket() {
+        command.env(
+            "CREDENTIAL_PROXY_SOCKET",
+            std::path::absolute(socket).unwrap_or_else(|_| socket.to_path_buf()),
+        );
+    }
+    for name in ["PATH", "CREDENTIALS_DIRECTORY", "AGENT_PLUMBING_CLOCK"] {
+        if let Some(value) = environment::os(name) {
+            command.env(name, value);
+        }
+    }
+    if let Ok(user_home) = place::home() {
+        command.env("HOME", user_home);
+    }
+    sys::detach(&mut command);
+    let mut daemon = command.spawn().map_err(|source| failed(source.to_string()))?;
+    let mut line = String::new();
+    if let Some(stdout) = daemon.stdout.take() {
+        // The daemon says one line and closes the pipe; a dead one closes it without a line.
+        let _ = BufReader::new(stdout).read_line(&mut line);
+    }
+    let answer: Value = serde_json::from_str(&line).unwrap_or_default();
+    if answer.get("ready").is_some() {
+        return Ok(());
+    }
+    let error = answer.get("error").cloned().unwrap_or_default();
+    let text = |key: &str| error.get(key).and_then(Value::as_str).map(str::to_owned);
+    if text("code").as_deref() == Some("already_running") {
+        return Ok(());
+    }
+    Err(Error::StartFailed {
+        message: text("message").unwrap_or_else(|| "it ended without a word".to_owned()),
+        hint: text("hint").or_else(|| {
+            Some(format!("its last words may be in {}", place::for_people(&home.log())))
+        }),
+        exit: match error.get("exit").and_then(Value::as_u64) {
+            Some(4) => Exit::Again,
+            _ => Exit::Failed,
+        },
+    })
+}
+
+fn failed(message: String) -> Error {
+    Error::StartFailed { message, hint: None, exit: Exit::Failed }
+}
+
+/// Waits for a daemon that is on its way.
+fn wait_for(home: &Home, caller: impl Fn() -> Caller) -> Result<Client, Error> {
+    let started = Instant::now();
+    loop {
+        if let Some(client) = Client::connect(home, caller())? {
+            return Ok(client);
+        }
+        if started.elapsed() > PATIENCE {
+            return Err(Error::NoDaemon { socket: home.socket() });
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}

@@ -1,0 +1,254 @@
+//! The wire protocol: one JSON object a line, in the words of the Python original.
+//!
+//! An old client sends `{"action":"get","service":"github.com"}` and reads one line. New clients
+//! may add `username`, `id`, `token`, `mode`, `version` and more. An answer never repeats what a request
+//! held, except for the service name and a plain action word, as the original did.
+
+use std::fmt::Write as _;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// The version that our own clients send; its presence keeps a quiet connection open longer.
+pub(crate) const VERSION: u32 = 1;
+
+/// The longest request line.
+pub(crate) const MAX_REQUEST: usize = 64 * 1024;
+
+/// How a secret is to be used, and what a grant can be limited to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Mode {
+    /// `exec` puts it into a child and masks the child's output.
+    Inject,
+    /// The caller gets the value.
+    Print,
+    /// A helper protocol: git, docker, AWS, askpass.
+    Helper,
+    /// Names, addresses and dates; the caller shows no secret.
+    Show,
+}
+
+impl Mode {
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Inject => "inject",
+            Self::Print => "print",
+            Self::Helper => "helper",
+            Self::Show => "show",
+        }
+    }
+
+    pub(crate) fn parse(word: &str) -> Option<Self> {
+        [Self::Inject, Self::Print, Self::Helper, Self::Show]
+            .into_iter()
+            .find(|mode| mode.word() == word)
+    }
+}
+
+/// One request, as far as it was understood.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Request {
+    #[serde(default)]
+    action: Value,
+    #[serde(default)]
+    service: Value,
+    #[serde(default)]
+    prefix: Value,
+    #[serde(default)]
+    username: Value,
+    #[serde(default)]
+    id: Value,
+    #[serde(default)]
+    token: Value,
+    #[serde(default)]
+    mode: Value,
+    #[serde(default)]
+    run: Value,
+    #[serde(default)]
+    pub(crate) version: Value,
+    #[serde(default)]
+    pub(crate) detail: Value,
+    #[serde(default)]
+    pub(crate) services: Value,
+}
+
+impl Request {
+    /// Reads one line; `Err` is the answer to send instead.
+    pub(crate) fn parse(line: &[u8]) -> Result<Self, Value> {
+        let value: Value =
+            serde_json::from_slice(line).map_err(|_| json!({ "error": "invalid json" }))?;
+        if !value.is_object() {
+            return Err(json!({ "error": "a request must be a json object" }));
+        }
+        Self::deserialize(value).map_err(|_| json!({ "error": "invalid json" }))
+    }
+
+    pub(crate) fn action(&self) -> &str {
+        self.action.as_str().unwrap_or_default()
+    }
+
+    /// The service; `Err` is the answer to send instead.
+    pub(crate) fn service(&self) -> Result<&str, Value> {
+        match &self.service {
+            Value::String(service) if !service.is_empty() => Ok(service),
+            Value::Null | Value::Bool(false) | Value::String(_) => {
+                Err(json!({ "error": "service required" }))
+            }
+            _ => Err(json!({ "error": "service must be a string" })),
+        }
+    }
+
+    pub(crate) fn prefix(&self) -> &str {
+        self.prefix.as_str().unwrap_or_default()
+    }
+
+    pub(crate) fn username(&self) -> Option<&str> {
+        self.username.as_str()
+    }
+
+    pub(crate) fn id(&self) -> Option<i64> {
+        self.id.as_i64()
+    }
+
+    pub(crate) fn token(&self) -> Option<&str> {
+        self.token.as_str().filter(|token| !token.is_empty())
+    }
+
+    /// The mode; a client that says nothing, as the original's, is given the value.
+    pub(crate) fn mode(&self) -> Mode {
+        self.mode.as_str().and_then(Mode::parse).unwrap_or(Mode::Print)
+    }
+
+    /// The run that the caller belongs to, when it says so and it can stand in a log.
+    pub(crate) fn run(&self) -> Option<&str> {
+        self.run.as_str().filter(|run| {
+            run.len() <= 64 && run.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+        })
+    }
+
+    /// The answer to an action that nobody knows; only a plain word is repeated.
+    pub(crate) fn unknown(&self) -> Value {
+        let action = self.action();
+        let is_word = action.len() <= 24
+            && action.bytes().all(|b| b.is_ascii_lowercase() || b"_-".contains(&b));
+        if is_word && !self.action.is_number() {
+            json!({ "error": format!("unknown action: {action}") })
+        } else {
+            json!({ "error": "unknown action" })
+        }
+    }
+}
+
+/// A value as Python's `json.dumps` writes it: blanks after commas and colons, ASCII only.
+pub(crate) fn python_json(value: &Value) -> String {
+    let mut text = String::new();
+    push_value(&mut text, value);
+    text
+}
+
+fn push_value(into: &mut String, value: &Value) {
+    match value {
+        Value::String(text) => push_string(into, text),
+        Value::Array(items) => {
+            into.push('[');
+            for (position, item) in items.iter().enumerate() {
+                if position > 0 {
+                    into.push_str(", ");
+                }
+                push_value(into, item);
+            }
+            into.push(']');
+        }
+        Value::Object(map) => {
+            into.push('{');
+            for (position, (key, item)) in map.iter().enumerate() {
+                if position > 0 {
+                    into.push_str(", ");
+                }
+                push_string(into, key);
+                into.push_str(": ");
+                push_value(into, item);
+            }
+            into.push('}');
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {
+            let _ = write!(into, "{value}");
+        }
+    }
+}
+
+/// Appends a string literal as Python's `json.dumps` writes it.
+pub(crate) fn push_string(into: &mut String, text: &str) {
+    into.push('"');
+    for character in text.chars() {
+        match character {
+            '"' => into.push_str("\\\""),
+            '\\' => into.push_str("\\\\"),
+            '\n' => into.push_str("\\n"),
+            '\r' => into.push_str("\\r"),
+            '\t' => into.push_str("\\t"),
+            '\u{8}' => into.push_str("\\b"),
+            '\u{c}' => into.push_str("\\f"),
+            ' '..='~' => into.push(character),
+            _ => {
+                let mut units = [0_u16; 2];
+                for unit in character.encode_utf16(&mut units) {
+                    let _ = write!(into, "\\u{unit:04x}");
+                }
+            }
+        }
+    }
+    into.push('"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn error_of(line: &str) -> String {
+        match Request::parse(line.as_bytes()) {
+            Err(answer) => python_json(&answer),
+            Ok(request) => match request.service() {
+                Err(answer) => python_json(&answer),
+                Ok(_) => python_json(&request.unknown()),
+            },
+        }
+    }
+
+    #[test]
+    fn a_request_that_is_no_request_has_an_answer_that_does_not_repeat_it() {
+        for (line, answer) in [
+            ("", "{\"error\": \"invalid json\"}"),
+            ("{\"action\":", "{\"error\": \"invalid json\"}"),
+            ("[1]", "{\"error\": \"a request must be a json object\"}"),
+            ("\"hunter2\"", "{\"error\": \"a request must be a json object\"}"),
+            ("{\"action\":\"get\"}", "{\"error\": \"service required\"}"),
+            ("{\"action\":\"get\",\"service\":\"\"}", "{\"error\": \"service required\"}"),
+            ("{\"action\":\"get\",\"service\":5}", "{\"error\": \"service must be a string\"}"),
+            ("{\"action\":\"zz\",\"service\":\"x\"}", "{\"error\": \"unknown action: zz\"}"),
+            ("{\"action\":\"Hunter2!\",\"service\":\"x\"}", "{\"error\": \"unknown action\"}"),
+        ] {
+            assert_eq!(error_of(line), answer, "{line}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_panics_and_every_answer_is_one_json_line(line in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let answer = match Request::parse(&line) {
+                Err(answer) => python_json(&answer),
+                Ok(request) => python_json(&request.unknown()),
+            };
+            prop_assert!(!answer.contains('\n'));
+            prop_assert!(serde_json::from_str::<Value>(&answer).is_ok());
+        }
+
+        #[test]
+        fn any_text_survives_the_python_form(text in ".*") {
+            let written = python_json(&Value::String(text.clone()));
+            prop_assert!(written.is_ascii());
+            prop_assert_eq!(serde_json::from_str::<String>(&written).unwrap(), text);
+        }
+    }
+}

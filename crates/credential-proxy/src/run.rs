@@ -1,0 +1,143 @@
+//! Runs the child of `exec`: its output masked, its private files gone when it is.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use common::child::{Stream, Supervisor};
+use common::exit::Exit;
+use rustix::fs::FlockOperation;
+
+use crate::error::Error;
+use crate::home::Home;
+use crate::mask::{Masker, Patterns};
+
+/// What is to be run.
+pub(crate) struct Plan<'a> {
+    pub(crate) command: Command,
+    /// What to look for in its output; `None` to leave the output alone.
+    pub(crate) patterns: Option<Patterns>,
+    /// They live as long as the child.
+    pub(crate) files: Vec<PrivateFile>,
+    pub(crate) program: &'a [OsString],
+}
+
+/// Runs the child to its end.
+pub(crate) fn supervise(plan: Plan<'_>) -> Result<Exit, Error> {
+    let Plan { mut command, patterns, files, .. } = plan;
+    let fate = match &patterns {
+        None => Supervisor::new().start(command)?.wait()?,
+        Some(patterns) => {
+            command.stdout(Stdio::piped()).stderr(Stdio::piped());
+            let (stdout, stderr) = (io::stdout(), io::stderr());
+            let mut running = Supervisor::new().start(command)?;
+            if let Some(pipe) = running.child.stdout.take() {
+                running.read(
+                    Stream::new(pipe, Some(stdout.as_fd()), |_| ()).with_filter(filter(patterns)),
+                );
+            }
+            if let Some(pipe) = running.child.stderr.take() {
+                running.read(
+                    Stream::new(pipe, Some(stderr.as_fd()), |_| ()).with_filter(filter(patterns)),
+                );
+            }
+            running.wait()?
+        }
+    };
+    drop(files);
+    Ok(fate.exit())
+}
+
+fn filter(patterns: &Patterns) -> impl FnMut(Option<&[u8]>) -> Vec<u8> {
+    let mut masker = Masker::new(patterns);
+    move |piece| match piece {
+        Some(piece) => masker.push(piece),
+        None => masker.finish(),
+    }
+}
+
+/// A file that only this user can read and that is gone when this value is.
+///
+/// It lies in memory where the system has a place for that. Each has a directory of its own with a
+/// locked file, so that what a killed `exec` left behind is told from what is in use.
+pub(crate) struct PrivateFile {
+    folder: PathBuf,
+    path: PathBuf,
+    _lock: File,
+}
+
+const PREFIX: &str = "credential-proxy-exec-";
+
+impl PrivateFile {
+    pub(crate) fn new(home: &Home, content: &str) -> Result<Self, Error> {
+        let place = place(home);
+        sweep(&place);
+        let failed =
+            |source| Error::from(common::error::file("create a private file in", &place)(source));
+        let folder = place.join(format!(
+            "{PREFIX}{}",
+            crate::seal::new_key().expose().get(..22).unwrap_or_default()
+        ));
+        std::fs::DirBuilder::new().mode(0o700).create(&folder).map_err(failed)?;
+        let made = (|| {
+            let lock = common::place::private_file(&folder.join(".lock"))?;
+            rustix::fs::flock(&lock, FlockOperation::LockExclusive)?;
+            let path = folder.join("secret");
+            let mut file = common::place::private_file(&path)?;
+            file.write_all(content.as_bytes())?;
+            Ok((path, lock))
+        })();
+        match made {
+            Ok((path, lock)) => Ok(Self { folder, path, _lock: lock }),
+            Err(error) => {
+                let _ = std::fs::remove_dir_all(&folder);
+                Err(failed(error))
+            }
+        }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for PrivateFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Memory where there is some, else the private directory.
+fn place(home: &Home) -> PathBuf {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() && rustix::fs::access(memory, rustix::fs::Access::WRITE_OK).is_ok() {
+        memory.to_path_buf()
+    } else {
+        home.dir.clone()
+    }
+}
+
+/// Removes what killed processes of this user left behind.
+fn sweep(place: &Path) {
+    use std::os::unix::fs::MetadataExt as _;
+    let Ok(entries) = std::fs::read_dir(place) else { return };
+    for entry in entries.flatten() {
+        let path = entry.path();
+        let is_ours = entry.file_name().to_string_lossy().starts_with(PREFIX)
+            && path.symlink_metadata().is_ok_and(|found| {
+                found.is_dir() && found.uid() == rustix::process::geteuid().as_raw()
+            });
+        if !is_ours {
+            continue;
+        }
+        // Without a lock file it is being made at this moment.
+        let Ok(lock) = File::open(path.join(".lock")) else { continue };
+        if rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok() {
+            let _ = std::fs::remove_dir_all(&path);
+        }
+    }
+}
