@@ -74,7 +74,13 @@ impl Demo {
              bytes=$(wc -c)\n\
              echo \"agent: run $AGENT_STATE_RUN_ID, a prompt of $bytes bytes, key $GITHUB_TOKEN\"\n",
         )?;
-        self.script("notify", "#!/bin/sh\n# Stands for a chat message or a pager: one JSON object on stdin.\ncat >> \"$HOME/alerts.jsonl\"\necho >> \"$HOME/alerts.jsonl\"\n")?;
+        self.script(
+            "notify",
+            "#!/bin/sh\n\
+             # Stands for a chat message or a pager: one JSON object on stdin, its parts in variables.\n\
+             cat > /dev/null\n\
+             printf '%s: %s\\n%s\\n' \"$CRON_GUARD_EVENT\" \"$CRON_GUARD_JOB\" \"$CRON_GUARD_TEXT\" >> \"$HOME/alerts\"\n",
+        )?;
         let settings = self.home.join(".config/cron-guard");
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&settings)?;
         fs::write(
@@ -156,12 +162,10 @@ impl Demo {
         let seen = self.step(75, broken)?;
         expect(seen.stdout.is_empty() && seen.stderr.is_empty(), "a blocked job is silent")?;
         say("One alert was sent, with the command that resumes the job:");
-        let seen = self.step(0, "cat ~/alerts.jsonl")?;
-        expect(
-            seen.stdout.lines().filter(|line| !line.is_empty()).count() == 1,
-            "exactly one alert",
-        )?;
+        let seen = self.step(0, "cat ~/alerts")?;
+        expect(seen.stdout.matches("trip: nightly").count() == 1, "exactly one alert")?;
         expect(seen.stdout.contains("certificate expired"), "the alert carries the end of stderr")?;
+        expect(seen.stdout.contains("cron-guard resume nightly"), "the alert names the way back")?;
         self.step(1, "cron-guard")?;
         say("The certificate is renewed, and a person resumes the job:");
         self.step(0, "cron-guard resume nightly --reason 'certificate renewed'")?;
@@ -173,7 +177,7 @@ impl Demo {
     fn morning(&self) -> Result<()> {
         chapter("Eight in the morning");
         let seen = self.step(0, "agent-state stats")?;
-        for line in ["Registered agents:  2", "Completed runs:      2", "Failed runs:         3"] {
+        for line in ["Registered agents:   2", "Completed runs:      2", "Failed runs:         3"] {
             expect(seen.stdout.contains(line), line)?;
         }
         self.step(0, "credential-proxy status")?;
