@@ -13,7 +13,8 @@
 //! refused with both numbers. `application_id` tells our files from those of other programs.
 //!
 //! # Durability
-//! `synchronous=FULL`: what was promised to another process survives a power cut. The checkpoint
+//! `synchronous=FULL`: what was promised to another process survives a power cut; what is only news
+//! ([`Database::write_relaxed`]) does not wait for the disk. The checkpoint
 //! is left to later writers (`NO_CKPT_ON_CLOSE`), because a process that opens and closes alone
 //! would otherwise pay four to five fsyncs at its end; the WAL is kept short instead.
 //!
@@ -249,6 +250,25 @@ impl Database {
             Ok(value)
         };
         apply(&mut self.connection).map_err(failed)
+    }
+
+    /// As [`Database::write`], without waiting for the disk: for what is repeated or told again, as a
+    /// heartbeat or the start of a run. It survives the death of every process, not a power cut.
+    pub fn write_relaxed<T>(
+        &mut self,
+        doing: &'static str,
+        change: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, Error> {
+        self.set_synchronous("NORMAL")?;
+        let written = self.write(doing, change);
+        self.set_synchronous("FULL")?;
+        written
+    }
+
+    fn set_synchronous(&self, level: &str) -> Result<(), Error> {
+        self.connection
+            .execute_batch(&format!("PRAGMA synchronous={level}"))
+            .map_err(error("open", &self.path))
     }
 
     /// The connection itself, for what has no transaction of ours: backup, integrity check.

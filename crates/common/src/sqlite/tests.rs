@@ -141,3 +141,30 @@ fn threads_that_create_and_write_at_once_all_succeed() {
         .unwrap();
     assert_eq!(n_rows, 16);
 }
+
+#[test]
+fn a_relaxed_write_is_committed_and_the_next_one_waits_for_the_disk_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.db");
+    let mut database = open(&path, &ONE).unwrap();
+    let synchronous = |database: &Database| -> i64 {
+        database.connection().pragma_query_value(None, "synchronous", |row| row.get(0)).unwrap()
+    };
+    database
+        .write_relaxed("write", |tx| {
+            let inside: i64 = tx.pragma_query_value(None, "synchronous", |row| row.get(0))?;
+            assert_eq!(inside, 1);
+            tx.execute("INSERT INTO entry VALUES ('a', 1)", [])
+        })
+        .unwrap();
+    assert_eq!(synchronous(&database), 2);
+    let refused =
+        database.write_relaxed("write", |tx| tx.execute("INSERT INTO entry VALUES ('a', 1)", []));
+    assert!(refused.is_err());
+    assert_eq!(synchronous(&database), 2, "also after a failure");
+    let n_rows: i64 = open(&path, &ONE)
+        .unwrap()
+        .read("read", |c| c.query_row("SELECT count(*) FROM entry", [], |r| r.get(0)))
+        .unwrap();
+    assert_eq!(n_rows, 1);
+}
