@@ -6,7 +6,9 @@ mod crash;
 mod cron;
 mod line;
 mod locks;
+mod missing;
 mod terminal;
+mod timeout;
 mod versions;
 
 use e2e::{Binaries, Sandbox};
