@@ -38,6 +38,8 @@ pub(crate) enum Error {
     StaleToken { resource: String, token: i64 },
     #[error("{0}")]
     Value(#[from] crate::value::ValueError),
+    #[error("{0}")]
+    Name(#[from] common::name::NameError),
     #[error("{what} is not a JSON object: {why}")]
     NotAnObject { what: &'static str, why: String },
 }
@@ -77,7 +79,7 @@ impl Explain for Error {
             | Self::NotLocked { .. }
             | Self::NotHolder { .. }
             | Self::StaleToken { .. } => Exit::No,
-            Self::Value(_) | Self::NotAnObject { .. } => Exit::Usage,
+            Self::Value(_) | Self::Name(_) | Self::NotAnObject { .. } => Exit::Usage,
         }
     }
 
@@ -95,6 +97,7 @@ impl Explain for Error {
             Self::NotHolder { .. } => "not_holder",
             Self::StaleToken { .. } => "stale_token",
             Self::Value(_) => "bad_value",
+            Self::Name(_) => "bad_name",
             Self::NotAnObject { .. } => "bad_json",
         }
     }

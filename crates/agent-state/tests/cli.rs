@@ -7,6 +7,7 @@
 
 mod cli {
     mod agents;
+    mod crowd;
     mod exec;
     mod locks;
     mod runs;

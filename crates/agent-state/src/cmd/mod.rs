@@ -4,10 +4,12 @@ mod agent;
 mod context;
 mod exec;
 mod init;
+mod keeper;
 mod lock;
 mod run;
 mod state;
 mod stats;
+mod wrap;
 
 use common::exit::Exit;
 use common::out::Out;
