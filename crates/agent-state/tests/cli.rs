@@ -6,9 +6,12 @@
 )]
 
 mod cli {
+    mod actions;
     mod agents;
+    mod coord;
     mod crowd;
     mod exec;
+    mod files;
     mod locks;
     mod runs;
     mod sandbox;

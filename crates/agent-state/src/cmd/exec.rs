@@ -110,6 +110,7 @@ fn hold_and_run(
             run: Some(run.run_id.clone()),
             reason: run.job.clone(),
             ttl: args.ttl,
+            under: None,
             holder: Holder::this_process(&ctx.here),
             waiter: None,
         };

@@ -1,11 +1,18 @@
 //! The verbs. Only this layer sees arguments and output both.
 
+mod action;
 mod agent;
+mod board;
 mod context;
+mod coord;
+mod events;
 mod exec;
+mod file;
 mod init;
+mod journal;
 mod keeper;
 mod lock;
+mod once;
 mod run;
 mod state;
 mod stats;
@@ -33,6 +40,13 @@ fn dispatch(noun: &Noun, ctx: &mut Ctx) -> anyhow::Result<Exit> {
         Noun::Exec(args) => Ok(exec::run(args, ctx)),
         Noun::State(verb) => state::run(verb, ctx),
         Noun::Lock(verb) => lock::run(verb, ctx),
+        Noun::File(verb) => file::run(verb, ctx),
+        Noun::Action(verb) => action::run(verb, ctx),
+        Noun::Once(args) => Ok(once::run(args, ctx)),
+        Noun::Coord(verb) => coord::run(verb, ctx),
+        Noun::Journal(verb) => journal::run(verb, ctx),
+        Noun::Board(args) => board::run(args, ctx),
+        Noun::Events(args) => events::run(args, ctx),
         Noun::Stats => stats::run(ctx),
     }
 }

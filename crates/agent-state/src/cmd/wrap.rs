@@ -27,7 +27,7 @@ const TAIL_BYTES: usize = 4096;
 
 /// Runs `body`; what goes wrong before its command starts leaves with 125, so that a code of the command
 /// cannot be taken for one of ours.
-pub(super) fn guarded(ctx: &mut Ctx, body: impl FnOnce(&Ctx) -> anyhow::Result<Exit>) -> Exit {
+pub(super) fn guarded(ctx: &mut Ctx, body: impl FnOnce(&mut Ctx) -> anyhow::Result<Exit>) -> Exit {
     match body(ctx) {
         Ok(exit) => exit,
         Err(error) => match report::fail::<Error>(TOOL, ctx.json, &error) {

@@ -76,6 +76,7 @@ fn request(args: &Exec, ctx: &Ctx, claims: Vec<Claim>) -> anyhow::Result<Request
         run,
         reason: args.reason.as_ref().map(ToString::to_string),
         ttl: args.ttl,
+        under: None,
         holder: Holder::this_process(&ctx.here),
         waiter: None,
     })

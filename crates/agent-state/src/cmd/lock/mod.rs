@@ -45,6 +45,7 @@ fn acquire(args: &Acquire, ctx: &mut Ctx) -> anyhow::Result<Exit> {
             agent: Some(agent.agent_id),
             reason: args.reason.as_ref().map(ToString::to_string),
             ttl: args.ttl,
+            under: None,
             holder: None,
             waiter: None,
         })
