@@ -60,6 +60,12 @@ pub(crate) enum Error {
     ActionNotUnknown { action: Box<Action> },
     #[error("cannot begin `{}`: the key stands for a deed with another fingerprint", .action.key)]
     OtherFingerprint { action: Box<Action> },
+    #[error("cannot back up onto the database itself: {}", .path.display())]
+    BackupOntoItself { path: PathBuf },
+    #[error("{} is no database of the Python agent-state", .path.display())]
+    NotImportable { path: PathBuf },
+    #[error("the database {} is damaged: {damage}", .path.display())]
+    Damaged { path: PathBuf, damage: String },
     #[error("{0}")]
     Value(#[from] crate::value::ValueError),
     #[error("{0}")]
@@ -129,8 +135,12 @@ impl Explain for Error {
             | Self::ActionNo { .. }
             | Self::ActionNotBegun { .. }
             | Self::ActionNotUnknown { .. } => Exit::No,
-            Self::OtherFingerprint { .. } | Self::NotAFile { .. } => Exit::Failed,
-            Self::FileTooLarge { .. }
+            Self::OtherFingerprint { .. }
+            | Self::NotAFile { .. }
+            | Self::NotImportable { .. }
+            | Self::Damaged { .. } => Exit::Failed,
+            Self::BackupOntoItself { .. }
+            | Self::FileTooLarge { .. }
             | Self::Value(_)
             | Self::Name(_)
             | Self::NotAnObject { .. } => Exit::Usage,
@@ -161,6 +171,9 @@ impl Explain for Error {
             Self::NoFileVersion { .. } => "no_version",
             Self::NotAFile { .. } => "not_a_file",
             Self::FileTooLarge { .. } => "too_large",
+            Self::BackupOntoItself { .. } => "same_file",
+            Self::NotImportable { .. } => "not_importable",
+            Self::Damaged { .. } => "damaged",
             Self::Value(_) => "bad_value",
             Self::Name(_) => "bad_name",
             Self::NotAnObject { .. } => "bad_json",
@@ -173,6 +186,7 @@ impl Explain for Error {
                 "use another key for another deed, or the same fingerprint for the same one"
                     .to_owned(),
             ),
+            Self::Damaged { .. } => Some("keep the file, and restore a former backup".to_owned()),
             Self::NotAFile { .. } => {
                 Some("name a regular file, or one link to a regular file".to_owned())
             }

@@ -11,9 +11,11 @@ mod cli {
     mod coord;
     mod crowd;
     mod exec;
+    mod faults;
     mod files;
     mod locks;
     mod runs;
     mod sandbox;
     mod state;
+    mod upkeep;
 }

@@ -8,6 +8,7 @@ pub(crate) mod file;
 pub(crate) mod lock;
 pub(crate) mod run;
 pub(crate) mod state;
+pub(crate) mod upkeep;
 pub(crate) mod watch;
 
 use clap::{Parser, Subcommand};
@@ -81,6 +82,20 @@ Examples:
   agent-state stats
   agent-state stats --json")]
     Stats,
+    /// Look for what is wrong with the database and its surroundings
+    #[command(after_help = "\
+Exit codes: 0 when all is well, 1 when something was found: one line each.
+
+Examples:
+  agent-state doctor || true
+  agent-state doctor --json || true")]
+    Doctor,
+    /// Copy the database while it is in use
+    Backup(upkeep::Backup),
+    /// Take over the database of the Python tool
+    Import(upkeep::Import),
+    /// Forget what is old
+    Prune(upkeep::Prune),
 }
 
 #[cfg(test)]

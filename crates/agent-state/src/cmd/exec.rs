@@ -34,9 +34,13 @@ pub(crate) fn run(args: &Args, ctx: &mut Ctx) -> Exit {
         let mut grants = Vec::new();
         match hold_and_run(args, ctx, &opening, &mut grants, log.as_ref()) {
             Ok(ended) => {
-                if let Err(error) = finish(ctx, &opening, &outcome_of(&ended), &grants) {
+                match finish(ctx, &opening, &outcome_of(&ended), &grants) {
+                    Ok(true) => super::prune::on_the_way(ctx),
+                    Ok(false) => {}
                     // The command has run, and its code is what the caller asked for.
-                    report::fail::<Error>(TOOL, ctx.json, &error);
+                    Err(error) => {
+                        report::fail::<Error>(TOOL, ctx.json, &error);
+                    }
                 }
                 Ok(ended.fate.exit())
             }
@@ -170,12 +174,19 @@ fn not_started(error: &anyhow::Error) -> Outcome {
 }
 
 /// Writes the outcome and gives the locks back. A run that was finished from outside stays as it is.
-fn finish(ctx: &Ctx, opening: &Opening, outcome: &Outcome, grants: &[Grant]) -> anyhow::Result<()> {
+///
+/// Returns whether the day's prune is due.
+fn finish(
+    ctx: &Ctx,
+    opening: &Opening,
+    outcome: &Outcome,
+    grants: &[Grant],
+) -> anyhow::Result<bool> {
     ctx.write("finish a run in", |tx, now| {
         for grant in grants {
             locks::release(tx, grant, now)?;
         }
         runs::finish(tx, &opening.run.run_id, outcome, now)?;
-        Ok(())
+        Ok(store::prune::is_due(tx, now)?)
     })
 }

@@ -2,17 +2,21 @@
 
 mod action;
 mod agent;
+mod backup;
 mod board;
 mod context;
 mod coord;
+mod doctor;
 mod events;
 mod exec;
 mod file;
+mod import;
 mod init;
 mod journal;
 mod keeper;
 mod lock;
 mod once;
+mod prune;
 mod run;
 mod state;
 mod stats;
@@ -48,5 +52,9 @@ fn dispatch(noun: &Noun, ctx: &mut Ctx) -> anyhow::Result<Exit> {
         Noun::Board(args) => board::run(args, ctx),
         Noun::Events(args) => events::run(args, ctx),
         Noun::Stats => stats::run(ctx),
+        Noun::Doctor => doctor::run(ctx),
+        Noun::Backup(args) => backup::run(args, ctx),
+        Noun::Import(args) => import::run(args, ctx),
+        Noun::Prune(args) => prune::run(args, ctx),
     }
 }

@@ -173,6 +173,21 @@ pub(crate) fn held(
     still_held(connection, select(connection, "l.expires_at > ?1", &[&now])?, here, now)
 }
 
+/// Grants that hold no longer and that nobody has taken away yet.
+pub(crate) fn lapsed(
+    connection: &Connection,
+    here: &Here,
+    now: Timestamp,
+) -> rusqlite::Result<Vec<Grant>> {
+    let mut lapsed = Vec::new();
+    for grant in select(connection, "1 = 1", &[])? {
+        if lapse_of(connection, &grant, here, now)?.is_some() {
+            lapsed.push(grant);
+        }
+    }
+    Ok(lapsed)
+}
+
 /// The grants on exactly this resource that are held now, oldest first.
 pub(crate) fn holders(
     connection: &Connection,

@@ -1,11 +1,16 @@
 //! The only SQL of agent-state. Functions take a connection inside a transaction of their caller.
 
 pub(crate) mod actions;
+pub(crate) mod backup;
 pub(crate) mod coord;
+pub(crate) mod doctor;
 pub(crate) mod events;
+
 pub(crate) mod files;
+pub(crate) mod import;
 pub(crate) mod journal;
 pub(crate) mod locks;
+pub(crate) mod prune;
 pub(crate) mod state;
 pub(crate) mod stats;
 
@@ -114,16 +119,22 @@ fn holder_from_row(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<Holde
 }
 
 /// The next number of a counter that never goes back.
-fn next(tx: &Connection, counter: &str) -> rusqlite::Result<i64> {
-    let last: Option<i64> = tx
-        .query_row("SELECT value FROM counters WHERE name = ?1", [counter], |row| row.get(0))
-        .optional()?;
-    let next = last.unwrap_or(0) + 1;
-    let statement = if last.is_some() {
-        "UPDATE counters SET value = ?2 WHERE name = ?1"
-    } else {
-        "INSERT INTO counters (name, value) VALUES (?1, ?2)"
-    };
-    tx.execute(statement, rusqlite::params![counter, next])?;
+fn next(tx: &Connection, name: &str) -> rusqlite::Result<i64> {
+    let next = counter(tx, name)?.unwrap_or(0) + 1;
+    set_counter(tx, name, next)?;
     Ok(next)
+}
+
+fn counter(connection: &Connection, name: &str) -> rusqlite::Result<Option<i64>> {
+    connection
+        .query_row("SELECT value FROM counters WHERE name = ?1", [name], |row| row.get(0))
+        .optional()
+}
+
+fn set_counter(tx: &Connection, name: &str, value: i64) -> rusqlite::Result<()> {
+    tx.execute(
+        "INSERT INTO counters (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2",
+        rusqlite::params![name, value],
+    )?;
+    Ok(())
 }
