@@ -1,5 +1,6 @@
 //! What only agent-state can say: its honest "no"s and its refusals, each with its code.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use common::clock::Timestamp;
@@ -9,6 +10,7 @@ use common::fleet::runs::Run;
 use common::report::Explain;
 use serde_json::{Value, json};
 
+use crate::action::{Action, Verdict};
 use crate::store::locks::{Blocked, Grant};
 
 /// An answer other than yes.
@@ -36,8 +38,38 @@ pub(crate) enum Error {
     NotHolder { resource: String, agent: String, grant: Option<Box<Grant>> },
     #[error("token {token} is not current for `{resource}`")]
     StaleToken { resource: String, token: i64 },
+    #[error("the lock on `{resource}` was lost before the work was done; nothing was changed")]
+    LockLost { resource: String },
+    #[error("there is no file {}", .path.display())]
+    NoFile { path: PathBuf },
+    #[error("{} has changed: it has version {current}, not {expected}", .path.display())]
+    FileChanged { path: PathBuf, expected: String, current: String },
+    #[error("{} version of {path} begins with `{version}`", if *.is_ambiguous { "more than one" } else { "no kept" })]
+    NoFileVersion { path: String, version: String, is_ambiguous: bool },
+    #[error("cannot guard {}: it is {what}", .path.display())]
+    NotAFile { path: PathBuf, what: &'static str },
+    #[error("cannot guard {}: it has more than 1 MiB", .path.display())]
+    FileTooLarge { path: PathBuf },
+    #[error("no action is called `{key}`")]
+    NoAction { key: String },
+    #[error("{}", why_not(*.verdict, .action))]
+    ActionNo { verdict: Verdict, action: Box<Action> },
+    #[error("`{}` is {} and was not begun", .action.key, .action.state.as_str())]
+    ActionNotBegun { action: Box<Action> },
+    #[error("`{}` is not unknown but {}", .action.key, .action.state.as_str())]
+    ActionNotUnknown { action: Box<Action> },
+    #[error("cannot begin `{}`: the key stands for a deed with another fingerprint", .action.key)]
+    OtherFingerprint { action: Box<Action> },
+    #[error("cannot back up onto the database itself: {}", .path.display())]
+    BackupOntoItself { path: PathBuf },
+    #[error("{} is no database of the Python agent-state", .path.display())]
+    NotImportable { path: PathBuf },
+    #[error("the database {} is damaged: {damage}", .path.display())]
+    Damaged { path: PathBuf, damage: String },
     #[error("{0}")]
     Value(#[from] crate::value::ValueError),
+    #[error("{0}")]
+    Name(#[from] common::name::NameError),
     #[error("{what} is not a JSON object: {why}")]
     NotAnObject { what: &'static str, why: String },
 }
@@ -45,6 +77,24 @@ pub(crate) enum Error {
 fn ended_when(run: &Run) -> String {
     let reason = run.reason.as_ref().map_or_else(String::new, |reason| format!(" ({reason})"));
     run.finished_at.map_or(reason.clone(), |at| format!(" at {at}{reason}"))
+}
+
+fn why_not(verdict: Verdict, action: &Action) -> String {
+    let Action { key, begun_at, .. } = action;
+    let by = action.agent.as_ref().map_or_else(String::new, |agent| format!(" by {agent}"));
+    match verdict {
+        Verdict::Done => {
+            let at = action.ended_at.map_or_else(String::new, |at| format!(" at {at}"));
+            format!("`{key}` is done already{by}{at}")
+        }
+        Verdict::InProgress => format!("`{key}` is in progress{by} since {begun_at}"),
+        Verdict::Approval => {
+            format!("`{key}` is irreversible and needs `agent-state action approve {key}` first")
+        }
+        _ => format!(
+            "`{key}` is unknown: it was begun{by} at {begun_at} and never ended; look, then `agent-state action resolve {key} done|retry --reason TEXT`"
+        ),
+    }
 }
 
 /// Holder, run, reason, time left, time waited.
@@ -76,8 +126,24 @@ impl Explain for Error {
             | Self::ValueExists { .. }
             | Self::NotLocked { .. }
             | Self::NotHolder { .. }
-            | Self::StaleToken { .. } => Exit::No,
-            Self::Value(_) | Self::NotAnObject { .. } => Exit::Usage,
+            | Self::StaleToken { .. }
+            | Self::LockLost { .. }
+            | Self::NoFile { .. }
+            | Self::FileChanged { .. }
+            | Self::NoFileVersion { .. }
+            | Self::NoAction { .. }
+            | Self::ActionNo { .. }
+            | Self::ActionNotBegun { .. }
+            | Self::ActionNotUnknown { .. } => Exit::No,
+            Self::OtherFingerprint { .. }
+            | Self::NotAFile { .. }
+            | Self::NotImportable { .. }
+            | Self::Damaged { .. } => Exit::Failed,
+            Self::BackupOntoItself { .. }
+            | Self::FileTooLarge { .. }
+            | Self::Value(_)
+            | Self::Name(_)
+            | Self::NotAnObject { .. } => Exit::Usage,
         }
     }
 
@@ -94,13 +160,38 @@ impl Explain for Error {
             Self::NotLocked { .. } => "not_locked",
             Self::NotHolder { .. } => "not_holder",
             Self::StaleToken { .. } => "stale_token",
+            Self::LockLost { .. } => "lock_lost",
+            Self::NoAction { .. } => "no_action",
+            Self::ActionNo { verdict, .. } => verdict.code(),
+            Self::ActionNotBegun { .. } => "not_begun",
+            Self::ActionNotUnknown { .. } => "not_unknown",
+            Self::OtherFingerprint { .. } => "other_fingerprint",
+            Self::NoFile { .. } => "no_file",
+            Self::FileChanged { .. } => "file_changed",
+            Self::NoFileVersion { .. } => "no_version",
+            Self::NotAFile { .. } => "not_a_file",
+            Self::FileTooLarge { .. } => "too_large",
+            Self::BackupOntoItself { .. } => "same_file",
+            Self::NotImportable { .. } => "not_importable",
+            Self::Damaged { .. } => "damaged",
             Self::Value(_) => "bad_value",
+            Self::Name(_) => "bad_name",
             Self::NotAnObject { .. } => "bad_json",
         }
     }
 
     fn hint(&self) -> Option<String> {
-        None
+        match self {
+            Self::OtherFingerprint { .. } => Some(
+                "use another key for another deed, or the same fingerprint for the same one"
+                    .to_owned(),
+            ),
+            Self::Damaged { .. } => Some("keep the file, and restore a former backup".to_owned()),
+            Self::NotAFile { .. } => {
+                Some("name a regular file, or one link to a regular file".to_owned())
+            }
+            _ => None,
+        }
     }
 
     fn data(&self) -> Option<Value> {
@@ -115,6 +206,13 @@ impl Explain for Error {
                 "waiting": blocked.n_ahead,
                 "waited_ms": waited_ms,
             })),
+            Self::ActionNo { action, .. }
+            | Self::ActionNotBegun { action }
+            | Self::ActionNotUnknown { action }
+            | Self::OtherFingerprint { action } => serde_json::to_value(action).ok(),
+            Self::FileChanged { current, expected, .. } => {
+                Some(json!({ "version": current, "expected": expected }))
+            }
             Self::NotHolder { grant: Some(grant), .. } => Some(json!({ "holder": grant })),
             _ => None,
         }

@@ -3,8 +3,10 @@
 //! One SQLite file and no daemon: every command opens the file, does its one thing in one
 //! transaction and leaves. What is promised to another agent is on disk before the command says so.
 
+mod action;
 mod cli;
 mod cmd;
+mod disk;
 mod error;
 mod lock;
 mod path;

@@ -32,6 +32,13 @@ impl Claim {
     }
 }
 
+/// Exclusive claims in sorted order, each once, so that no two requests wait for each other.
+pub(crate) fn exclusive(resources: impl Iterator<Item = String>) -> Vec<Claim> {
+    let sorted: std::collections::BTreeSet<String> = resources.collect();
+    let claim = |resource| Claim { resource, shared: false, is_path: false };
+    sorted.into_iter().map(claim).collect()
+}
+
 /// Why a grant holds no longer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Lapse {

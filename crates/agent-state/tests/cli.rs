@@ -6,10 +6,16 @@
 )]
 
 mod cli {
+    mod actions;
     mod agents;
+    mod coord;
+    mod crowd;
     mod exec;
+    mod faults;
+    mod files;
     mod locks;
     mod runs;
     mod sandbox;
     mod state;
+    mod upkeep;
 }

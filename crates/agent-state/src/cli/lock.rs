@@ -1,10 +1,12 @@
 //! `agent-state lock …`.
 
+use std::ffi::OsString;
+use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use common::duration::{self, DurationError};
-use common::name::Name;
+use common::name::{Name, NameError};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
@@ -26,6 +28,30 @@ Examples:
     Verify(Verify),
     /// Take a lock away from whoever holds it
     Break(Break),
+    /// Run a command while holding locks
+    Exec(Exec),
+}
+
+/// A resource as it stands on the command line: a name, or a path that can be longer than a name.
+#[derive(Debug, Clone)]
+pub(crate) struct Resource(pub(crate) String);
+
+/// The longest path, in bytes, as Linux has it.
+const MAX_PATH: usize = 4096;
+
+impl FromStr for Resource {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        match text.parse::<Name>() {
+            Err(NameError::TooLong(_))
+                if text.len() <= MAX_PATH && !text.chars().any(char::is_control) => {}
+            checked => {
+                checked?;
+            }
+        }
+        Ok(Self(text.to_owned()))
+    }
 }
 
 /// A time to live: more than nothing.
@@ -49,7 +75,7 @@ Examples:
   agent-state lock acquire repo reviewer --wait 30s -E 75")]
 pub(crate) struct Acquire {
     /// What to lock
-    pub(crate) resource: Name,
+    pub(crate) resource: Resource,
     /// The agent's name or id
     pub(crate) agent: Name,
     /// How long it lasts without being renewed
@@ -83,7 +109,7 @@ Examples:
   token=$(agent-state lock acquire repo reviewer); agent-state lock release repo reviewer --token \"$token\"")]
 pub(crate) struct Release {
     /// What is locked
-    pub(crate) resource: Name,
+    pub(crate) resource: Resource,
     /// The agent's name or id
     pub(crate) agent: Name,
     /// The token of the grant
@@ -103,7 +129,7 @@ Examples:
   agent-state lock check repo --json")]
 pub(crate) struct Which {
     /// What is locked
-    pub(crate) resource: Name,
+    pub(crate) resource: Resource,
     /// The resource is a path
     #[arg(long)]
     pub(crate) path: bool,
@@ -120,7 +146,7 @@ Examples:
   token=$(agent-state lock acquire repo reviewer); agent-state lock renew repo reviewer --token \"$token\" --ttl 1h")]
 pub(crate) struct Renew {
     /// What is locked
-    pub(crate) resource: Name,
+    pub(crate) resource: Resource,
     /// The agent's name or id
     pub(crate) agent: Name,
     /// The token of the grant
@@ -143,7 +169,7 @@ Examples:
   agent-state lock verify repo --token 1 || echo 'somebody else was here'")]
 pub(crate) struct Verify {
     /// What is locked
-    pub(crate) resource: Name,
+    pub(crate) resource: Resource,
     /// The token of the grant
     #[arg(long, value_name = "N")]
     pub(crate) token: i64,
@@ -163,11 +189,53 @@ Examples:
   agent-state lock acquire repo reviewer; agent-state lock break repo --reason 'machine is gone' --json")]
 pub(crate) struct Break {
     /// What is locked
-    pub(crate) resource: Name,
+    pub(crate) resource: Resource,
     /// Why, for the record
     #[arg(long, value_name = "TEXT")]
     pub(crate) reason: Name,
     /// The resource is a path
     #[arg(long)]
     pub(crate) path: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The locks are taken all or none, kept alive while the command runs, and given back. The command finds the
+fencing tokens in AGENT_STATE_LOCK_TOKEN_1, _2 and so on. When a lock is lost, the command gets TERM, and
+KILL after 5 seconds. Without --agent the locks belong to AGENT_STATE_AGENT, or to the process alone.
+
+Exit codes: those of the command, and its signal; 1, or CODE, when a lock is held; 125 when the locks
+could not be recorded; 126 and 127 when the command cannot be executed or found.
+
+Examples:
+  agent-state lock exec repo -- git pull
+  agent-state lock exec repo site --wait 30s --ttl 1m -- make deploy")]
+pub(crate) struct Exec {
+    /// What to lock (can be repeated)
+    #[arg(required = true)]
+    pub(crate) resources: Vec<Resource>,
+    /// The agent's name or id
+    #[arg(long)]
+    pub(crate) agent: Option<Name>,
+    /// How long a lock lasts without being renewed
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = ttl)]
+    pub(crate) ttl: Duration,
+    /// How long to wait for the locks; first come, first served
+    #[arg(long, value_name = "DURATION", default_value = "0", value_parser = duration::parse)]
+    pub(crate) wait: Duration,
+    /// Hold them together with others that share them
+    #[arg(long)]
+    pub(crate) shared: bool,
+    /// What for, for those who find them held
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<Name>,
+    /// The resources are paths
+    #[arg(long)]
+    pub(crate) path: bool,
+    /// The exit code when a lock is held
+    #[arg(short = 'E', value_name = "CODE", default_value_t = 1)]
+    pub(crate) exit_code: u8,
+    /// The command and its arguments
+    #[arg(last = true, required = true, value_name = "CMD")]
+    pub(crate) command: Vec<OsString>,
 }

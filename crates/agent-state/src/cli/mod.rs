@@ -1,10 +1,15 @@
 //! The command line: types and help, no logic.
 
+pub(crate) mod action;
 pub(crate) mod agent;
+pub(crate) mod coord;
 pub(crate) mod exec;
+pub(crate) mod file;
 pub(crate) mod lock;
 pub(crate) mod run;
 pub(crate) mod state;
+pub(crate) mod upkeep;
+pub(crate) mod watch;
 
 use clap::{Parser, Subcommand};
 use common::cli::OutputArgs;
@@ -53,12 +58,44 @@ Examples:
     /// Hold resources for a while, with fencing tokens
     #[command(subcommand)]
     Lock(lock::Verb),
+    /// Replace files only when they are as they were read
+    #[command(subcommand)]
+    File(file::Verb),
+    /// Write down intentions, so that a retry does not act twice
+    #[command(subcommand)]
+    Action(action::Verb),
+    /// Run a command that must not do its deed twice
+    Once(action::Once),
+    /// Tell others what one works on, and read what they said
+    #[command(subcommand)]
+    Coord(coord::Verb),
+    /// Note things for later
+    #[command(subcommand)]
+    Journal(coord::JournalVerb),
+    /// Show who is doing what now
+    Board(watch::Board),
+    /// Print the record of changes
+    Events(watch::Events),
     /// Count agents, runs and locks
     #[command(after_help = "\
 Examples:
   agent-state stats
   agent-state stats --json")]
     Stats,
+    /// Look for what is wrong with the database and its surroundings
+    #[command(after_help = "\
+Exit codes: 0 when all is well, 1 when something was found: one line each.
+
+Examples:
+  agent-state doctor || true
+  agent-state doctor --json || true")]
+    Doctor,
+    /// Copy the database while it is in use
+    Backup(upkeep::Backup),
+    /// Take over the database of the Python tool
+    Import(upkeep::Import),
+    /// Forget what is old
+    Prune(upkeep::Prune),
 }
 
 #[cfg(test)]

@@ -1,13 +1,26 @@
 //! The verbs. Only this layer sees arguments and output both.
 
+mod action;
 mod agent;
+mod backup;
+mod board;
 mod context;
+mod coord;
+mod doctor;
+mod events;
 mod exec;
+mod file;
+mod import;
 mod init;
+mod journal;
+mod keeper;
 mod lock;
+mod once;
+mod prune;
 mod run;
 mod state;
 mod stats;
+mod wrap;
 
 use common::exit::Exit;
 use common::out::Out;
@@ -31,6 +44,17 @@ fn dispatch(noun: &Noun, ctx: &mut Ctx) -> anyhow::Result<Exit> {
         Noun::Exec(args) => Ok(exec::run(args, ctx)),
         Noun::State(verb) => state::run(verb, ctx),
         Noun::Lock(verb) => lock::run(verb, ctx),
+        Noun::File(verb) => file::run(verb, ctx),
+        Noun::Action(verb) => action::run(verb, ctx),
+        Noun::Once(args) => Ok(once::run(args, ctx)),
+        Noun::Coord(verb) => coord::run(verb, ctx),
+        Noun::Journal(verb) => journal::run(verb, ctx),
+        Noun::Board(args) => board::run(args, ctx),
+        Noun::Events(args) => events::run(args, ctx),
         Noun::Stats => stats::run(ctx),
+        Noun::Doctor => doctor::run(ctx),
+        Noun::Backup(args) => backup::run(args, ctx),
+        Noun::Import(args) => import::run(args, ctx),
+        Noun::Prune(args) => prune::run(args, ctx),
     }
 }

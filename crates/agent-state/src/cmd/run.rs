@@ -25,7 +25,7 @@ pub(crate) fn run(verb: &Verb, ctx: &mut Ctx) -> anyhow::Result<Exit> {
 }
 
 fn start(args: &Start, ctx: &mut Ctx) -> anyhow::Result<Exit> {
-    let (run, agent) = ctx.write("start a run in", |tx, now| {
+    let (run, agent, is_prune_due) = ctx.write("start a run in", |tx, now| {
         let agent = store::agent(tx, args.agent.as_str())?;
         runs::reap(tx, &ctx.here, now)?;
         let slot = args.slot.as_ref().map(|slot| slot.name(now));
@@ -38,10 +38,15 @@ fn start(args: &Start, ctx: &mut Ctx) -> anyhow::Result<Exit> {
             output_path: args.output_path.as_deref(),
         };
         match runs::open(tx, &new, now)? {
-            Opened::New(run) => Ok((store::run(tx, run.as_str())?, agent)),
+            Opened::New(run) => {
+                Ok((store::run(tx, run.as_str())?, agent, store::prune::is_due(tx, now)?))
+            }
             Opened::SlotTaken(run) => Err(Error::SlotTaken { run }.into()),
         }
     })?;
+    if is_prune_due {
+        super::prune::on_the_way(ctx);
+    }
     if args.export {
         for (name, value) in
             [(RUN_ID_VARIABLE, run.run_id.as_str()), (AGENT_ID_VARIABLE, agent.agent_id.as_str())]

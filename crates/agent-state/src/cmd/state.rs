@@ -85,7 +85,7 @@ fn set(args: &Set, ctx: &mut Ctx) -> anyhow::Result<Exit> {
         (_, true) => Reading::Json,
         _ => Reading::Guess,
     };
-    let text = if args.value == "-" { stdin()? } else { args.value.clone() };
+    let text = text_of(&args.value)?;
     let value = Json::read(&text, reading).map_err(Error::from)?;
     let condition = match args.if_version {
         Some(version) => Condition::Version(version),
@@ -95,6 +95,11 @@ fn set(args: &Set, ctx: &mut Ctx) -> anyhow::Result<Exit> {
     write(ctx, args.agent.as_str(), args.key.as_str(), |tx, agent, run, now| {
         state::set(tx, agent, args.key.as_str(), Some(&value), condition, run, now)
     })
+}
+
+/// The text that an argument gives or, for `-`, standard input.
+pub(super) fn text_of(argument: &str) -> anyhow::Result<String> {
+    if argument == "-" { stdin() } else { Ok(argument.to_owned()) }
 }
 
 /// Standard input without its last newline, and no more of it than a value can have.

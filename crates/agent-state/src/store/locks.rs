@@ -12,12 +12,12 @@ use common::fleet::agents::AgentId;
 use common::fleet::events::Event;
 use common::fleet::liveness::{Fate, Here, Holder};
 use common::fleet::new_id;
-use common::fleet::runs::{self, RunId, Status};
+use common::fleet::runs::RunId;
 use rusqlite::{Connection, Row, params};
 use serde::Serialize;
 use serde_json::json;
 
-use super::next;
+use super::{holder_from_row, is_running, next};
 use crate::lock::{Claim, Lapse, lapse};
 
 /// A waiter that was not seen for so long is passed over; it queues again when it wakes up.
@@ -71,10 +71,19 @@ pub(crate) struct Request {
     pub(crate) run: Option<RunId>,
     pub(crate) reason: Option<String>,
     pub(crate) ttl: Duration,
+    /// Whose other grants do not stand in the way, for a step inside of what they protect.
+    pub(crate) under: Option<Owner>,
     /// The process that the grants belong to; without one they belong to agent and run.
     pub(crate) holder: Option<Holder>,
     /// The process that waits for them.
     pub(crate) waiter: Option<Holder>,
+}
+
+/// An agent in one of its runs, or outside of any.
+#[derive(Debug, Clone)]
+pub(crate) struct Owner {
+    pub(crate) agent: AgentId,
+    pub(crate) run: Option<RunId>,
 }
 
 /// What stands in the way of a request.
@@ -118,18 +127,6 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Grant> {
     })
 }
 
-/// The process in the five columns from `first` on.
-fn holder_from_row(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<Holder>> {
-    let Some(pid) = row.get(first + 3)? else { return Ok(None) };
-    Ok(Some(Holder {
-        host: row.get(first)?,
-        boot_id: row.get(first + 1)?,
-        pid_space: row.get(first + 2)?,
-        pid,
-        pid_started: row.get(first + 4)?,
-    }))
-}
-
 /// Why a grant holds no longer; `None` while it holds.
 fn lapse_of(
     connection: &Connection,
@@ -137,13 +134,7 @@ fn lapse_of(
     here: &Here,
     now: Timestamp,
 ) -> rusqlite::Result<Option<Lapse>> {
-    let run_is_running = match &grant.run_id {
-        Some(run) => Some(
-            runs::get(connection, run.as_str())?
-                .is_some_and(|run| run.as_seen(here, now).status == Status::Running),
-        ),
-        None => None,
-    };
+    let run_is_running = is_running(connection, grant.run_id.as_ref(), here, now)?;
     Ok(lapse(grant.expires_at, grant.holder.as_ref(), run_is_running, here, now))
 }
 
@@ -182,6 +173,21 @@ pub(crate) fn held(
     still_held(connection, select(connection, "l.expires_at > ?1", &[&now])?, here, now)
 }
 
+/// Grants that hold no longer and that nobody has taken away yet.
+pub(crate) fn lapsed(
+    connection: &Connection,
+    here: &Here,
+    now: Timestamp,
+) -> rusqlite::Result<Vec<Grant>> {
+    let mut lapsed = Vec::new();
+    for grant in select(connection, "1 = 1", &[])? {
+        if lapse_of(connection, &grant, here, now)?.is_some() {
+            lapsed.push(grant);
+        }
+    }
+    Ok(lapsed)
+}
+
 /// The grants on exactly this resource that are held now, oldest first.
 pub(crate) fn holders(
     connection: &Connection,
@@ -218,10 +224,7 @@ pub(crate) fn request(
                 end(tx, &grant, "lock.lapse", lapse.as_str(), now)?;
             } else if request.owns(&grant) && grant.resource == claim.resource {
                 mine = Some(grant);
-            } else if claim.conflicts_with(&grant.claim())
-                && !request.owns(&grant)
-                && blocked.is_none()
-            {
+            } else if request.is_stopped_by(claim, &grant) && blocked.is_none() {
                 blocked = Some(Blocked {
                     resource: claim.resource.clone(),
                     grant: Some(grant),
@@ -264,6 +267,16 @@ pub(crate) fn request(
 }
 
 impl Request {
+    /// Whether a grant that holds stands in the way of one of the claims.
+    fn is_stopped_by(&self, claim: &Claim, grant: &Grant) -> bool {
+        let is_under = self.under.as_ref().is_some_and(|owner| {
+            Some(&owner.agent) == grant.agent_id.as_ref()
+                && owner.run == grant.run_id
+                && (owner.run.is_some() || grant.holder.is_none())
+        });
+        claim.conflicts_with(&grant.claim()) && !self.owns(grant) && !is_under
+    }
+
     /// Whether a grant is this request's own already: the same agent in the same run, or outside of any.
     ///
     /// A grant that belongs to a process is that process's alone.
@@ -487,18 +500,7 @@ fn waiters_before(
             "SELECT ticket, resource, shared, is_path, seen_at, host, boot_id, pid_space, pid, pid_started
                FROM lock_waiters WHERE ({clause}) AND ticket < ?2"
         ))?
-        .query_map(params![claim.resource, ticket.unwrap_or(i64::MAX)], |row| {
-            Ok(Waiter {
-                ticket: row.get(0)?,
-                claim: Claim {
-                    resource: row.get(1)?,
-                    shared: row.get(2)?,
-                    is_path: row.get(3)?,
-                },
-                seen_at: row.get(4)?,
-                process: holder_from_row(row, 5)?,
-            })
-        })?
+        .query_map(params![claim.resource, ticket.unwrap_or(i64::MAX)], waiter_from_row)?
         .collect()
 }
 
@@ -531,8 +533,9 @@ pub(crate) fn seems_free(
 ) -> rusqlite::Result<bool> {
     for claim in &request.claims {
         for grant in touching(connection, claim)? {
-            let is_in_the_way = claim.conflicts_with(&grant.claim()) && !request.owns(&grant);
-            if is_in_the_way && lapse_of(connection, &grant, here, now)?.is_none() {
+            if request.is_stopped_by(claim, &grant)
+                && lapse_of(connection, &grant, here, now)?.is_none()
+            {
                 return Ok(false);
             }
         }
@@ -545,6 +548,51 @@ pub(crate) fn seems_free(
         }
     }
     Ok(true)
+}
+
+/// Somebody who waits, for people to see.
+#[derive(Debug, Serialize)]
+pub(crate) struct Waiting {
+    pub(crate) resource: String,
+    pub(crate) agent: Option<String>,
+    pub(crate) run_id: Option<RunId>,
+    pub(crate) since: Timestamp,
+}
+
+/// Who waits for locks, in their order.
+pub(crate) fn waiting(
+    connection: &Connection,
+    here: &Here,
+    now: Timestamp,
+) -> rusqlite::Result<Vec<Waiting>> {
+    let mut statement = connection.prepare(
+        "SELECT w.ticket, w.resource, w.shared, w.is_path, w.seen_at, w.host, w.boot_id, w.pid_space, w.pid,
+                w.pid_started, a.name, w.run_id, w.since
+           FROM lock_waiters w LEFT JOIN agents a ON a.id = w.agent_id ORDER BY w.ticket, w.resource",
+    )?;
+    let mut rows = statement.query([])?;
+    let mut waiting = Vec::new();
+    while let Some(row) = rows.next()? {
+        let waiter = waiter_from_row(row)?;
+        if !waiter.is_lost(here, now) {
+            waiting.push(Waiting {
+                resource: waiter.claim.resource,
+                agent: row.get(10)?,
+                run_id: row.get(11)?,
+                since: row.get(12)?,
+            });
+        }
+    }
+    Ok(waiting)
+}
+
+fn waiter_from_row(row: &Row<'_>) -> rusqlite::Result<Waiter> {
+    Ok(Waiter {
+        ticket: row.get(0)?,
+        claim: Claim { resource: row.get(1)?, shared: row.get(2)?, is_path: row.get(3)? },
+        seen_at: row.get(4)?,
+        process: holder_from_row(row, 5)?,
+    })
 }
 
 /// Notes that the request waits. Returns its ticket, a new one when the old was dropped meanwhile.

@@ -1,14 +1,25 @@
 //! The only SQL of agent-state. Functions take a connection inside a transaction of their caller.
 
+pub(crate) mod actions;
+pub(crate) mod backup;
+pub(crate) mod coord;
+pub(crate) mod doctor;
+pub(crate) mod events;
+
+pub(crate) mod files;
+pub(crate) mod import;
+pub(crate) mod journal;
 pub(crate) mod locks;
+pub(crate) mod prune;
 pub(crate) mod state;
 pub(crate) mod stats;
 
 use common::clock::{self, Timestamp};
 use common::fleet::agents::{self, Agent};
-use common::fleet::runs::{self, Run, RunId};
+use common::fleet::liveness::{Here, Holder};
+use common::fleet::runs::{self, Run, RunId, Status};
 use common::sqlite::Database;
-use rusqlite::{Connection, OptionalExtension as _};
+use rusqlite::{Connection, OptionalExtension as _, Row};
 
 use crate::error::Error;
 
@@ -83,17 +94,47 @@ pub(crate) fn outer_run_of(
     Ok(run.filter(|run| run.agent_id.as_ref() == Some(&agent.agent_id)).map(|run| run.run_id))
 }
 
+/// Whether a run is running; `None` where there is no run to ask about.
+fn is_running(
+    connection: &Connection,
+    run: Option<&RunId>,
+    here: &Here,
+    now: Timestamp,
+) -> rusqlite::Result<Option<bool>> {
+    let Some(run) = run else { return Ok(None) };
+    let run = runs::get(connection, run.as_str())?;
+    Ok(Some(run.is_some_and(|run| run.as_seen(here, now).status == Status::Running)))
+}
+
+/// The process in the five columns from `first` on: host, boot, pid space, pid, start.
+fn holder_from_row(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<Holder>> {
+    let Some(pid) = row.get(first + 3)? else { return Ok(None) };
+    Ok(Some(Holder {
+        host: row.get(first)?,
+        boot_id: row.get(first + 1)?,
+        pid_space: row.get(first + 2)?,
+        pid,
+        pid_started: row.get(first + 4)?,
+    }))
+}
+
 /// The next number of a counter that never goes back.
-fn next(tx: &Connection, counter: &str) -> rusqlite::Result<i64> {
-    let last: Option<i64> = tx
-        .query_row("SELECT value FROM counters WHERE name = ?1", [counter], |row| row.get(0))
-        .optional()?;
-    let next = last.unwrap_or(0) + 1;
-    let statement = if last.is_some() {
-        "UPDATE counters SET value = ?2 WHERE name = ?1"
-    } else {
-        "INSERT INTO counters (name, value) VALUES (?1, ?2)"
-    };
-    tx.execute(statement, rusqlite::params![counter, next])?;
+fn next(tx: &Connection, name: &str) -> rusqlite::Result<i64> {
+    let next = counter(tx, name)?.unwrap_or(0) + 1;
+    set_counter(tx, name, next)?;
     Ok(next)
+}
+
+fn counter(connection: &Connection, name: &str) -> rusqlite::Result<Option<i64>> {
+    connection
+        .query_row("SELECT value FROM counters WHERE name = ?1", [name], |row| row.get(0))
+        .optional()
+}
+
+fn set_counter(tx: &Connection, name: &str, value: i64) -> rusqlite::Result<()> {
+    tx.execute(
+        "INSERT INTO counters (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2",
+        rusqlite::params![name, value],
+    )?;
+    Ok(())
 }

@@ -78,6 +78,14 @@ pub fn new_id() -> String {
     uuid::Uuid::now_v7().to_string()
 }
 
+/// The id that a thing of this moment has, when `tail` tells it from others of that moment.
+///
+/// For what comes from elsewhere: it sorts among the others by its time, and the same thing gets the same id.
+pub fn id_of(at: crate::clock::Timestamp, tail: &[u8; 10]) -> String {
+    let millis = u64::try_from(at.0).unwrap_or(0);
+    uuid::Builder::from_unix_timestamp_millis(millis, tail).into_uuid().to_string()
+}
+
 /// The run that an outer `exec` opened for this process, from `AGENT_STATE_RUN_ID`.
 pub fn outer_run() -> Option<runs::RunId> {
     environment::text(RUN_ID_VARIABLE).map(runs::RunId::from)

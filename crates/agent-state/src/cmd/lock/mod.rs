@@ -1,16 +1,20 @@
 //! `lock …`: who holds what.
 
+mod exec;
 pub(crate) mod obtain;
+
+use std::path::Path;
 
 use common::clock::Timestamp;
 use common::duration;
 use common::exit::Exit;
+use common::name::Name;
 use common::out::sanitize;
 use common::table::Columns;
 use serde_json::json;
 
 use super::context::Ctx;
-use crate::cli::lock::{Acquire, Break, Release, Renew, Verb, Verify, Which};
+use crate::cli::lock::{Acquire, Break, Release, Renew, Resource, Verb, Verify, Which};
 use crate::error::Error;
 use crate::lock::Claim;
 use crate::store;
@@ -26,11 +30,12 @@ pub(crate) fn run(verb: &Verb, ctx: &mut Ctx) -> anyhow::Result<Exit> {
         Verb::List => list(ctx),
         Verb::Verify(args) => verify(args, ctx),
         Verb::Break(args) => break_open(args, ctx),
+        Verb::Exec(args) => Ok(exec::run(args, ctx)),
     }
 }
 
 fn acquire(args: &Acquire, ctx: &mut Ctx) -> anyhow::Result<Exit> {
-    let resource = resource(args.resource.as_str(), args.path)?;
+    let resource = resource(&args.resource, args.path)?;
     let mut database = ctx.open()?;
     let request = store::write(&mut database, "read an agent in", |tx, _| {
         let agent = store::agent(tx, args.agent.as_str())?;
@@ -40,6 +45,7 @@ fn acquire(args: &Acquire, ctx: &mut Ctx) -> anyhow::Result<Exit> {
             agent: Some(agent.agent_id),
             reason: args.reason.as_ref().map(ToString::to_string),
             ttl: args.ttl,
+            under: None,
             holder: None,
             waiter: None,
         })
@@ -58,16 +64,17 @@ fn held_exit(code: u8) -> Exit {
 }
 
 /// The name of a resource; a path is made absolute and freed of links.
-fn resource(text: &str, is_path: bool) -> anyhow::Result<String> {
+fn resource(named: &Resource, is_path: bool) -> anyhow::Result<String> {
     if is_path {
-        Ok(crate::path::absolute(std::path::Path::new(text))?)
-    } else {
-        Ok(text.to_owned())
+        return Ok(crate::path::absolute(Path::new(&named.0))?);
     }
+    // Only a path may be longer than a name.
+    let name: Name = named.0.parse().map_err(Error::from)?;
+    Ok(name.to_string())
 }
 
 fn release(args: &Release, ctx: &mut Ctx) -> anyhow::Result<Exit> {
-    let resource = resource(args.resource.as_str(), args.path)?;
+    let resource = resource(&args.resource, args.path)?;
     let grant = ctx.write("release a lock in", |tx, now| {
         let agent = store::agent(tx, args.agent.as_str())?;
         let run = ctx.run_of(tx, &agent)?;
@@ -96,7 +103,7 @@ fn release(args: &Release, ctx: &mut Ctx) -> anyhow::Result<Exit> {
 }
 
 fn check(args: &Which, ctx: &mut Ctx) -> anyhow::Result<Exit> {
-    let resource = resource(args.resource.as_str(), args.path)?;
+    let resource = resource(&args.resource, args.path)?;
     let (holders, now) = ctx.read("read locks in", |connection, now| {
         Ok((locks::holders(connection, &resource, &ctx.here, now)?, now))
     })?;
@@ -142,7 +149,7 @@ fn list(ctx: &mut Ctx) -> anyhow::Result<Exit> {
 }
 
 fn renew(args: &Renew, ctx: &mut Ctx) -> anyhow::Result<Exit> {
-    let resource = resource(args.resource.as_str(), args.path)?;
+    let resource = resource(&args.resource, args.path)?;
     let grant = ctx.write("renew a lock in", |tx, now| {
         let agent = store::agent(tx, args.agent.as_str())?;
         let mut holders = locks::holders(tx, &resource, &ctx.here, now)?;
@@ -161,7 +168,7 @@ fn renew(args: &Renew, ctx: &mut Ctx) -> anyhow::Result<Exit> {
 }
 
 fn verify(args: &Verify, ctx: &mut Ctx) -> anyhow::Result<Exit> {
-    let resource = resource(args.resource.as_str(), args.path)?;
+    let resource = resource(&args.resource, args.path)?;
     let grant = ctx.read("read locks in", |connection, now| {
         let holders = locks::holders(connection, &resource, &ctx.here, now)?;
         let current = holders.into_iter().find(|grant| grant.token == args.token);
@@ -174,7 +181,7 @@ fn verify(args: &Verify, ctx: &mut Ctx) -> anyhow::Result<Exit> {
 }
 
 fn break_open(args: &Break, ctx: &mut Ctx) -> anyhow::Result<Exit> {
-    let resource = resource(args.resource.as_str(), args.path)?;
+    let resource = resource(&args.resource, args.path)?;
     let broken = ctx.write("break a lock in", |tx, now| {
         let holders = locks::holders(tx, &resource, &ctx.here, now)?;
         if holders.is_empty() {

@@ -464,6 +464,8 @@ pub fn list(
         clauses.push("r.started_at >= ?");
         values.push(since);
     }
+    // By the index that finds the few recent ones among many old ones.
+    let order = if filter.since.is_some() { "r.started_at DESC, r.id DESC" } else { "r.id DESC" };
     match &filter.status {
         Some(Status::Interrupted) => clauses.push("r.status IN ('interrupted', 'running')"),
         Some(status) => {
@@ -473,7 +475,7 @@ pub fn list(
         None => {}
     }
     let mut statement = connection
-        .prepare(&format!("{SELECT} WHERE {} ORDER BY r.id DESC", clauses.join(" AND ")))?;
+        .prepare(&format!("{SELECT} WHERE {} ORDER BY {order}", clauses.join(" AND ")))?;
     let mut rows = statement.query(values.as_slice())?;
     while let Some(row) = rows.next()? {
         if !take(from_row(row)?) {

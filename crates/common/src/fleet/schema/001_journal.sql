@@ -45,6 +45,7 @@ CREATE UNIQUE INDEX runs_by_slot ON runs (job, slot) WHERE slot IS NOT NULL;
 CREATE INDEX runs_by_job ON runs (job, id);
 CREATE INDEX runs_by_agent ON runs (agent_id, id);
 CREATE INDEX runs_by_status ON runs (status, id);
+CREATE INDEX runs_by_start ON runs (started_at);
 
 -- Append-only: one row for every change, written in the transaction of the change.
 CREATE TABLE events (

@@ -79,3 +79,80 @@ END;
 CREATE TRIGGER runs_counted_out AFTER DELETE ON runs BEGIN
     UPDATE run_counts SET n_runs = n_runs - 1 WHERE status = OLD.status;
 END;
+
+-- What guarded files held: the content before and after each replacement.
+CREATE TABLE file_versions (
+    id       INTEGER NOT NULL PRIMARY KEY,
+    path     TEXT    NOT NULL,
+    version  TEXT    NOT NULL, -- SHA-256 of the content
+    content  BLOB    NOT NULL,
+    origin   TEXT    NOT NULL CHECK (origin IN ('put', 'restore', 'found')),
+    agent_id TEXT    REFERENCES agents (id),
+    run_id   TEXT,
+    noted_at INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX file_versions_by_path ON file_versions (path, id);
+
+-- Intentions, written before the deed, so that a retry knows what became of the first try.
+CREATE TABLE actions (
+    key            TEXT    NOT NULL PRIMARY KEY,
+    state          TEXT    NOT NULL CHECK (state IN ('intended', 'done', 'failed', 'unknown')),
+    tier           TEXT    NOT NULL CHECK (tier IN ('read', 'append', 'mutate')),
+    irreversible   INTEGER NOT NULL,
+    fingerprint    TEXT,
+    attempts       INTEGER NOT NULL, -- 0 while it awaits its approval
+    agent_id       TEXT    REFERENCES agents (id),
+    run_id         TEXT,
+    begun_at       INTEGER NOT NULL,
+    lease_until    INTEGER NOT NULL,
+    window_ms      INTEGER NOT NULL, -- 0: free again as soon as it is finished
+    ended_at       INTEGER,
+    result         TEXT, -- JSON
+    error          TEXT,
+    reason         TEXT, -- of the person who resolved it
+    host           TEXT, -- the live process that acts, if it is one
+    boot_id        TEXT,
+    pid_space      TEXT,
+    pid            INTEGER,
+    pid_started    INTEGER
+) STRICT;
+
+CREATE INDEX actions_by_state ON actions (state, begun_at);
+
+-- Approvals that no attempt has used up yet.
+CREATE TABLE action_approvals (
+    key         TEXT    NOT NULL PRIMARY KEY,
+    approved_at INTEGER NOT NULL
+) STRICT;
+
+-- What agents tell each other.
+CREATE TABLE coordination (
+    id         INTEGER NOT NULL PRIMARY KEY,
+    agent_id   TEXT    NOT NULL REFERENCES agents (id),
+    run_id     TEXT, -- what is being worked on ends with this run
+    action     TEXT    NOT NULL CHECK (action IN ('working_on', 'completed', 'blocked_by', 'note')),
+    resource   TEXT    NOT NULL,
+    detail     TEXT,
+    posted_at  INTEGER NOT NULL,
+    expires_at INTEGER,
+    ended_at   INTEGER
+) STRICT;
+
+CREATE INDEX coordination_by_resource ON coordination (resource, id);
+CREATE INDEX coordination_by_time ON coordination (posted_at);
+CREATE INDEX coordination_open ON coordination (expires_at) WHERE expires_at IS NOT NULL AND ended_at IS NULL;
+
+-- What agents note for later: lessons, decisions, findings.
+CREATE TABLE journal (
+    id         INTEGER NOT NULL PRIMARY KEY,
+    agent_id   TEXT    NOT NULL REFERENCES agents (id),
+    run_id     TEXT,
+    category   TEXT    NOT NULL,
+    entry      TEXT    NOT NULL, -- JSON
+    written_at INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX journal_by_agent ON journal (agent_id, id);
+CREATE INDEX journal_by_category ON journal (category, id);
+CREATE INDEX journal_by_time ON journal (written_at);

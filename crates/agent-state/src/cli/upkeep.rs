@@ -1,0 +1,84 @@
+//! `agent-state doctor`, `backup`, `prune`, `import`, `completions`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use common::duration;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+The copy is whole and of one moment, while others go on writing. A file of that name is replaced.
+
+Examples:
+  agent-state backup fleet.db
+  agent-state backup \"fleet-$(date +%F).db\"")]
+pub(crate) struct Backup {
+    /// Where the copy goes
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Finished runs, events, posts that ended, and finished actions are forgotten. Running runs, locks, values,
+files, journal entries and unknown actions stay. `exec` and `run start` prune a little once a day, what is
+older than 90 days.
+
+Examples:
+  agent-state prune --older-than 90d --dry-run
+  agent-state prune --older-than 90d --json")]
+pub(crate) struct Prune {
+    /// Forget what is older than this
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
+    pub(crate) older_than: Duration,
+    /// Only count
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+The file is only read. What was imported before is not imported twice, so it can be done again at any
+time. Agents keep their ids; runs get new ones that sort by their start.
+
+Exit codes: 3 when the file is no database of the Python tool.
+
+Examples:
+  test ! -e ~/.hermes/state/agent_state.db || agent-state import ~/.hermes/state/agent_state.db
+  test ! -e old.db || agent-state import old.db --json")]
+pub(crate) struct Import {
+    /// The database of the Python tool
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Names of agents, jobs and locks are completed from the database.
+
+Examples:
+  eval \"$(agent-state completions bash)\"
+  agent-state completions fish > agent-state.fish")]
+pub(crate) struct Completions {
+    /// The shell
+    pub(crate) shell: Shell,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub(crate) enum Shell {
+    Bash,
+    Elvish,
+    Fish,
+    Powershell,
+    Zsh,
+}
+
+impl Shell {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Bash => "bash",
+            Self::Elvish => "elvish",
+            Self::Fish => "fish",
+            Self::Powershell => "powershell",
+            Self::Zsh => "zsh",
+        }
+    }
+}

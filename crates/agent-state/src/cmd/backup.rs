@@ -1,0 +1,43 @@
+//! `backup`: a whole copy, also while others write.
+
+use std::path::Path;
+
+use common::error::file;
+use common::exit::Exit;
+use serde_json::json;
+
+use super::context::Ctx;
+use crate::cli::upkeep::Backup;
+use crate::error::Error;
+use crate::store::backup;
+
+pub(crate) fn run(args: &Backup, ctx: &mut Ctx) -> anyhow::Result<Exit> {
+    let database = ctx.database.open_read_only()?;
+    let is_the_database = match (args.file.canonicalize(), database.path().canonicalize()) {
+        (Ok(target), Ok(source)) => target == source,
+        _ => false,
+    };
+    if is_the_database {
+        return Err(Error::BackupOntoItself { path: args.file.clone() }.into());
+    }
+    let folder = match args.file.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    // Born 0600 under another name; a reader sees the former backup or the new one.
+    let temporary = tempfile::Builder::new()
+        .prefix(".agent-state-backup-")
+        .tempfile_in(folder)
+        .map_err(file("write into", folder))?;
+    let damage = database.read("copy", |connection| backup::copy(connection, temporary.path()))?;
+    if let Some(damage) = damage.into_iter().next() {
+        return Err(Error::Damaged { path: database.path().to_owned(), damage }.into());
+    }
+    temporary.as_file().sync_all().map_err(file("write", &args.file))?;
+    let n_bytes = temporary.as_file().metadata().map_err(file("look at", &args.file))?.len();
+    temporary.persist(&args.file).map_err(|error| file("write", &args.file)(error.error))?;
+    if ctx.json {
+        ctx.out.json(&json!({ "path": args.file.display().to_string(), "n_bytes": n_bytes }))?;
+    }
+    Ok(Exit::Done)
+}

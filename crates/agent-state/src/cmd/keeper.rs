@@ -1,0 +1,107 @@
+//! Keeps the lease of a run and its locks alive while a command runs, and notices when a lock is lost.
+
+use std::time::Duration;
+
+use common::child::Watch;
+use common::clock::{self, Timestamp};
+use common::fleet::runs::{self, RunId};
+
+use super::context::Ctx;
+use crate::store::locks::{self, Grant};
+
+/// How often a command that holds locks looks whether they were broken.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// What is kept alive, and until when it lasts without us.
+pub(super) struct Keeper<'a> {
+    ctx: &'a Ctx,
+    run: Option<Lease<'a>>,
+    grants: &'a [Grant],
+    ttl: Duration,
+    /// The locks are ours until then, unless they are renewed.
+    held_until: Timestamp,
+    renew_at: Timestamp,
+}
+
+/// The lease of a run.
+struct Lease<'a> {
+    run: &'a RunId,
+    length: Duration,
+    beat_at: Timestamp,
+}
+
+impl<'a> Keeper<'a> {
+    /// Keeps nothing yet.
+    pub(super) fn new(ctx: &'a Ctx) -> Self {
+        let now = clock::now();
+        Self { ctx, run: None, grants: &[], ttl: LOOK, held_until: now, renew_at: now }
+    }
+
+    /// Keeps locks, which last for `ttl` after each renewal.
+    pub(super) fn with_locks(mut self, grants: &'a [Grant], ttl: Duration) -> Self {
+        let now = clock::now();
+        self.grants = grants;
+        self.ttl = ttl;
+        self.held_until = grants.iter().map(|grant| grant.expires_at).min().unwrap_or(now);
+        self.renew_at = now.plus(ttl / 3);
+        self
+    }
+
+    /// Keeps the lease of a run, which lasts for `length` after each heartbeat.
+    pub(super) fn with_run(mut self, run: &'a RunId, length: Duration) -> Self {
+        self.run = Some(Lease { run, length, beat_at: clock::now().plus(length / 3) });
+        self
+    }
+
+    /// How often to look; `None` when there is nothing to keep.
+    pub(super) fn interval(&self) -> Option<Duration> {
+        let lease = self.run.as_ref().map(|lease| lease.length / 3);
+        let locks = (!self.grants.is_empty()).then(|| LOOK.min(self.ttl / 3));
+        let interval = [lease, locks].into_iter().flatten().min()?;
+        Some(interval.max(Duration::from_millis(1)))
+    }
+
+    /// Renews what is due. A database that cannot be reached ends nothing before the locks run out.
+    pub(super) fn look(&mut self) -> Watch {
+        let now = clock::now();
+        if !self.grants.is_empty() && self.locks_are_lost(now) {
+            return Watch::Stop;
+        }
+        if let Some(lease) = &mut self.run
+            && now >= lease.beat_at
+        {
+            let beat = self.ctx.write("note a heartbeat in", |tx, now| {
+                Ok(runs::heartbeat(tx, lease.run, None, now)?)
+            });
+            if beat.is_ok() {
+                lease.beat_at = now.plus(lease.length / 3);
+            }
+        }
+        Watch::GoOn
+    }
+
+    fn locks_are_lost(&mut self, now: Timestamp) -> bool {
+        if now >= self.renew_at {
+            let renewed = self.ctx.write("renew locks in", |tx, now| {
+                Ok(locks::keep_alive(tx, self.grants, self.ttl, now)?)
+            });
+            match renewed {
+                Ok(Some(until)) => {
+                    self.held_until = until;
+                    self.renew_at = now.plus(self.ttl / 3);
+                    return false;
+                }
+                Ok(None) => return true,
+                Err(_) => {}
+            }
+        } else {
+            let current = self.ctx.read("look at locks in", |connection, now| {
+                Ok(locks::are_current(connection, self.grants, now)?)
+            });
+            if let Ok(current) = current {
+                return !current;
+            }
+        }
+        now >= self.held_until
+    }
+}

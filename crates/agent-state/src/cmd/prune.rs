@@ -1,0 +1,42 @@
+//! `prune`, and the little of it that other commands do on their way.
+
+use common::exit::Exit;
+use serde_json::json;
+
+use super::context::Ctx;
+use crate::cli::upkeep::Prune;
+use crate::store;
+use crate::store::prune::{self, KEEP, Pruned};
+
+pub(crate) fn run(args: &Prune, ctx: &mut Ctx) -> anyhow::Result<Exit> {
+    let pruned = if args.dry_run {
+        ctx.read("count in", |connection, now| {
+            Ok(prune::count(connection, now.minus(args.older_than), u32::MAX)?)
+        })?
+    } else {
+        let mut database = ctx.open()?;
+        let mut pruned = Pruned::default();
+        loop {
+            // Each batch is a transaction of its own, so that others come through in between.
+            let batch = store::write(&mut database, "prune", |tx, now| {
+                Ok(prune::batch(tx, now.minus(args.older_than), now)?)
+            })?;
+            pruned.add(batch);
+            if batch.is_empty() {
+                break pruned;
+            }
+        }
+    };
+    let facts = json!({ "dry_run": args.dry_run, "pruned": pruned });
+    ctx.show(&facts, || {
+        let verb = if args.dry_run { "would forget" } else { "forgot" };
+        let Pruned { runs, events, coordination, actions } = pruned;
+        format!("{verb} {runs} runs, {events} events, {coordination} posts, {actions} actions")
+    })?;
+    Ok(Exit::Done)
+}
+
+/// Forgets a bounded number of old rows. What it meets is no failure of the command.
+pub(super) fn on_the_way(ctx: &Ctx) {
+    let _ = ctx.write("prune", |tx, now| Ok(prune::batch(tx, now.minus(KEEP), now)?));
+}

@@ -1,0 +1,63 @@
+//! What can be wrong with a database, as far as the database itself can tell.
+
+use common::clock::Timestamp;
+use common::fleet::liveness::Here;
+use common::fleet::runs::{self, Run, Status};
+use rusqlite::Connection;
+
+use super::{actions, locks};
+use crate::action::State;
+use crate::store::locks::Grant;
+
+/// What SQLite says of the file; empty when it is whole.
+pub(crate) fn damage(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    let lines: Vec<String> = connection
+        .prepare("SELECT integrity_check FROM pragma_integrity_check LIMIT 20")?
+        .query_map([], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    let mut damage: Vec<String> = lines.into_iter().filter(|line| line != "ok").collect();
+    let n_orphans: i64 =
+        connection
+            .query_row("SELECT count(*) FROM pragma_foreign_key_check", [], |row| row.get(0))?;
+    if n_orphans > 0 {
+        damage.push(format!("{n_orphans} rows refer to rows that are not there"));
+    }
+    Ok(damage)
+}
+
+/// What stands in the database and should not, or waits for somebody.
+pub(crate) struct Leftovers {
+    /// When the newest event was recorded.
+    pub(crate) newest_event: Option<Timestamp>,
+    /// Running rows whose process is gone.
+    pub(crate) gone_runs: Vec<Run>,
+    /// Runs without a sign of life for longer than is plausible.
+    pub(crate) silent_runs: Vec<Run>,
+    /// Grants that hold no longer and were not taken away yet.
+    pub(crate) dead_locks: Vec<Grant>,
+    pub(crate) n_unknown_actions: usize,
+}
+
+/// Reads them.
+pub(crate) fn leftovers(
+    connection: &Connection,
+    silent_since: Timestamp,
+    here: &Here,
+    now: Timestamp,
+) -> rusqlite::Result<Leftovers> {
+    let newest_event = connection.query_row("SELECT max(at) FROM events", [], |row| row.get(0))?;
+    let (running, gone_runs): (Vec<Run>, Vec<Run>) =
+        runs::with_status(connection, Status::Running)?
+            .into_iter()
+            .map(|run| run.as_seen(here, now))
+            .partition(|run| run.status == Status::Running);
+    let silent_runs = running.into_iter().filter(|run| run.heartbeat_at < silent_since).collect();
+    let unknown = actions::list(connection, Some(State::Unknown), u32::MAX, here, now)?;
+    Ok(Leftovers {
+        newest_event,
+        gone_runs,
+        silent_runs,
+        dead_locks: locks::lapsed(connection, here, now)?,
+        n_unknown_actions: unknown.len(),
+    })
+}

@@ -1,0 +1,174 @@
+//! Takes the database of the Python tool over, in both of its layouts, once or again.
+//!
+//! The source is only read. A row that was taken before is recognized by what it says, so nothing is taken
+//! twice; a value or a run that has moved on in the source since then moves on here.
+
+mod rows;
+mod source;
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::time::Duration;
+
+use common::clock::Timestamp;
+use common::fleet::agents::{self, Agent, AgentId, AgentType, Registration};
+use common::fleet::events::Event;
+use common::fleet::liveness::Here;
+use common::name::Name;
+use rusqlite::Connection;
+use serde::Serialize;
+use serde_json::json;
+
+use super::Stop;
+use source::Record;
+pub(crate) use source::Source;
+
+/// How long a run of the Python tool counts as running; the tool itself cleans up after a day.
+const LEASE: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long a "working on" of the Python tool counts; there it never ends.
+const WORKING_ON: Duration = Duration::from_secs(30 * 60);
+
+/// What became of the rows of one table.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub(crate) struct Count {
+    /// Rows in the source.
+    pub(crate) rows: u64,
+    /// Rows that are new here.
+    pub(crate) imported: u64,
+    /// Rows that were here and have moved on.
+    pub(crate) updated: u64,
+    /// Rows that were here already.
+    pub(crate) present: u64,
+    /// Rows that say nothing any more, or cannot be understood.
+    pub(crate) skipped: u64,
+}
+
+/// What became of one row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Imported,
+    Updated,
+    Present,
+    Skipped,
+}
+
+impl Count {
+    fn add(&mut self, fate: Fate) {
+        self.rows += 1;
+        let field = match fate {
+            Fate::Imported => &mut self.imported,
+            Fate::Updated => &mut self.updated,
+            Fate::Present => &mut self.present,
+            Fate::Skipped => &mut self.skipped,
+        };
+        *field += 1;
+    }
+}
+
+/// Takes all tables over, in one transaction of the caller. Returns the counts by table of the source.
+pub(crate) fn take(
+    tx: &Connection,
+    source: &Source,
+    here: &Here,
+    now: Timestamp,
+) -> Result<Vec<(&'static str, Count)>, Stop> {
+    let mut importer = Importer { tx, here, now, agents: HashMap::new() };
+    let mut counts = Vec::new();
+    for table in source::TABLES {
+        let Some(records) = source.records(table)? else { continue };
+        let mut count = Count::default();
+        for record in &records {
+            count.add(importer.record(table, record)?);
+        }
+        counts.push((table, count));
+    }
+    Event::of("import", source.name()).append(tx, &json!(counts), now)?;
+    Ok(counts)
+}
+
+/// Opens the source for reading.
+pub(crate) fn open(path: &Path) -> anyhow::Result<Source> {
+    Source::open(path)
+}
+
+struct Importer<'a> {
+    tx: &'a Connection,
+    here: &'a Here,
+    now: Timestamp,
+    /// Agents by the id that they have in the source.
+    agents: HashMap<String, Agent>,
+}
+
+impl Importer<'_> {
+    fn record(&mut self, table: &str, record: &Record) -> Result<Fate, Stop> {
+        let fate = match table {
+            "agents" => self.agent(record)?,
+            "runs" | "sessions" => self.run(record)?,
+            "state_kv" | "state" => self.value(record)?,
+            "locks" => self.lock(record)?,
+            "coordination" => self.post(record)?,
+            "journal" => self.entry(record)?,
+            _ => None,
+        };
+        Ok(fate.unwrap_or(Fate::Skipped))
+    }
+
+    /// An agent keeps its id, unless its name is known here: then it is the agent of that name.
+    fn agent(&mut self, record: &Record) -> Result<Option<Fate>, Stop> {
+        let Some(id) = record.text(&["agent_id"]) else { return Ok(None) };
+        let Some(name) = record.text(&["name"]).and_then(|name| name.parse::<Name>().ok()) else {
+            return Ok(None);
+        };
+        let known =
+            agents::find(self.tx, name.as_str())?.filter(|agent| agent.name == name.as_str());
+        let (agent, fate) = match known {
+            Some(agent) => (agent, Fate::Present),
+            None => (self.register(&id, &name, record)?, Fate::Imported),
+        };
+        self.agents.insert(id, agent);
+        Ok(Some(fate))
+    }
+
+    fn register(&self, id: &str, name: &Name, record: &Record) -> rusqlite::Result<Agent> {
+        let registration = Registration {
+            agent_type: Some(match record.text(&["type"]).as_deref() {
+                Some("cron") => AgentType::Cron,
+                Some("delegated") => AgentType::Delegated,
+                _ => AgentType::Interactive,
+            }),
+            cron_job_id: record.text(&["cron_job_id"]),
+            metadata: record
+                .text(&["metadata_json", "metadata"])
+                .and_then(|text| serde_json::from_str(&text).ok())
+                .filter(serde_json::Value::is_object),
+        };
+        let created_at = record.moment(&["created_at"]).unwrap_or(self.now);
+        let seen_at = record.moment(&["last_seen_at", "last_active_at"]).unwrap_or(created_at);
+        agents::register(self.tx, name.as_str(), &registration, self.now)?;
+        self.tx.execute(
+            "UPDATE agents SET created_at = ?2, last_seen_at = ?3 WHERE name = ?1",
+            rusqlite::params![name.as_str(), created_at, seen_at],
+        )?;
+        if id.parse::<Name>().is_ok() && agents::find(self.tx, id)?.is_none() {
+            self.tx.execute("UPDATE agents SET id = ?2 WHERE name = ?1", [name.as_str(), id])?;
+        }
+        agents::find(self.tx, name.as_str())?.ok_or(rusqlite::Error::QueryReturnedNoRows)
+    }
+
+    /// The agent of a row. The Python tool lets rows name agents that are not there: those get their id as
+    /// their name.
+    fn agent_of(&mut self, record: &Record) -> rusqlite::Result<Option<AgentId>> {
+        let Some(id) = record.text(&["agent_id"]) else { return Ok(None) };
+        if let Some(agent) = self.agents.get(&id) {
+            return Ok(Some(agent.agent_id.clone()));
+        }
+        let Ok(name) = id.parse::<Name>() else { return Ok(None) };
+        let agent = match agents::find(self.tx, &id)? {
+            Some(agent) => agent,
+            None => agents::register(self.tx, name.as_str(), &Registration::default(), self.now)?.0,
+        };
+        let agent_id = agent.agent_id.clone();
+        self.agents.insert(id, agent);
+        Ok(Some(agent_id))
+    }
+}
