@@ -1,7 +1,9 @@
 //! Drives the real binary in a sandbox of its own: a temporary home, an empty environment.
 
+#[cfg(test)]
 #[path = "cli/sandbox.rs"]
 mod sandbox;
 
+#[cfg(test)]
 #[path = "cli/gate.rs"]
 mod gate;
