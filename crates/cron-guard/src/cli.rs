@@ -118,6 +118,21 @@ pub(crate) struct ExecArgs {
     /// The time between TERM and KILL
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration::parse)]
     pub(crate) grace: Duration,
+    /// Skip this start while a run of the job is alive
+    #[arg(long)]
+    pub(crate) no_overlap: bool,
+    /// At least this much time between two starts of any jobs of a group; else skip
+    #[arg(long, value_name = "GROUP=DURATION", value_parser = spacing)]
+    pub(crate) spacing: Option<(String, Duration)>,
+    /// Wait for the group's turn instead of skipping
+    #[arg(long, requires = "spacing")]
+    pub(crate) wait: bool,
+    /// Start later by up to this much, by the job's name: the same delay every day
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
+    pub(crate) jitter: Option<Duration>,
+    /// Hold the output back, on disk, and print it only when the command failed
+    #[arg(long)]
+    pub(crate) mail_on_failure: bool,
     /// The exit code for a blocked job
     #[arg(long, value_name = "N", default_value_t = 75)]
     pub(crate) blocked_exit: u8,
@@ -164,4 +179,11 @@ pub(crate) struct ResumeArgs {
     /// Give the full number of failures instead of a probation
     #[arg(long)]
     pub(crate) fresh: bool,
+}
+
+fn spacing(text: &str) -> Result<(String, Duration), String> {
+    let (group, distance) = text.split_once('=').ok_or("write it as GROUP=30m")?;
+    let group: Name = group.parse().map_err(|error| format!("the group: {error}"))?;
+    let distance = duration::parse(distance).map_err(|error| error.to_string())?;
+    Ok((group.to_string(), distance))
 }

@@ -12,6 +12,7 @@ mod guard;
 mod handoff;
 mod jitter;
 mod machine;
+mod outage;
 mod schedule;
 mod settings;
 mod store;

@@ -7,3 +7,11 @@ mod sandbox;
 #[cfg(test)]
 #[path = "cli/gate.rs"]
 mod gate;
+
+#[cfg(test)]
+#[path = "cli/exec.rs"]
+mod exec;
+
+#[cfg(test)]
+#[path = "cli/journal.rs"]
+mod journal;

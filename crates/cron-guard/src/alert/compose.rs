@@ -22,6 +22,7 @@ pub(crate) const STEADY: &str = "steady";
 pub(crate) const INTERRUPTED: &str = "interrupted";
 pub(crate) const BROKEN: &str = "broken";
 pub(crate) const HELD: &str = "held";
+pub(crate) const JOURNAL: &str = "journal";
 
 /// How much of a job's stderr an alert quotes, in characters.
 const TAIL_MAX: usize = 2000;
@@ -97,6 +98,19 @@ pub(crate) fn about_job(event: &str, facts: &Facts<'_>) -> Value {
         "resume": resume,
         "title": title(event, &facts.job.name),
         "text": text,
+    })
+}
+
+/// An alert about the journal itself.
+pub(crate) fn about_journal(text: &str, at: Timestamp) -> Value {
+    json!({
+        "version": 1,
+        "event": JOURNAL,
+        "job": null,
+        "reason": text,
+        "at": at,
+        "title": "the journal cannot be used",
+        "text": format!("{}\n", sanitize(text)),
     })
 }
 

@@ -62,6 +62,29 @@ pub(crate) fn send_due(
     }
 }
 
+/// Sends `body` on every channel at once, without an outbox. Returns whether anybody got it.
+pub(crate) fn send_now(settings: &Alerts, body: &serde_json::Value) -> bool {
+    let id = common::fleet::new_id();
+    let mut body = body.clone();
+    if let Some(object) = body.as_object_mut() {
+        object.insert("alert_id".into(), id.clone().into());
+    }
+    let alert = alerts::Alert {
+        alert_id: id,
+        at: clock::now(),
+        event: body.get("event").and_then(|event| event.as_str()).unwrap_or_default().to_owned(),
+        job: None,
+        labels: Vec::new(),
+        grouped_in: None,
+        body,
+    };
+    let results: Vec<_> = super::channels(settings)
+        .into_iter()
+        .map(|name| channel::send(name, settings, &alert).is_ok())
+        .collect();
+    results.contains(&true)
+}
+
 fn retry_at(attempts: i64, now: Timestamp) -> Option<Timestamp> {
     if attempts + 1 >= TRIES_MAX {
         return None;

@@ -5,10 +5,12 @@ mod exec;
 mod resume;
 mod status;
 mod sweep;
+mod unrecorded;
 
 use std::path::PathBuf;
 
 use common::Exit;
+use common::fleet::DatabaseArgs;
 use common::out::Out;
 use common::sqlite::Database;
 
@@ -32,6 +34,11 @@ impl Ctx<'_> {
     /// The guard over the journal, for reading and writing.
     pub(crate) fn guard<'s>(&self, settings: &'s Settings) -> Result<Guard<'s>, common::Error> {
         Ok(Guard::new(self.cli.database.open()?, settings, self.named_db()))
+    }
+
+    /// Which journal it is.
+    pub(crate) fn database(&self) -> &DatabaseArgs {
+        &self.cli.database
     }
 
     /// The journal, for reading only.

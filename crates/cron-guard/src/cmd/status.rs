@@ -77,5 +77,6 @@ fn describe(member: &Member) -> Value {
         "reason": member.reason(),
         "streak": breaker.streak,
         "epoch": breaker.epoch,
+        "skipped": member.job.skipped,
     })
 }

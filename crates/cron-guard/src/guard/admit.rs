@@ -42,6 +42,8 @@ pub(crate) struct Terms {
     pub(crate) no_overlap: bool,
     /// The least time between two starts in this group.
     pub(crate) spacing: Option<(String, Duration)>,
+    /// A start that comes too early for its group waits instead of being skipped.
+    pub(crate) waits: bool,
 }
 
 /// What came of asking for a run.
@@ -74,10 +76,10 @@ impl Guard<'_> {
         let here = self.here().clone();
         let settings = self.settings;
         let named_db = self.named_db.clone();
-        let verdict = self.db.write("write to", |tx| {
+        let (verdict, moved) = self.db.write("write to", |tx| {
             let scene = Scene { settings, own: &own, named_db: named_db.as_deref(), now };
             let mut look = look_now(tx, name, &scene, &here, None)?;
-            record(tx, &mut look, &scene)?;
+            let moved = record(tx, &mut look, &scene)?;
             let verdict = decide(tx, &look.job, &own, now)?;
             match &verdict {
                 Verdict::Go { probe: true } => {
@@ -87,9 +89,11 @@ impl Guard<'_> {
                 Verdict::Go { probe: false } => {}
                 Verdict::Blocked(block) => count_skip(tx, &mut look.job, block, now)?,
             }
-            Ok(verdict)
+            Ok((verdict, moved))
         })?;
-        self.tell();
+        if moved {
+            self.remember();
+        }
         Ok(verdict)
     }
 
@@ -105,10 +109,10 @@ impl Guard<'_> {
         let here = self.here().clone();
         let settings = self.settings;
         let named_db = self.named_db.clone();
-        self.db.write("write to", |tx| {
+        let (admission, moved) = self.db.write("write to", |tx| {
             let scene = Scene { settings, own: &own, named_db: named_db.as_deref(), now };
             let mut look = look_now(tx, name, &scene, &here, None)?;
-            record(tx, &mut look, &scene)?;
+            let moved = record(tx, &mut look, &scene)?;
             let mut retry_at = None;
             let verdict = match decide(tx, &look.job, &own, now)? {
                 Verdict::Blocked(block) => Err(block),
@@ -123,8 +127,11 @@ impl Guard<'_> {
             let probe = match verdict {
                 Ok(probe) => probe,
                 Err(block) => {
-                    count_skip(tx, &mut look.job, &block, now)?;
-                    return Ok(Admission::Blocked { block, retry_at });
+                    // Who waits for its turn skips nothing.
+                    if !(terms.waits && retry_at.is_some()) {
+                        count_skip(tx, &mut look.job, &block, now)?;
+                    }
+                    return Ok((Admission::Blocked { block, retry_at }, moved));
                 }
             };
             let new = NewRun {
@@ -152,8 +159,14 @@ impl Guard<'_> {
                 job.breaker.grant(&own.rules, Some(run.as_str()), now);
             }
             jobs::save(tx, job)?;
-            Ok(Admission::Go { run, probe })
-        })
+            Ok((Admission::Go { run, probe }, moved))
+        })?;
+        // It could be written, so whatever was wrong with the journal is over.
+        crate::outage::end(self.db.path());
+        if moved {
+            self.remember();
+        }
+        Ok(admission)
     }
 }
 

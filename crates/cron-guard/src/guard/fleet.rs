@@ -75,6 +75,7 @@ impl Guard<'_> {
                 }
                 Ok(())
             })?;
+            self.remember();
         }
         self.tell();
         self.view()

@@ -70,7 +70,9 @@ impl Guard<'_> {
             )?;
             Ok(Resumed::Yes { fresh, epoch })
         })?;
-        self.tell();
+        if resumed != Resumed::Unknown {
+            self.remember();
+        }
         Ok(resumed)
     }
 }

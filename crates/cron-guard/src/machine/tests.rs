@@ -224,9 +224,10 @@ impl Pair {
     fn lease_to(&mut self, run: Option<String>) {
         let length = match run {
             None => 60_000,
-            Some(_) => self.rules.max_runtime.map_or(24 * HOUR, |limit| {
-                i64::try_from(limit.as_millis()).unwrap()
-            }),
+            Some(_) => self
+                .rules
+                .max_runtime
+                .map_or(24 * HOUR, |limit| i64::try_from(limit.as_millis()).unwrap()),
         };
         assert!(self.breaker.lease.is_none(), "never two leases");
         self.breaker.grant(&self.rules, run.as_deref(), Timestamp(self.now));
@@ -301,7 +302,10 @@ impl Pair {
             self.model.lease.as_ref().map(|lease| lease.0.clone()),
             "after {act:?}"
         );
-        assert_eq!(self.breaker.incident, self.model.n_news, "one incident for each trip that is news");
+        assert_eq!(
+            self.breaker.incident, self.model.n_news,
+            "one incident for each trip that is news"
+        );
         assert_eq!(self.n_news, self.model.n_news, "one alert for each incident");
     }
 }
@@ -391,9 +395,8 @@ fn three_interruptions_in_a_row_are_warned_about_once_and_count_as_nothing() {
     let mut breaker = Breaker::default();
     fail(&mut breaker, &rules, 1);
     fail(&mut breaker, &rules, 2);
-    let warned: Vec<bool> = (0..5)
-        .map(|at| !settle(&mut breaker, &rules, Kind::Neutral, 10 + at).is_empty())
-        .collect();
+    let warned: Vec<bool> =
+        (0..5).map(|at| !settle(&mut breaker, &rules, Kind::Neutral, 10 + at).is_empty()).collect();
     assert_eq!(warned, [false, false, true, false, false]);
     assert_eq!(breaker.streak, 2);
     fail(&mut breaker, &rules, 20);

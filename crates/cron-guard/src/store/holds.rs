@@ -4,7 +4,7 @@ use std::fmt;
 
 use common::clock::Timestamp;
 use rusqlite::{Connection, params};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What a hold pauses.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,12 +25,17 @@ impl fmt::Display for Scope {
 }
 
 /// A pause that is in force.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Hold {
     pub(crate) scope: String,
     pub(crate) reason: String,
     pub(crate) actor: String,
+    #[serde(skip, default = "long_ago")]
     pub(crate) at: Timestamp,
+}
+
+fn long_ago() -> Timestamp {
+    Timestamp(0)
 }
 
 /// All pauses, the oldest first; there are few.

@@ -67,12 +67,14 @@ impl Sandbox {
         self.home().join(relative)
     }
 
-    /// Writes `guard.toml`.
-    #[expect(clippy::disallowed_methods, reason = "a test's file needs no crash safety")]
+    /// Writes `guard.toml`, with the file channel where the text has no alerts of its own.
     pub(crate) fn settings(&self, text: &str) {
-        let path = self.path(".config/cron-guard/guard.toml");
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
+        let alerts = if text.contains("[alerts") {
+            ""
+        } else {
+            "\n[alerts.file]\npath = \"~/.local/state/cron-guard/alerts.jsonl\"\n"
+        };
+        self.write(".config/cron-guard/guard.toml", format!("{text}{alerts}"));
     }
 
     /// Writes any file of the home.
@@ -90,7 +92,10 @@ impl Sandbox {
     }
 
     /// The binary with these arguments, not yet started.
-    pub(crate) fn command<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(&self, arguments: I) -> Command {
+    pub(crate) fn command<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(
+        &self,
+        arguments: I,
+    ) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_cron-guard"));
         command
             .args(arguments)
