@@ -6,7 +6,7 @@ use common::clock::{self, Timestamp};
 use common::fleet::liveness::{Here, Holder};
 use common::sqlite::Database;
 
-use super::channel;
+use super::{channel, group};
 use crate::settings::Alerts;
 use crate::store::alerts;
 
@@ -38,6 +38,7 @@ pub(crate) fn send_due(
     loop {
         let now = clock::now();
         let claimed = db.write("write to", |tx| {
+            group::gather(tx, settings, now)?;
             let claimed = alerts::claim(tx, claimant.as_ref(), now.plus(CLAIM), here, now, &after)?;
             match claimed {
                 Some(delivery) => {

@@ -9,6 +9,7 @@ use crate::error::Error;
 use crate::guard::{Block, Guard, Verdict, decide};
 use crate::outage;
 use crate::settings::{JobSettings, Settings};
+use crate::store::holds;
 use crate::store::jobs::{self, Job};
 
 /// The answer of a gate without its journal.
@@ -38,7 +39,7 @@ pub(super) fn decide_without(
         }
     }
     // A journal that cannot be written can often be read.
-    let read = ctx.read_only().ok().and_then(|db| last_verdict(&db, job, &own));
+    let read = ctx.read_only().ok().and_then(|db| last_verdict(&db, job, &own, settings));
     match read.filter(|verdict| matches!(verdict, Verdict::Blocked(_))) {
         Some(Verdict::Blocked(block)) => return Ok(Unrecorded::Blocked(block)),
         Some(Verdict::Go { .. }) | None => {}
@@ -50,10 +51,15 @@ pub(super) fn decide_without(
     }
 }
 
-fn last_verdict(db: &Database, job: &str, own: &JobSettings) -> Option<Verdict> {
+fn last_verdict(
+    db: &Database,
+    job: &str,
+    own: &JobSettings,
+    settings: &Settings,
+) -> Option<Verdict> {
     db.read("read", |connection| {
         let stored = jobs::get(connection, job)?.unwrap_or_else(|| Job::new(job));
-        decide(connection, &stored, own, Guard::now())
+        decide(connection, &stored, own, settings, &holds::all(connection)?, Guard::now())
     })
     .ok()
 }

@@ -2,9 +2,9 @@
 
 use common::fleet::runs::{self, Finished, Outcome, RunId};
 
-use super::Guard;
 use super::admit::look_now;
 use super::record::{Scene, record};
+use super::{Guard, rounds};
 use crate::machine::State;
 
 /// What the end of a run changed.
@@ -39,6 +39,7 @@ impl Guard<'_> {
             let mut look = look_now(tx, name, &scene, &here, stopped)?;
             let was = look.effects.first().map(|step| step.before);
             let moved = record(tx, &mut look, &scene)?;
+            rounds::tell_budgets(tx, &scene, name)?;
             let is_news = was.is_some_and(|was| was != State::Open.as_str())
                 && look.job.breaker.state == State::Open;
             let tripped = is_news.then(|| look.job.breaker.reason.clone()).flatten();

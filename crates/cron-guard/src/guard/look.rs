@@ -63,6 +63,7 @@ pub(crate) fn look(
     for run in runs::of_job_after(connection, &job.name, &job.watermark, RUNS_MAX)? {
         job.watermark = run.run_id.to_string();
         job.last_started_at = Some(run.started_at);
+        job.last_tick_at = job.last_tick_at.max(Some(run.started_at));
         job.last_run = Some(run.run_id.to_string());
         job.breaker.bind(&settings.rules, run.run_id.as_str(), run.started_at);
         seen.take(run, true, &mut here_now, here, now);

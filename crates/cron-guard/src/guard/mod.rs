@@ -7,9 +7,11 @@ mod admit;
 mod alerting;
 mod close;
 pub(crate) mod fleet;
+mod hold;
 mod look;
 mod record;
 mod resume;
+mod rounds;
 
 use std::cell::LazyCell;
 use std::path::PathBuf;
@@ -19,6 +21,7 @@ use common::fleet::liveness::Here;
 use common::sqlite::Database;
 
 pub(crate) use admit::{Admission, Block, LEASE, Terms, Verdict, block_by_hold, decide};
+pub(crate) use hold::Acked;
 pub(crate) use look::Look;
 pub(crate) use resume::Resumed;
 
