@@ -102,11 +102,12 @@ impl Explain for Error {
             Self::FailClosed { .. } => {
                 "repair the journal first; `cron-guard doctor` says what is wrong with it".to_owned()
             }
-            Self::NoJob { .. } => "list the jobs with `cron-guard status`".to_owned(),
             Self::Crontab { .. } => {
                 "the crontab is unchanged; try `cron-guard crontab --print`".to_owned()
             }
-            Self::NotBlocked { .. }
+            // An honest "no" needs no next step.
+            Self::NoJob { .. }
+            | Self::NotBlocked { .. }
             | Self::NotHeld { .. }
             | Self::Declared { .. }
             | Self::NotDeclared { .. }

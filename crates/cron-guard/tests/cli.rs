@@ -15,3 +15,15 @@ mod exec;
 #[cfg(test)]
 #[path = "cli/journal.rs"]
 mod journal;
+
+#[cfg(test)]
+#[path = "cli/alerts.rs"]
+mod alerts;
+
+#[cfg(test)]
+#[path = "cli/fleet.rs"]
+mod fleet;
+
+#[cfg(test)]
+#[path = "cli/people.rs"]
+mod people;

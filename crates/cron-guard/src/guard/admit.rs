@@ -103,6 +103,8 @@ impl Guard<'_> {
     }
 
     /// Decides and, when the job may run, opens its run; for a probe, with the one lease.
+    ///
+    /// Not waited for on the disk: a power cut ends the run as well.
     pub(crate) fn admit(
         &mut self,
         name: &str,
@@ -114,7 +116,7 @@ impl Guard<'_> {
         let here = self.here().clone();
         let settings = self.settings;
         let named_db = self.named_db.clone();
-        let (admission, moved) = self.db.write("write to", |tx| {
+        let (admission, moved) = self.db.write_relaxed("write to", |tx| {
             let scene = Scene { settings, own: &own, named_db: named_db.as_deref(), now };
             let mut look = look_now(tx, name, &scene, &here, None)?;
             let moved = record(tx, &mut look, &scene)?;

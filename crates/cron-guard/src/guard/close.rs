@@ -54,6 +54,6 @@ impl Guard<'_> {
     /// Renews the lease of a run while its process lives. A failure is left to the next time.
     pub(crate) fn keep_alive(&mut self, run: &RunId) {
         let now = Self::now();
-        let _ = self.db.write("write to", |tx| runs::heartbeat(tx, run, None, now));
+        let _ = self.db.write_relaxed("write to", |tx| runs::heartbeat(tx, run, None, now));
     }
 }

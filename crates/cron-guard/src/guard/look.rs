@@ -93,7 +93,10 @@ pub(crate) fn look(
     look.judge_running(settings, &seen.running, now);
     look.job.breaker.expire_unused_lease(now);
     look.settle_lost_lease(connection, settings, now)?;
-    if let Some(effect) = look.job.breaker.age(now) {
+    // A job that has only now been found open is news enough.
+    if look.effects.is_empty()
+        && let Some(effect) = look.job.breaker.age(now)
+    {
         look.effects.push(Step {
             before: look.job.breaker.state.as_str(),
             after: look.job.breaker.state.as_str(),
