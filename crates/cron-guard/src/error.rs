@@ -18,7 +18,7 @@ pub(crate) enum Error {
     #[error("cannot resume `{job}`: it is held, {reason}")]
     ResumeHeld { job: String, reason: String },
     #[error("the journal cannot be read, and `{job}` is of tier high")]
-    FailClosed { job: String, source: common::Error },
+    FailClosed { job: String, source: Box<common::Error> },
     #[error("there is no job `{job}`")]
     NoJob { job: String },
     #[error("`{job}` is not blocked")]

@@ -74,7 +74,7 @@ fn file(path: &Path, alert: &Alert) -> Result<(), String> {
         let mut file =
             OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
         file.lock()?;
-        if tail_holds(&mut file, &alert.alert_id)? {
+        if tail_holds(&mut file, &alert.id)? {
             return Ok(());
         }
         file.write_all(format!("{}\n", alert.body).as_bytes())?;
@@ -141,7 +141,7 @@ fn message(table: &MailTable, alert: &Alert) -> String {
     }
     let _ = writeln!(message, "To: {}", header(&table.to));
     let _ = writeln!(message, "Subject: cron-guard: {}", header(&alert.text("title")));
-    let _ = writeln!(message, "Message-ID: <{}@cron-guard>", alert.alert_id);
+    let _ = writeln!(message, "Message-ID: <{}@cron-guard>", alert.id);
     message.push_str("Auto-Submitted: auto-generated\nContent-Type: text/plain; charset=utf-8\n\n");
     message.push_str(&alert.text("text"));
     message
@@ -215,7 +215,7 @@ mod tests {
     fn a_job_cannot_write_headers_of_the_mail() {
         let table = MailTable { to: "a@b\nBcc: x".into(), from: None, sendmail: None };
         let alert = Alert {
-            alert_id: "1".into(),
+            id: "1".into(),
             at: common::clock::Timestamp(0),
             event: "trip".into(),
             job: None,

@@ -24,7 +24,7 @@ pub(crate) fn gather(tx: &Connection, settings: &Alerts, now: Timestamp) -> rusq
         }
     }
     for (label, members) in by_label.into_iter().filter(|(_, members)| members.len() > 1) {
-        let ids: Vec<&str> = members.iter().map(|alert| alert.alert_id.as_str()).collect();
+        let ids: Vec<&str> = members.iter().map(|alert| alert.id.as_str()).collect();
         let new = NewAlert {
             event: compose::TRIP_GROUP,
             identity: format!("group/{}", ids.join("+")),

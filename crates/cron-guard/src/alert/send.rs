@@ -57,7 +57,7 @@ pub(crate) fn send_due(
         }
         let retry_at = retry_at(delivery.attempts, clock::now());
         db.write("write to", |tx| {
-            let result = result.as_ref().map(|()| ()).map_err(String::as_str);
+            let result = result.as_ref().copied().map_err(String::as_str);
             alerts::settle(tx, &delivery, result, retry_at, clock::now())
         })?;
     }
@@ -71,7 +71,7 @@ pub(crate) fn send_now(settings: &Alerts, body: &serde_json::Value) -> bool {
         object.insert("alert_id".into(), id.clone().into());
     }
     let alert = alerts::Alert {
-        alert_id: id,
+        id,
         at: clock::now(),
         event: body.get("event").and_then(|event| event.as_str()).unwrap_or_default().to_owned(),
         job: None,

@@ -15,7 +15,7 @@ pub(super) fn send(table: &WebhookTable, alert: &Alert) -> Result<(), String> {
         .user_agent(concat!("cron-guard/", env!("CARGO_PKG_VERSION")))
         .build();
     let agent = ureq::Agent::new_with_config(config);
-    let mut request = agent.post(&table.url).header("Idempotency-Key", &alert.alert_id);
+    let mut request = agent.post(&table.url).header("Idempotency-Key", &alert.id);
     for (name, value) in &table.headers {
         request = request.header(name, value);
     }

@@ -28,7 +28,7 @@ fn test(args: &AlertTestArgs, ctx: &mut Ctx<'_>) -> anyhow::Result<Exit> {
     let mut body = compose::about_test(&Here::now().host, now);
     compose::add(&mut body, "alert_id", &id);
     let alert = Alert {
-        alert_id: id,
+        id,
         at: now,
         event: compose::TEST.to_owned(),
         job: None,
@@ -69,7 +69,7 @@ fn list(args: &AlertListArgs, ctx: &mut Ctx<'_>) -> anyhow::Result<Exit> {
         alerts::newest(connection, args.limit)?
             .into_iter()
             .map(|alert| {
-                let deliveries = alerts::deliveries(connection, &alert.alert_id)?;
+                let deliveries = alerts::deliveries(connection, &alert.id)?;
                 Ok((alert, deliveries))
             })
             .collect()

@@ -61,7 +61,7 @@ pub(crate) fn run(args: &HistoryArgs, ctx: &mut Ctx<'_>) -> anyhow::Result<Exit>
             match entry {
                 Entry::Run(run) => ctx.out.json(&json!({ "kind": "run", "run": run }))?,
                 Entry::Transition(transition) => {
-                    ctx.out.json(&json!({ "kind": "transition", "transition": transition }))?
+                    ctx.out.json(&json!({ "kind": "transition", "transition": transition }))?;
                 }
             }
         }

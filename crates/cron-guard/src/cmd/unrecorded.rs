@@ -47,7 +47,7 @@ pub(super) fn decide_without(
     match outage::verdict(&journal, job, &own) {
         Some(Verdict::Blocked(block)) => Ok(Unrecorded::Blocked(block)),
         Some(Verdict::Go { .. }) => Ok(Unrecorded::Go),
-        None => Err(Error::FailClosed { job: job.to_owned(), source: error }.into()),
+        None => Err(Error::FailClosed { job: job.to_owned(), source: Box::new(error) }.into()),
     }
 }
 

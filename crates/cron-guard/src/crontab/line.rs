@@ -150,15 +150,12 @@ fn calls_guard(command: &str) -> bool {
 
 /// `NAME=value` as cron reads it: a quoted or bare name, blanks around the sign, a quoted or bare value.
 fn variable(text: &str) -> Option<(&str, &str)> {
-    let (name, rest) = match text.chars().next()? {
-        quote @ ('"' | '\'') => {
-            let (name, rest) = text.get(1..)?.split_once(quote)?;
-            (name, rest)
-        }
-        _ => {
-            let end = text.find(|c: char| c.is_whitespace() || c == '=')?;
-            text.split_at_checked(end)?
-        }
+    let first = text.chars().next()?;
+    let (name, rest) = if first == '"' || first == '\'' {
+        text.get(1..)?.split_once(first)?
+    } else {
+        let end = text.find(|c: char| c.is_whitespace() || c == '=')?;
+        text.split_at_checked(end)?
     };
     let value = rest.trim_start_matches([' ', '\t']).strip_prefix('=')?.trim();
     let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');

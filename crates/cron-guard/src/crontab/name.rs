@@ -1,5 +1,7 @@
 //! What a job of a crontab is called: after the program that it runs.
 
+use std::path::Path;
+
 /// Words in front of a program that say how it runs, and not what runs.
 const WRAPPERS: [&str; 22] = [
     "env", "nice", "ionice", "nohup", "time", "timeout", "flock", "chronic", "exec", "sudo",
@@ -13,7 +15,8 @@ pub(super) fn of(command: &str, is_free: impl Fn(&str) -> bool) -> String {
     if is_free(&base) {
         return base;
     }
-    (2_u32..).map(|n| format!("{base}-{n}")).find(|name| is_free(name)).unwrap_or(base)
+    // More jobs of one name than this are not found in any crontab.
+    (2..10_000).map(|n| format!("{base}-{n}")).find(|name| is_free(name)).unwrap_or(base)
 }
 
 fn base(command: &str) -> String {
@@ -45,7 +48,8 @@ fn program(command: &str) -> Option<String> {
         });
         let last = word.rsplit('/').next().unwrap_or(word);
         let is_number = last.trim_end_matches(['s', 'm', 'h']).parse::<f64>().is_ok();
-        let is_lock = word.contains("/lock") || last.ends_with(".lock");
+        let is_lock = word.contains("/lock")
+            || Path::new(last).extension().is_some_and(|extension| extension == "lock");
         if word.is_empty() || is_assignment || word.starts_with('-') || is_number || is_lock {
             continue;
         }

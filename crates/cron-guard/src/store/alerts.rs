@@ -26,7 +26,8 @@ pub(crate) struct NewAlert {
 /// An alert as it stands in the outbox.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Alert {
-    pub(crate) alert_id: String,
+    #[serde(rename = "alert_id")]
+    pub(crate) id: String,
     pub(crate) at: Timestamp,
     pub(crate) event: String,
     pub(crate) job: Option<String>,
@@ -111,7 +112,7 @@ pub(crate) fn put(
 fn alert_of(row: &Row<'_>) -> rusqlite::Result<Alert> {
     let body: String = row.get(6)?;
     Ok(Alert {
-        alert_id: row.get(0)?,
+        id: row.get(0)?,
         at: row.get(1)?,
         event: row.get(2)?,
         job: row.get(3)?,
@@ -232,11 +233,11 @@ pub(crate) fn claim(
     after: &str,
 ) -> rusqlite::Result<Option<Delivery>> {
     let due: Vec<(Delivery, Option<String>)> = tx
-        .prepare(&format!(
+        .prepare(
             "SELECT alert_id, channel, attempts, due_at, delivered_at, error, claim FROM guard_deliveries
               WHERE due_at IS NOT NULL AND due_at <= ?1 AND alert_id || channel > ?2
-              ORDER BY alert_id, channel LIMIT 100"
-        ))?
+              ORDER BY alert_id, channel LIMIT 100",
+        )?
         .query_map(params![now, after], |row| Ok((delivery_of(row)?, row.get(6)?)))?
         .collect::<rusqlite::Result<_>>()?;
     for (delivery, claim) in due {

@@ -30,25 +30,14 @@ pub(crate) struct Hold {
     pub(crate) scope: String,
     pub(crate) reason: String,
     pub(crate) actor: String,
-    #[serde(skip, default = "long_ago")]
-    pub(crate) at: Timestamp,
-}
-
-fn long_ago() -> Timestamp {
-    Timestamp(0)
 }
 
 /// All pauses, the oldest first; there are few.
 pub(crate) fn all(connection: &Connection) -> rusqlite::Result<Vec<Hold>> {
     connection
-        .prepare("SELECT scope, reason, actor, at FROM guard_holds ORDER BY at, scope")?
+        .prepare("SELECT scope, reason, actor FROM guard_holds ORDER BY at, scope")?
         .query_map([], |row| {
-            Ok(Hold {
-                scope: row.get(0)?,
-                reason: row.get(1)?,
-                actor: row.get(2)?,
-                at: row.get(3)?,
-            })
+            Ok(Hold { scope: row.get(0)?, reason: row.get(1)?, actor: row.get(2)? })
         })?
         .collect()
 }

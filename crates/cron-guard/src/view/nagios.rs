@@ -34,7 +34,8 @@ pub(crate) fn line(members: &[Member], troubles: &[String]) -> (String, Code) {
     }
     parts.extend(troubles.iter().map(|trouble| plain(trouble)));
     if parts.is_empty() {
-        parts.push(format!("{} jobs healthy", members.len()));
+        let jobs = if members.len() == 1 { "job" } else { "jobs" };
+        parts.push(format!("{} {jobs} healthy", members.len()));
     }
     let word = match code {
         Code::Ok => "OK",

@@ -175,7 +175,10 @@ fn read_request(stream: &mut TcpStream) -> String {
         let n_bytes = stream.read(&mut piece).unwrap_or(0);
         request.push_str(&String::from_utf8_lossy(&piece[..n_bytes]));
         let Some((head, body)) = request.split_once("\r\n\r\n") else {
-            if n_bytes == 0 { return request } else { continue }
+            if n_bytes == 0 {
+                return request;
+            }
+            continue;
         };
         let length = head
             .lines()

@@ -171,7 +171,7 @@ fn nagios_gets_one_line_and_its_code_and_prometheus_its_format() {
     let well = sandbox.guard("status --nagios").code(0).stdout;
     assert_eq!(
         well,
-        "CRON-GUARD OK - 1 jobs healthy | jobs=1;;;0 blocked=0;;0;0 late=0;0;;0 flapping=0;0;;0\n"
+        "CRON-GUARD OK - 1 job healthy | jobs=1;;;0 blocked=0;;0;0 late=0;0;;0 flapping=0;0;;0\n"
     );
     sandbox.fail("a|b", 3);
     let line = sandbox.guard("status --nagios").code(2).stdout;

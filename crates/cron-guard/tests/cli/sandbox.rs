@@ -22,7 +22,7 @@ pub(crate) struct Done {
 }
 
 impl Done {
-    fn of(output: Output) -> Self {
+    fn of(output: &Output) -> Self {
         use std::os::unix::process::ExitStatusExt as _;
         Self {
             code: output.status.code(),
@@ -113,7 +113,7 @@ impl Sandbox {
 
     /// Runs the binary to its end.
     pub(crate) fn run<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(&self, arguments: I) -> Done {
-        Done::of(self.command(arguments).output().unwrap())
+        Done::of(&self.command(arguments).output().unwrap())
     }
 
     /// Runs the binary with what a line for sh says.
