@@ -10,6 +10,8 @@ use common::duration;
 use common::fleet::DatabaseArgs;
 use common::name::Name;
 
+use crate::settings::{Budget, CodeList, Count, Mode, PolicyWord, Tier};
+
 /// Stop a broken cron job after three failures in a row, say so once, wait for a person
 ///
 /// Without a command: evaluate every job, send what is due, print a summary, and write the pause
@@ -61,8 +63,30 @@ pub(crate) enum Verb {
     Exec(ExecArgs),
     /// Show every job with its last outcomes, problems first
     Status(StatusArgs),
+    /// Show the runs and the transitions of a job
+    History(HistoryArgs),
+    /// Show what should have happened in a window against what did
+    Report(ReportArgs),
+    /// Pause a job, all jobs with a label, or all jobs, until they are released
+    Hold(HoldArgs),
+    /// End a hold
+    Release(HoldArgs),
     /// Open a blocked job again
     Resume(ResumeArgs),
+    /// Say that a block is known: no more reminders of it
+    Ack(AckArgs),
+    /// Declare jobs in guard.toml, keeping its comments
+    #[command(subcommand)]
+    Job(JobVerb),
+    /// Wrap the lines of your crontab, and undo it exactly
+    Crontab(CrontabArgs),
+    /// Prove a channel, list alerts, send again what failed
+    #[command(subcommand)]
+    Alert(AlertVerb),
+    /// Check the settings, the journal, the channels and the crontab
+    Doctor(DoctorArgs),
+    /// Print a completion script
+    Completions(CompletionsArgs),
 }
 
 /// The sweep.
@@ -118,6 +142,21 @@ pub(crate) struct ExecArgs {
     /// The time between TERM and KILL
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration::parse)]
     pub(crate) grace: Duration,
+    /// Skip this start while a run of the job is alive
+    #[arg(long)]
+    pub(crate) no_overlap: bool,
+    /// At least this much time between two starts of any jobs of a group; else skip
+    #[arg(long, value_name = "GROUP=DURATION", value_parser = spacing)]
+    pub(crate) spacing: Option<(String, Duration)>,
+    /// Wait for the group's turn instead of skipping
+    #[arg(long, requires = "spacing")]
+    pub(crate) wait: bool,
+    /// Start later by up to this much, by the job's name: the same delay every day
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
+    pub(crate) jitter: Option<Duration>,
+    /// Hold the output back, on disk, and print it only when the command failed
+    #[arg(long)]
+    pub(crate) mail_on_failure: bool,
     /// The exit code for a blocked job
     #[arg(long, value_name = "N", default_value_t = 75)]
     pub(crate) blocked_exit: u8,
@@ -138,6 +177,300 @@ pub(crate) struct StatusArgs {
     /// Only this job
     #[arg(value_name = "JOB")]
     pub(crate) job: Option<Name>,
+    /// One line and the exit code of a Nagios plug-in: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN
+    #[arg(long, conflicts_with_all = ["json", "prom"])]
+    pub(crate) nagios: bool,
+    /// Write metrics for Prometheus' text file collector
+    #[arg(long, value_name = "FILE", conflicts_with = "json")]
+    pub(crate) prom: Option<PathBuf>,
+}
+
+/// `history`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Exit codes: 0 done, 1 no such job.
+
+Environment: AGENT_STATE_DB, CRON_GUARD_CONFIG.
+
+Examples:
+  cron-guard history nightly
+  cron-guard history nightly --limit 5 --json")]
+pub(crate) struct HistoryArgs {
+    /// The job
+    #[arg(value_name = "JOB")]
+    pub(crate) job: Name,
+    /// How many lines at most
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) limit: u32,
+}
+
+/// `report`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Environment: AGENT_STATE_DB, CRON_GUARD_CONFIG.
+
+Examples:
+  cron-guard report
+  cron-guard report --since 30d --html report.html")]
+pub(crate) struct ReportArgs {
+    /// How far back
+    #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = duration::parse)]
+    pub(crate) since: Duration,
+    /// Write one self-contained page instead
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+}
+
+/// `hold` and `release`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A held job is never probed, and a success does not end a hold. Who did it and why is recorded.
+
+Exit codes: 0 done, 1 there was nothing to release.
+
+Environment: AGENT_STATE_DB, CRON_GUARD_CONFIG.
+
+Examples:
+  cron-guard hold --label provider:x --reason 'their outage'
+  cron-guard release --label provider:x --reason 'it is over'")]
+pub(crate) struct HoldArgs {
+    #[command(flatten)]
+    pub(crate) scope: ScopeArgs,
+    /// Why
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
+}
+
+/// What a hold concerns.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct ScopeArgs {
+    /// The job
+    #[arg(value_name = "JOB")]
+    pub(crate) job: Option<Name>,
+    /// All jobs that guard.toml gives this label
+    #[arg(long, value_name = "LABEL")]
+    pub(crate) label: Option<Name>,
+    /// All jobs
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+/// `ack`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Exit codes: 0 done, 1 no such job or not blocked.
+
+Environment: AGENT_STATE_DB, CRON_GUARD_CONFIG.
+
+Examples:
+  cron-guard ack nightly
+  cron-guard ack nightly --db /srv/fleet/state.db")]
+pub(crate) struct AckArgs {
+    /// The job
+    #[arg(value_name = "JOB")]
+    pub(crate) job: Name,
+}
+
+/// `job`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum JobVerb {
+    /// Declare a job
+    Add(JobArgs),
+    /// Change the declaration of a job
+    Edit(JobArgs),
+    /// Remove the declaration of a job
+    Remove(JobNameArgs),
+    /// List the declared jobs
+    List,
+}
+
+/// `job add` and `job edit`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Only what is given is written; the rest of guard.toml stays as it is, comments included.
+
+Exit codes: 0 done, 1 it is declared already (add) or not at all (edit), 3 guard.toml cannot be read.
+
+Environment: CRON_GUARD_CONFIG, AGENT_STATE_DB.
+
+Examples:
+  cron-guard job add nightly --schedule '0 2 * * *' --tz Europe/Berlin --grace 15m
+  cron-guard job edit nightly --tier high --label provider:x --budget usd=5/24h")]
+pub(crate) struct JobArgs {
+    /// The job
+    #[arg(value_name = "JOB")]
+    pub(crate) job: Name,
+    /// It starts this long after its last start
+    #[arg(long, value_name = "DURATION", value_parser = length, conflicts_with = "schedule")]
+    pub(crate) every: Option<String>,
+    /// It starts by this crontab schedule
+    #[arg(long, value_name = "FIELDS")]
+    pub(crate) schedule: Option<String>,
+    /// The zone of the schedule [default: the machine's]
+    #[arg(long, value_name = "ZONE", requires = "schedule")]
+    pub(crate) tz: Option<String>,
+    /// How late a start may be [default: 15m]
+    #[arg(long, value_name = "DURATION", value_parser = length)]
+    pub(crate) grace: Option<String>,
+    /// Who looks after it
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) owner: Option<String>,
+    /// What it depends on (can be repeated)
+    #[arg(long = "label", value_name = "LABEL")]
+    pub(crate) labels: Vec<Name>,
+    /// What a wrong decision about it costs
+    #[arg(long)]
+    pub(crate) tier: Option<Tier>,
+    /// Failures in a row that block it
+    #[arg(long, value_name = "N")]
+    pub(crate) threshold: Option<Count>,
+    /// Successes in a row that open it again
+    #[arg(long, value_name = "N")]
+    pub(crate) recover: Option<Count>,
+    /// The wait before the first probe
+    #[arg(long, value_name = "DURATION", value_parser = length)]
+    pub(crate) cooldown: Option<String>,
+    /// Who may open it again
+    #[arg(long)]
+    pub(crate) policy: Option<PolicyWord>,
+    /// Whether it is blocked or only watched
+    #[arg(long)]
+    pub(crate) mode: Option<Mode>,
+    /// How long a run may take before it counts as a failure
+    #[arg(long, value_name = "DURATION", value_parser = length)]
+    pub(crate) max_runtime: Option<String>,
+    /// Exit codes that block it at once
+    #[arg(long, value_name = "CODES")]
+    pub(crate) trip_now: Option<CodeList>,
+    /// Exit codes that count as nothing, as 75 or 0-3,75
+    #[arg(long, value_name = "CODES")]
+    pub(crate) neutral: Option<CodeList>,
+    /// A cap over a rolling window, as usd=5/24h (can be repeated)
+    #[arg(long = "budget", value_name = "UNIT=N/WINDOW")]
+    pub(crate) budgets: Vec<Budget>,
+}
+
+/// `job remove`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Exit codes: 0 done, 1 it is not declared.
+
+Environment: CRON_GUARD_CONFIG, AGENT_STATE_DB.
+
+Examples:
+  cron-guard job remove nightly
+  cron-guard job remove nightly --config ./guard.toml")]
+pub(crate) struct JobNameArgs {
+    /// The job
+    #[arg(value_name = "JOB")]
+    pub(crate) job: Name,
+}
+
+/// `crontab`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Each job line gets `cron-guard exec NAME --` in front of its command and keeps its meaning; the job and its
+schedule are declared in guard.toml. A line that cannot be read stays as it is and is named. A copy of the
+crontab is kept, and --uninstall puts every line back byte for byte.
+
+Exit codes: 0 done, 3 crontab(1) refused.
+
+Environment: CRON_GUARD_CONFIG.
+
+Examples:
+  cron-guard crontab --print
+  cron-guard crontab --install --dry-run")]
+pub(crate) struct CrontabArgs {
+    #[command(flatten)]
+    pub(crate) act: CrontabActs,
+    /// Print what would change and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Read this file instead of the user's crontab, and write it back there
+    #[arg(long, value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+}
+
+/// What to do with the crontab.
+#[derive(Debug, Args)]
+#[group(required = false, multiple = false)]
+pub(crate) struct CrontabActs {
+    /// Print the wrapped crontab (the default)
+    #[arg(long)]
+    pub(crate) print: bool,
+    /// Wrap the crontab
+    #[arg(long)]
+    pub(crate) install: bool,
+    /// Undo it
+    #[arg(long)]
+    pub(crate) uninstall: bool,
+}
+
+/// `alert`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum AlertVerb {
+    /// Send a test message on every channel, or on one
+    Test(AlertTestArgs),
+    /// List the last alerts and how they fared
+    List(AlertListArgs),
+    /// Send again what failed, now
+    Retry,
+}
+
+/// `alert test`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Exit codes: 0 every channel took it, 1 one did not.
+
+Environment: CRON_GUARD_CONFIG, AGENT_STATE_DB.
+
+Examples:
+  cron-guard alert test
+  cron-guard alert test --channel mail")]
+pub(crate) struct AlertTestArgs {
+    /// Only this channel: command, webhook, mail, file or desktop
+    #[arg(long, value_name = "NAME", value_parser = ["command", "webhook", "mail", "file", "desktop"])]
+    pub(crate) channel: Option<String>,
+}
+
+/// `alert list`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Environment: AGENT_STATE_DB.
+
+Examples:
+  cron-guard alert list
+  cron-guard alert list --limit 5 --json")]
+pub(crate) struct AlertListArgs {
+    /// How many at most
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) limit: u32,
+}
+
+/// `doctor`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+One line a finding. Exit codes: 0 all is well, 1 findings.
+
+Environment: AGENT_STATE_DB, CRON_GUARD_CONFIG.
+
+Examples:
+  cron-guard doctor
+  cron-guard doctor --json")]
+pub(crate) struct DoctorArgs {}
+
+/// `completions`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Environment: none.
+
+Examples:
+  cron-guard completions bash > ~/.local/share/bash-completion/completions/cron-guard
+  cron-guard completions fish > ~/.config/fish/completions/cron-guard.fish")]
+pub(crate) struct CompletionsArgs {
+    /// The shell
+    pub(crate) shell: clap_complete::Shell,
 }
 
 /// `resume`.
@@ -164,4 +497,16 @@ pub(crate) struct ResumeArgs {
     /// Give the full number of failures instead of a probation
     #[arg(long)]
     pub(crate) fresh: bool,
+}
+
+fn spacing(text: &str) -> Result<(String, Duration), String> {
+    let (group, distance) = text.split_once('=').ok_or("write it as GROUP=30m")?;
+    let group: Name = group.parse().map_err(|error| format!("the group: {error}"))?;
+    let distance = duration::parse(distance).map_err(|error| error.to_string())?;
+    Ok((group.to_string(), distance))
+}
+
+/// Checks a duration and keeps it as it was written, which is how it goes into guard.toml.
+fn length(text: &str) -> Result<String, duration::DurationError> {
+    duration::parse(text).map(|_| text.trim().to_owned())
 }

@@ -18,9 +18,19 @@ pub(crate) enum Error {
     #[error("cannot resume `{job}`: it is held, {reason}")]
     ResumeHeld { job: String, reason: String },
     #[error("the journal cannot be read, and `{job}` is of tier high")]
-    FailClosed { job: String, source: common::Error },
+    FailClosed { job: String, source: Box<common::Error> },
     #[error("there is no job `{job}`")]
     NoJob { job: String },
+    #[error("`{job}` is not blocked")]
+    NotBlocked { job: String },
+    #[error("there is no hold on {scope}")]
+    NotHeld { scope: String },
+    #[error("`{job}` is declared already")]
+    Declared { job: String },
+    #[error("`{job}` is not declared")]
+    NotDeclared { job: String },
+    #[error("cannot install the crontab: {reason}")]
+    Crontab { reason: String },
     #[error("{0}")]
     Usage(String),
 }
@@ -48,8 +58,13 @@ impl Explain for Error {
             | Self::SettingsEncoding { .. }
             | Self::Unattended { .. }
             | Self::ResumeHeld { .. }
-            | Self::FailClosed { .. } => Exit::Failed,
-            Self::NoJob { .. } => Exit::No,
+            | Self::FailClosed { .. }
+            | Self::Crontab { .. } => Exit::Failed,
+            Self::NoJob { .. }
+            | Self::NotBlocked { .. }
+            | Self::NotHeld { .. }
+            | Self::Declared { .. }
+            | Self::NotDeclared { .. } => Exit::No,
             Self::Usage(_) => Exit::Usage,
         }
     }
@@ -61,6 +76,11 @@ impl Explain for Error {
             Self::ResumeHeld { .. } => "held",
             Self::FailClosed { .. } => "fail_closed",
             Self::NoJob { .. } => "no_job",
+            Self::NotBlocked { .. } => "not_blocked",
+            Self::NotHeld { .. } => "not_held",
+            Self::Declared { .. } => "declared",
+            Self::NotDeclared { .. } => "not_declared",
+            Self::Crontab { .. } => "crontab",
             Self::Usage(_) => "usage",
         }
     }
@@ -82,8 +102,16 @@ impl Explain for Error {
             Self::FailClosed { .. } => {
                 "repair the journal first; `cron-guard doctor` says what is wrong with it".to_owned()
             }
-            Self::NoJob { .. } => "list the jobs with `cron-guard status`".to_owned(),
-            Self::Usage(_) => return None,
+            Self::Crontab { .. } => {
+                "the crontab is unchanged; try `cron-guard crontab --print`".to_owned()
+            }
+            // An honest "no" needs no next step.
+            Self::NoJob { .. }
+            | Self::NotBlocked { .. }
+            | Self::NotHeld { .. }
+            | Self::Declared { .. }
+            | Self::NotDeclared { .. }
+            | Self::Usage(_) => return None,
         })
     }
 }

@@ -5,16 +5,22 @@
 
 mod actor;
 mod alert;
+mod awake;
+mod budget;
 mod cli;
 mod cmd;
+mod crontab;
 mod error;
 mod guard;
 mod handoff;
 mod jitter;
+mod late;
 mod machine;
+mod outage;
 mod schedule;
 mod settings;
 mod store;
+mod view;
 
 use std::process::ExitCode;
 

@@ -1,7 +1,29 @@
 //! Drives the real binary in a sandbox of its own: a temporary home, an empty environment.
 
+#[cfg(test)]
 #[path = "cli/sandbox.rs"]
 mod sandbox;
 
+#[cfg(test)]
 #[path = "cli/gate.rs"]
 mod gate;
+
+#[cfg(test)]
+#[path = "cli/exec.rs"]
+mod exec;
+
+#[cfg(test)]
+#[path = "cli/journal.rs"]
+mod journal;
+
+#[cfg(test)]
+#[path = "cli/alerts.rs"]
+mod alerts;
+
+#[cfg(test)]
+#[path = "cli/fleet.rs"]
+mod fleet;
+
+#[cfg(test)]
+#[path = "cli/people.rs"]
+mod people;

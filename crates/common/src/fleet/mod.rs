@@ -11,6 +11,7 @@ pub mod runs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::clock::{self, Timestamp};
 use crate::error::Error;
 use crate::sqlite::{self, Database, Schema};
 use crate::{environment, place};
@@ -73,9 +74,21 @@ pub fn open(path: &Path, busy_timeout: Duration) -> Result<Database, Error> {
     Database::open(path, &SCHEMA, busy_timeout)
 }
 
-/// An id that sorts by the time at which it was made (UUIDv7).
+/// An id that sorts by the time at which it was made (UUIDv7), by the clock that [`clock::now`] reads.
 pub fn new_id() -> String {
-    uuid::Uuid::now_v7().to_string()
+    const RANDOM: u128 = (1 << 80) - 1;
+    let random = uuid::Uuid::now_v7().as_u128() & RANDOM;
+    uuid::Uuid::from_u128(millis_on_top(clock::now()) | random).to_string()
+}
+
+/// Every id that is made at `moment` or later sorts behind this text: a bound for reading by time.
+pub fn first_id_at(moment: Timestamp) -> String {
+    uuid::Uuid::from_u128(millis_on_top(moment)).to_string()
+}
+
+fn millis_on_top(moment: Timestamp) -> u128 {
+    const MAX: u128 = (1 << 48) - 1;
+    u128::try_from(moment.0).unwrap_or(0).min(MAX) << 80
 }
 
 /// The id that a thing of this moment has, when `tail` tells it from others of that moment.
@@ -187,3 +200,17 @@ macro_rules! words {
     };
 }
 pub(crate) use words;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_sort_by_time_and_behind_the_bound_of_their_moment() {
+        let before = clock::now();
+        let id = new_id();
+        assert!(id > first_id_at(before), "{id}");
+        assert!(id < first_id_at(Timestamp(clock::now().0 + 1)), "{id}");
+        assert_eq!(uuid::Uuid::parse_str(&id).map(|id| id.get_version_num()), Ok(7));
+    }
+}

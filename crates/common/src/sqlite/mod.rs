@@ -194,6 +194,11 @@ impl Database {
                 });
             }
         }
+        if is_cut_short(path) {
+            let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
+            let source = rusqlite::Error::SqliteFailure(code, None);
+            return Err(Error::Database { doing: "open", path: path.to_path_buf(), source });
+        }
         let mut database = Self::connect(path, flags, busy_timeout)?;
         let found = database.version(schema)?;
         if found == 0 && database.has_tables()? {
@@ -312,6 +317,12 @@ fn turn_to_create(path: &Path) -> Result<File, Error> {
         .map_err(file("create the lock file", &lock_path))?;
     lock.lock().map_err(file("lock", &lock_path))?;
     Ok(lock)
+}
+
+/// Whether the file holds less than its first page: SQLite would take it for an empty database.
+fn is_cut_short(path: &Path) -> bool {
+    const PAGE: u64 = 4096;
+    fs::metadata(path).is_ok_and(|file| file.is_file() && (1..PAGE).contains(&file.len()))
 }
 
 fn check_scheme(path: &Path) -> Result<(), Error> {

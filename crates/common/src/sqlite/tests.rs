@@ -168,3 +168,20 @@ fn a_relaxed_write_is_committed_and_the_next_one_waits_for_the_disk_again() {
         .unwrap();
     assert_eq!(n_rows, 1);
 }
+
+#[test]
+fn a_database_that_was_cut_short_is_not_taken_for_an_empty_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.db");
+    drop(open(&path, &ONE).unwrap());
+    // A write-ahead log that is complete would heal it.
+    for log in ["state.db-wal", "state.db-shm"] {
+        let _ = std::fs::remove_file(folder.path().join(log));
+    }
+    let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+    for n_bytes in [2000, 10] {
+        file.set_len(n_bytes).unwrap();
+        assert_eq!(open(&path, &ONE).err().unwrap().exit(), Exit::Failed);
+        assert_eq!(file.metadata().unwrap().len(), n_bytes);
+    }
+}

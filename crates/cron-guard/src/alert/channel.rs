@@ -1,5 +1,6 @@
 //! The channels. Each takes one alert and says whether it arrived; none of them hangs.
 
+use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -12,11 +13,11 @@ use common::out::sanitize;
 use common::place;
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use crate::settings::{Alerts, CommandTable};
+use crate::settings::{Alerts, CommandTable, DesktopTable, MailTable};
 use crate::store::alerts::Alert;
 
 /// How long a channel may take.
-const TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Sends `alert` on `channel`; the error is one line for `status` and never holds a secret.
 pub(crate) fn send(channel: &str, settings: &Alerts, alert: &Alert) -> Result<(), String> {
@@ -25,7 +26,19 @@ pub(crate) fn send(channel: &str, settings: &Alerts, alert: &Alert) -> Result<()
             Some(table) => command(table, alert),
             None => Err(gone(channel)),
         },
+        "webhook" => match &settings.webhook {
+            Some(table) => super::webhook::send(table, alert),
+            None => Err(gone(channel)),
+        },
+        "mail" => match &settings.mail {
+            Some(table) => mail(table, alert),
+            None => Err(gone(channel)),
+        },
         "file" => file(&file_path(settings)?, alert),
+        "desktop" => match &settings.desktop {
+            Some(table) => desktop(table, alert),
+            None => Err(gone(channel)),
+        },
         other => Err(gone(other)),
     }
 }
@@ -61,7 +74,7 @@ fn file(path: &Path, alert: &Alert) -> Result<(), String> {
         let mut file =
             OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
         file.lock()?;
-        if tail_holds(&mut file, &alert.alert_id)? {
+        if tail_holds(&mut file, &alert.id)? {
             return Ok(());
         }
         file.write_all(format!("{}\n", alert.body).as_bytes())?;
@@ -109,6 +122,45 @@ fn command(table: &CommandTable, alert: &Alert) -> Result<(), String> {
         .map_err(|error| format!("{}: {error}", program.display()))
 }
 
+/// A message for sendmail, which reads the addresses from its head.
+fn mail(table: &MailTable, alert: &Alert) -> Result<(), String> {
+    let sendmail = table.sendmail.clone().unwrap_or_else(|| PathBuf::from("/usr/sbin/sendmail"));
+    let mut command = Command::new(&sendmail);
+    // `-i`: a line with a single dot is text, and does not end the message.
+    command.args(["-t", "-i"]);
+    run_with_input(command, message(table, alert).as_bytes(), TIMEOUT)
+        .map_err(|error| format!("{}: {error}", sendmail.display()))
+}
+
+/// The message: no line break of ours or of a job can add a header.
+fn message(table: &MailTable, alert: &Alert) -> String {
+    let header = |text: &str| text.chars().filter(|c| !c.is_control()).collect::<String>();
+    let mut message = String::new();
+    if let Some(from) = &table.from {
+        let _ = writeln!(message, "From: {}", header(from));
+    }
+    let _ = writeln!(message, "To: {}", header(&table.to));
+    let _ = writeln!(message, "Subject: cron-guard: {}", header(&alert.text("title")));
+    let _ = writeln!(message, "Message-ID: <{}@cron-guard>", alert.id);
+    message.push_str("Auto-Submitted: auto-generated\nContent-Type: text/plain; charset=utf-8\n\n");
+    message.push_str(&alert.text("text"));
+    message
+}
+
+fn desktop(table: &DesktopTable, alert: &Alert) -> Result<(), String> {
+    let program = table.program.clone().unwrap_or_else(|| PathBuf::from("notify-send"));
+    let mut command = Command::new(&program);
+    command.args(["--app-name", "cron-guard", "--urgency"]);
+    command.arg(if alert.is_bad_news() { "critical" } else { "normal" });
+    command.args(["--", &alert.text("title"), &alert.text("text")]);
+    // Cron knows nothing of the session; its bus has a fixed place on systems with systemd.
+    if common::environment::os("DBUS_SESSION_BUS_ADDRESS").is_none() {
+        let uid = rustix::process::getuid().as_raw();
+        command.env("DBUS_SESSION_BUS_ADDRESS", format!("unix:path=/run/user/{uid}/bus"));
+    }
+    run_with_input(command, b"", TIMEOUT).map_err(|error| format!("{}: {error}", program.display()))
+}
+
 /// Runs a program with this input; ends its whole group when the time is over.
 pub(crate) fn run_with_input(
     mut command: Command,
@@ -152,4 +204,40 @@ pub(crate) fn run_with_input(
     let _ = stderr.take(400).read_to_string(&mut said);
     let said = sanitize(said.trim()).into_owned();
     Err(if said.is_empty() { status.to_string() } else { format!("{status}: {said}") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_job_cannot_write_headers_of_the_mail() {
+        let table = MailTable { to: "a@b\nBcc: x".into(), from: None, sendmail: None };
+        let alert = Alert {
+            id: "1".into(),
+            at: common::clock::Timestamp(0),
+            event: "trip".into(),
+            job: None,
+            labels: Vec::new(),
+            grouped_in: None,
+            body: json!({ "title": "j\r\nBcc: evil is blocked", "text": "body\n" }),
+        };
+        let message = message(&table, &alert);
+        let (head, body) = message.split_once("\n\n").unwrap();
+        assert!(head.lines().all(|line| !line.starts_with("Bcc")), "{head}");
+        assert_eq!(body, "body\n");
+    }
+
+    #[test]
+    fn a_program_that_never_ends_is_ended_with_its_children() {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", "sleep 300 & sleep 300"]);
+        let error = run_with_input(command, b"", Duration::from_millis(100)).unwrap_err();
+        assert!(error.contains("within 100ms"), "{error}");
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", "cat >/dev/null; echo refused >&2; exit 3"]);
+        let error = run_with_input(command, b"x", TIMEOUT).unwrap_err();
+        assert!(error.ends_with("refused"), "{error}");
+    }
 }

@@ -11,6 +11,7 @@ use common::fleet::runs::Run;
 use common::out::sanitize;
 use serde_json::{Value, json};
 
+use crate::budget::Standing;
 use crate::machine::Effect;
 use crate::settings::JobSettings;
 use crate::store::jobs::Job;
@@ -22,6 +23,14 @@ pub(crate) const STEADY: &str = "steady";
 pub(crate) const INTERRUPTED: &str = "interrupted";
 pub(crate) const BROKEN: &str = "broken";
 pub(crate) const HELD: &str = "held";
+pub(crate) const JOURNAL: &str = "journal";
+pub(crate) const TRIP_GROUP: &str = "trip_group";
+pub(crate) const DIGEST: &str = "digest";
+pub(crate) const LATE: &str = "late";
+pub(crate) const NEVER_RAN: &str = "never_ran";
+pub(crate) const BUDGET: &str = "budget";
+pub(crate) const BUDGET_WARNING: &str = "budget_warning";
+pub(crate) const TEST: &str = "test";
 
 /// How much of a job's stderr an alert quotes, in characters.
 const TAIL_MAX: usize = 2000;
@@ -100,6 +109,62 @@ pub(crate) fn about_job(event: &str, facts: &Facts<'_>) -> Value {
     })
 }
 
+/// A message that proves a channel.
+pub(crate) fn about_test(host: &str, at: Timestamp) -> Value {
+    let title = format!("a test from cron-guard on {}", sanitize(host));
+    json!({
+        "version": 1, "event": TEST, "job": null, "reason": "cron-guard alert test", "at": at,
+        "title": title, "text": format!("{title}\nThis channel works.\n"),
+    })
+}
+
+/// Adds a fact to an alert.
+pub(crate) fn add(body: &mut Value, key: &str, fact: &str) {
+    if let Some(object) = body.as_object_mut() {
+        object.insert(key.into(), fact.into());
+    }
+}
+
+/// Adds the moment at which a job should have started.
+pub(crate) fn expected(body: &mut Value, event: &str, job: &str, slot: Timestamp) {
+    let reason = format!("expected {slot}");
+    if let Some(object) = body.as_object_mut() {
+        object.insert("text".into(), format!("{}: {reason}\n", title(event, job)).into());
+        object.insert("reason".into(), reason.into());
+        object.insert("expected".into(), json!(slot));
+    }
+}
+
+/// An alert about a budget.
+pub(crate) fn about_budget(event: &str, standing: &Standing, at: Timestamp) -> Value {
+    let reason = standing.describe();
+    json!({
+        "version": 1,
+        "event": event,
+        "job": standing.scope.strip_prefix("job:"),
+        "scope": standing.scope,
+        "budget": standing.budget.to_string(),
+        "used": standing.used,
+        "reason": reason,
+        "at": at,
+        "title": title(event, &standing.scope),
+        "text": format!("{}: {}\n", title(event, &standing.scope), sanitize(&reason)),
+    })
+}
+
+/// An alert about the journal itself.
+pub(crate) fn about_journal(text: &str, at: Timestamp) -> Value {
+    json!({
+        "version": 1,
+        "event": JOURNAL,
+        "job": null,
+        "reason": text,
+        "at": at,
+        "title": "the journal cannot be used",
+        "text": format!("{}\n", sanitize(text)),
+    })
+}
+
 /// One line that says what happened.
 pub(crate) fn title(event: &str, job: &str) -> String {
     let job = sanitize(job);
@@ -111,6 +176,10 @@ pub(crate) fn title(event: &str, job: &str) -> String {
         INTERRUPTED => format!("{job} keeps being interrupted"),
         BROKEN => format!("{job} has been blocked for 14 days"),
         HELD => format!("{job} is held"),
+        LATE => format!("{job} is late"),
+        NEVER_RAN => format!("{job} never ran"),
+        BUDGET => format!("{job} is over its budget"),
+        BUDGET_WARNING => format!("{job} has used most of its budget"),
         other => format!("{job}: {other}"),
     }
 }

@@ -5,7 +5,10 @@
 
 pub(crate) mod channel;
 pub(crate) mod compose;
+pub(crate) mod digest;
+pub(crate) mod group;
 pub(crate) mod send;
+mod webhook;
 
 use crate::settings::Alerts;
 

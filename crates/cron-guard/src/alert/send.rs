@@ -6,7 +6,7 @@ use common::clock::{self, Timestamp};
 use common::fleet::liveness::{Here, Holder};
 use common::sqlite::Database;
 
-use super::channel;
+use super::{channel, group};
 use crate::settings::Alerts;
 use crate::store::alerts;
 
@@ -38,6 +38,7 @@ pub(crate) fn send_due(
     loop {
         let now = clock::now();
         let claimed = db.write("write to", |tx| {
+            group::gather(tx, settings, now)?;
             let claimed = alerts::claim(tx, claimant.as_ref(), now.plus(CLAIM), here, now, &after)?;
             match claimed {
                 Some(delivery) => {
@@ -56,10 +57,33 @@ pub(crate) fn send_due(
         }
         let retry_at = retry_at(delivery.attempts, clock::now());
         db.write("write to", |tx| {
-            let result = result.as_ref().map(|()| ()).map_err(String::as_str);
+            let result = result.as_ref().copied().map_err(String::as_str);
             alerts::settle(tx, &delivery, result, retry_at, clock::now())
         })?;
     }
+}
+
+/// Sends `body` on every channel at once, without an outbox. Returns whether anybody got it.
+pub(crate) fn send_now(settings: &Alerts, body: &serde_json::Value) -> bool {
+    let id = common::fleet::new_id();
+    let mut body = body.clone();
+    if let Some(object) = body.as_object_mut() {
+        object.insert("alert_id".into(), id.clone().into());
+    }
+    let alert = alerts::Alert {
+        id,
+        at: clock::now(),
+        event: body.get("event").and_then(|event| event.as_str()).unwrap_or_default().to_owned(),
+        job: None,
+        labels: Vec::new(),
+        grouped_in: None,
+        body,
+    };
+    let results: Vec<_> = super::channels(settings)
+        .into_iter()
+        .map(|name| channel::send(name, settings, &alert).is_ok())
+        .collect();
+    results.contains(&true)
 }
 
 fn retry_at(attempts: i64, now: Timestamp) -> Option<Timestamp> {

@@ -4,13 +4,25 @@ use common::Exit;
 use serde_json::json;
 
 use super::Ctx;
+use super::unrecorded::{self, Unrecorded};
 use crate::cli::CheckArgs;
 use crate::guard::Verdict;
 
 pub(crate) fn run(args: &CheckArgs, ctx: &mut Ctx<'_>) -> anyhow::Result<Exit> {
     let settings = ctx.settings()?;
     let job = args.job.as_str();
-    let verdict = ctx.guard(&settings)?.check(job)?;
+    let checked = ctx.guard(&settings).and_then(|mut guard| {
+        let verdict = guard.check(job)?;
+        guard.tell();
+        Ok(verdict)
+    });
+    let verdict = match checked {
+        Ok(verdict) => verdict,
+        Err(error) => match unrecorded::decide_without(&settings, job, error, ctx)? {
+            Unrecorded::Go => Verdict::Go { probe: false },
+            Unrecorded::Blocked(block) => Verdict::Blocked(block),
+        },
+    };
     if ctx.json {
         ctx.out.json(&describe(job, &verdict))?;
     }

@@ -1,14 +1,24 @@
 //! One file a verb; what is here is shared by them: the context, and the one match.
 
+mod alert;
 mod check;
+mod completions;
+mod crontab;
+mod doctor;
 mod exec;
+mod history;
+mod hold;
+mod job;
+mod report;
 mod resume;
 mod status;
 mod sweep;
+mod unrecorded;
 
 use std::path::PathBuf;
 
 use common::Exit;
+use common::fleet::DatabaseArgs;
 use common::out::Out;
 use common::sqlite::Database;
 
@@ -34,9 +44,26 @@ impl Ctx<'_> {
         Ok(Guard::new(self.cli.database.open()?, settings, self.named_db()))
     }
 
+    /// Which journal it is.
+    pub(crate) fn database(&self) -> &DatabaseArgs {
+        &self.cli.database
+    }
+
     /// The journal, for reading only.
     pub(crate) fn read_only(&self) -> Result<Database, common::Error> {
         self.cli.database.open_read_only()
+    }
+
+    /// Whether the journal or the settings stand elsewhere than where cron would look.
+    pub(crate) fn has_named_places(&self) -> bool {
+        let is_given =
+            |path: &Option<PathBuf>| path.as_ref().is_some_and(|p| !p.as_os_str().is_empty());
+        is_given(&self.cli.database.db) || is_given(&self.cli.config)
+    }
+
+    /// Whether somebody named the settings.
+    pub(crate) fn has_named_settings(&self) -> bool {
+        self.cli.config.as_ref().is_some_and(|path| !path.as_os_str().is_empty())
     }
 
     /// The database that was named, when one was.
@@ -53,7 +80,17 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Some(Verb::Check(args)) => check::run(args, &mut ctx),
         Some(Verb::Exec(args)) => exec::run(args, &mut ctx),
         Some(Verb::Status(args)) => status::run(args, &mut ctx),
+        Some(Verb::History(args)) => history::run(args, &mut ctx),
+        Some(Verb::Report(args)) => report::run(args, &mut ctx),
+        Some(Verb::Hold(args)) => hold::hold(args, &mut ctx),
+        Some(Verb::Release(args)) => hold::release(args, &mut ctx),
         Some(Verb::Resume(args)) => resume::run(args, &mut ctx),
+        Some(Verb::Ack(args)) => hold::ack(args, &mut ctx),
+        Some(Verb::Job(verb)) => job::run(verb, &mut ctx),
+        Some(Verb::Crontab(args)) => crontab::run(args, &mut ctx),
+        Some(Verb::Alert(verb)) => alert::run(verb, &mut ctx),
+        Some(Verb::Doctor(args)) => doctor::run(args, &mut ctx),
+        Some(Verb::Completions(args)) => completions::run(args, &mut ctx),
     }?;
     ctx.out.flush()?;
     Ok(exit)

@@ -1,81 +1,205 @@
 //! `status`: every job with its last outcomes, problems first.
 
-use common::Exit;
+use common::clock::Timestamp;
 use common::fleet::liveness::Here;
+use common::out::{Tone, sanitize};
 use common::table::Columns;
+use common::{Exit, atomic};
+use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use super::Ctx;
 use crate::cli::StatusArgs;
 use crate::error::Error;
 use crate::guard::Guard;
-use crate::guard::fleet::{self, Member};
-use crate::machine::Mark;
+use crate::guard::fleet::{self, Member, SWEEP};
+use crate::machine::{Mark, flap};
+use crate::settings::Settings;
+use crate::store::{alerts, facts};
+use crate::view::{self, nagios, prom};
 
 /// How many outcomes are shown.
 const MARKS: usize = 20;
+/// A sweep that is older than this does not look after the fleet any more.
+const SWEEP_STALE: std::time::Duration = std::time::Duration::from_secs(2 * 3600);
+
+/// What the guard knows of the fleet and of itself.
+struct Scene {
+    members: Vec<Member>,
+    n_undelivered: usize,
+    last_sweep: Option<Timestamp>,
+    now: Timestamp,
+}
 
 pub(crate) fn run(args: &StatusArgs, ctx: &mut Ctx<'_>) -> anyhow::Result<Exit> {
-    let settings = ctx.settings()?;
-    let db = ctx.read_only()?;
-    let here = Here::now();
-    let now = Guard::now();
-    let mut members =
-        db.read("read", |connection| fleet::view(connection, &settings, &here, now))?;
-    if let Some(job) = &args.job {
-        members.retain(|member| member.job.name == job.as_str());
-        if members.is_empty() {
-            return Err(Error::NoJob { job: job.to_string() }.into());
+    let scene = match look(args, ctx) {
+        Ok(scene) => scene,
+        Err(error) if args.nagios => {
+            // A plug-in says on stdout, and by its code, that it does not know.
+            ctx.out
+                .line(format!("CRON-GUARD UNKNOWN - {}", nagios::plain(&format!("{error:#}"))))?;
+            return Ok(Exit::Code(nagios::Code::Unknown as u8));
         }
+        Err(error) => return Err(error),
+    };
+    if args.nagios {
+        let (line, code) = nagios::line(&scene.members, &troubles(&scene));
+        ctx.out.line(line)?;
+        return Ok(Exit::Code(code as u8));
     }
-    members.sort_by_key(|member| (!member.is_blocked(), member.job.breaker.streak == 0));
-    if ctx.json {
-        let jobs: Vec<Value> = members.iter().map(describe).collect();
-        ctx.out.json(&json!({ "version": 1, "jobs": jobs }))?;
+    if let Some(path) = &args.prom {
+        let text = prom::metrics(&scene.members, scene.n_undelivered, scene.last_sweep, scene.now);
+        // Another user's collector reads it.
+        atomic::write(path, text.as_bytes(), 0o644)?;
         return Ok(Exit::Done);
     }
-    let mut table = Columns::new(["JOB", "STATE", "LAST RUNS", "STREAK", "LAST SUCCESS", "WHY"]);
-    for member in &members {
-        let breaker = &member.job.breaker;
-        table.row([
-            member.job.name.clone(),
-            member.state().to_owned(),
-            marks(&breaker.recent),
-            breaker.streak.to_string(),
-            breaker.last_success_at.map_or_else(|| "never".to_owned(), |at| at.relative(now)),
-            member.reason().unwrap_or_default().to_owned(),
-        ]);
+    if ctx.json {
+        let jobs: Vec<Value> =
+            scene.members.iter().map(|member| describe(member, scene.now)).collect();
+        ctx.out.json(&json!({
+            "version": 1,
+            "jobs": jobs,
+            "undelivered_alerts": scene.n_undelivered,
+            "last_sweep": scene.last_sweep,
+        }))?;
+        return Ok(Exit::Done);
     }
-    ctx.out.line(table.render())?;
+    print(ctx, &scene)?;
     Ok(Exit::Done)
 }
 
-/// The last outcomes as marks.
-fn marks(recent: &str) -> String {
-    let surplus = recent.len().saturating_sub(MARKS);
-    recent
-        .chars()
-        .skip(surplus)
-        .map(|letter| match Mark::from_letter(letter) {
-            Some(Mark::Success) => '.',
-            Some(Mark::Failure) => 'x',
-            Some(Mark::Bad) => 'b',
-            Some(Mark::TimedOut) => 't',
-            Some(Mark::Vanished) => 'v',
-            Some(Mark::Neutral) => '-',
-            None => '?',
-        })
-        .collect()
+fn look(args: &StatusArgs, ctx: &Ctx<'_>) -> anyhow::Result<Scene> {
+    let settings = ctx.settings()?;
+    settings.check_schedules()?;
+    let db = ctx.read_only()?;
+    let here = Here::now();
+    let now = Guard::now();
+    let mut scene = db.read("read", |connection| scene(connection, &settings, &here, now))?;
+    if let Some(job) = &args.job {
+        scene.members.retain(|member| member.job.name == job.as_str());
+        if scene.members.is_empty() {
+            return Err(Error::NoJob { job: job.to_string() }.into());
+        }
+    }
+    scene.members.sort_by_key(|member| {
+        (!member.is_blocked(), !member.is_problem(), member.job.breaker.streak == 0)
+    });
+    Ok(scene)
 }
 
-fn describe(member: &Member) -> Value {
+fn scene(
+    connection: &Connection,
+    settings: &Settings,
+    here: &Here,
+    now: Timestamp,
+) -> rusqlite::Result<Scene> {
+    Ok(Scene {
+        members: fleet::view(connection, settings, here, now)?,
+        n_undelivered: alerts::troubled(connection)?.len(),
+        last_sweep: facts::get(connection, SWEEP)?.map(|(_, at)| at),
+        now,
+    })
+}
+
+/// What is wrong with the guard itself.
+fn troubles(scene: &Scene) -> Vec<String> {
+    let mut troubles = Vec::new();
+    if scene.n_undelivered > 0 {
+        troubles.push(format!("{} undelivered alerts", scene.n_undelivered));
+    }
+    if let Some(last) = scene.last_sweep.filter(|last| scene.now.since(*last) > SWEEP_STALE) {
+        troubles.push(format!("no sweep since {last}"));
+    }
+    troubles
+}
+
+fn print(ctx: &mut Ctx<'_>, scene: &Scene) -> Result<(), common::Error> {
+    let now = scene.now;
+    let mut table =
+        Columns::new(["JOB", "STATE", "LAST RUNS", "STREAK", "LAST SUCCESS", "NEXT", "WHY"]);
+    for member in &scene.members {
+        let breaker = &member.job.breaker;
+        let mut state = vec![member.state()];
+        state.extend(member.overlays(now));
+        if state.len() > 1 && member.state() == "closed" {
+            // The state that needs no word makes room for those that do.
+            state.remove(0);
+        }
+        table.row([
+            member.job.name.clone(),
+            state.join(", "),
+            view::signs(&breaker.recent, MARKS),
+            breaker.streak.to_string(),
+            breaker.last_success_at.map_or_else(|| "never".to_owned(), |at| at.relative(now)),
+            member.next.map_or_else(String::new, |next| view::clock_time(next, now)),
+            view::why(member, now),
+        ]);
+    }
+    let text = table.render();
+    let mut lines = text.lines();
+    if let Some(head) = lines.next() {
+        let head = ctx.out.paint(Tone::Faint, head);
+        ctx.out.line(head)?;
+    }
+    for (line, member) in lines.zip(&scene.members) {
+        let line = match tone(member) {
+            Some(tone) => ctx.out.paint(tone, line),
+            None => line.to_owned(),
+        };
+        ctx.out.line(line)?;
+    }
+    for trouble in troubles(scene) {
+        let line = ctx.out.paint(Tone::Warning, &sanitize(&trouble));
+        ctx.out.line(line)?;
+    }
+    Ok(())
+}
+
+fn tone(member: &Member) -> Option<Tone> {
+    if member.is_blocked() {
+        Some(Tone::Bad)
+    } else if member.is_problem() || member.job.breaker.streak > 0 {
+        Some(Tone::Warning)
+    } else {
+        None
+    }
+}
+
+/// A job for programs.
+fn describe(member: &Member, now: Timestamp) -> Value {
     let breaker = &member.job.breaker;
+    let recent: Vec<&str> =
+        breaker.recent.chars().filter_map(Mark::from_letter).map(Mark::word).collect();
+    let recent = recent.get(recent.len().saturating_sub(MARKS)..).unwrap_or_default();
     json!({
         "job": member.job.name,
         "state": member.state(),
+        "overlays": member.overlays(now),
         "blocked": member.is_blocked(),
-        "reason": member.reason(),
+        "reason": member.problem(),
         "streak": breaker.streak,
         "epoch": breaker.epoch,
+        "incident": breaker.incident,
+        "recent": recent,
+        "flap_percent": flap::percentage(&breaker.recent),
+        "run_ids": breaker.failed_runs,
+        "first_failure": breaker.first_failure_at,
+        "last_failure": breaker.last_failure_at,
+        "last_success": breaker.last_success_at,
+        "last_started": member.job.last_started_at,
+        "last_run_id": member.job.last_run,
+        "opened_at": breaker.opened_at,
+        "next_probe": breaker.next_probe_at,
+        "next_expected": member.next,
+        "missed": member.lateness.missed(),
+        "skipped": member.job.skipped,
+        "skipped_since": member.job.skipped_since,
+        "running": member.running.iter().map(|run| &run.run_id).collect::<Vec<_>>(),
+        "declared": member.own.declared,
+        "tier": member.own.tier.as_str(),
+        "mode": member.own.mode.as_str(),
+        "labels": member.own.labels,
+        "owner": member.own.owner,
+        "acknowledged": member.job.acked_incident == Some(breaker.incident) && member.is_blocked(),
     })
 }

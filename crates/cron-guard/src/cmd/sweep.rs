@@ -29,40 +29,44 @@ pub(crate) fn run(args: &SweepArgs, ctx: &mut Ctx<'_>) -> anyhow::Result<Exit> {
     text.push(b'\n');
     atomic::write(&path, &text, 0o600)?;
     let blocked: Vec<&Member> = members.iter().filter(|member| member.is_blocked()).collect();
+    let late: Vec<&Member> = members.iter().filter(|member| member.is_late()).collect();
+    let n_healthy = members.len() - blocked.len() - late.len();
     if ctx.json {
         let mut document = document;
         if let Some(object) = document.as_object_mut() {
-            object.insert("healthy".into(), json!(members.len() - blocked.len()));
+            object.insert("healthy".into(), json!(n_healthy));
+            let late: Vec<&str> = late.iter().map(|member| member.job.name.as_str()).collect();
+            object.insert("late".into(), json!(late));
             object.insert("output".into(), json!(path));
         }
         ctx.out.json(&document)?;
     } else {
-        print(ctx, members.len(), &blocked, &path)?;
+        let jobs = if members.len() == 1 { "job" } else { "jobs" };
+        ctx.out.line(format!("Checked: {} {jobs}", members.len()))?;
+        ctx.out.line(format!("Healthy: {n_healthy}"))?;
+        ctx.out.line(format!("Blocked: {}", listed(&blocked)))?;
+        // A line of its own only when there is something to say: scripts read the other four.
+        if !late.is_empty() {
+            ctx.out.line(format!("Late: {}", listed(&late)))?;
+        }
+        ctx.out.line(format!("Pause instructions written to {}", place::for_people(&path)))?;
     }
-    Ok(if blocked.is_empty() { Exit::Done } else { Exit::No })
+    Ok(if blocked.is_empty() && late.is_empty() { Exit::Done } else { Exit::No })
 }
 
 fn default_path() -> Result<PathBuf, common::Error> {
     place::in_home(".local/state/cron-guard/blocked.json")
 }
 
-fn print(
-    ctx: &mut Ctx<'_>,
-    n_jobs: usize,
-    blocked: &[&Member],
-    path: &std::path::Path,
-) -> Result<(), common::Error> {
-    let jobs = if n_jobs == 1 { "job" } else { "jobs" };
-    ctx.out.line(format!("Checked: {n_jobs} {jobs}"))?;
-    ctx.out.line(format!("Healthy: {}", n_jobs - blocked.len()))?;
-    let names: Vec<String> = blocked
+/// The number of members, and each with its reason.
+fn listed(members: &[&Member]) -> String {
+    let names: Vec<String> = members
         .iter()
         .map(|member| {
-            let reason = member.reason().unwrap_or("blocked");
-            format!("{} — {}", sanitize(&member.job.name), sanitize(reason))
+            let reason = member.problem().unwrap_or_else(|| "blocked".to_owned());
+            format!("{} — {}", sanitize(&member.job.name), sanitize(&reason))
         })
         .collect();
     let list = if names.is_empty() { String::new() } else { format!(" ({})", names.join(", ")) };
-    ctx.out.line(format!("Blocked: {}{list}", blocked.len()))?;
-    ctx.out.line(format!("Pause instructions written to {}", place::for_people(path)))
+    format!("{}{list}", members.len())
 }

@@ -9,9 +9,10 @@ use rusqlite::Transaction;
 
 use super::look::look;
 use super::record::{Scene, record};
-use super::{Guard, Look};
+use super::{Guard, Look, rounds};
+use crate::budget::{self, Level};
 use crate::machine::{Answer, State};
-use crate::settings::{JobSettings, Mode};
+use crate::settings::{JobSettings, Mode, Settings};
 use crate::store::holds::{self, Hold};
 use crate::store::jobs::{self, Job, Pending};
 use crate::store::skips;
@@ -42,6 +43,8 @@ pub(crate) struct Terms {
     pub(crate) no_overlap: bool,
     /// The least time between two starts in this group.
     pub(crate) spacing: Option<(String, Duration)>,
+    /// A start that comes too early for its group waits instead of being skipped.
+    pub(crate) waits: bool,
 }
 
 /// What came of asking for a run.
@@ -58,6 +61,7 @@ impl Guard<'_> {
     pub(crate) fn check(&mut self, name: &str) -> Result<Verdict, common::Error> {
         let now = Self::now();
         let own = self.settings.job(name);
+        let settings = self.settings;
         let here = || self.here().clone();
         let quick = self.db.read("read", |connection| {
             let stored = jobs::get(connection, name)?.unwrap_or_else(|| Job::new(name));
@@ -65,35 +69,42 @@ impl Guard<'_> {
             if look.changed || look.job.breaker.state != State::Closed {
                 return Ok(None);
             }
-            let holds = holds::all(connection)?;
-            Ok(block_by_hold(&holds, name, &own).is_none().then_some(()))
+            let verdict =
+                decide(connection, &look.job, &own, settings, &holds::all(connection)?, now)?;
+            Ok((verdict == Verdict::Go { probe: false }).then_some(()))
         })?;
         if quick.is_some() {
             return Ok(Verdict::Go { probe: false });
         }
         let here = self.here().clone();
-        let settings = self.settings;
         let named_db = self.named_db.clone();
-        let verdict = self.db.write("write to", |tx| {
+        let (verdict, moved) = self.db.write("write to", |tx| {
             let scene = Scene { settings, own: &own, named_db: named_db.as_deref(), now };
             let mut look = look_now(tx, name, &scene, &here, None)?;
-            record(tx, &mut look, &scene)?;
-            let verdict = decide(tx, &look.job, &own, now)?;
+            let moved = record(tx, &mut look, &scene)?;
+            let verdict = decide(tx, &look.job, &own, settings, &holds::all(tx)?, now)?;
             match &verdict {
                 Verdict::Go { probe: true } => {
                     look.job.breaker.grant(&own.rules, None, now);
                     jobs::save(tx, &look.job)?;
                 }
                 Verdict::Go { probe: false } => {}
-                Verdict::Blocked(block) => count_skip(tx, &mut look.job, block, now)?,
+                Verdict::Blocked(block) => {
+                    count_skip(tx, &mut look.job, block, now)?;
+                    rounds::tell_budgets(tx, &scene, name)?;
+                }
             }
-            Ok(verdict)
+            Ok((verdict, moved))
         })?;
-        self.tell();
+        if moved {
+            self.remember();
+        }
         Ok(verdict)
     }
 
     /// Decides and, when the job may run, opens its run; for a probe, with the one lease.
+    ///
+    /// Not waited for on the disk: a power cut ends the run as well.
     pub(crate) fn admit(
         &mut self,
         name: &str,
@@ -105,12 +116,12 @@ impl Guard<'_> {
         let here = self.here().clone();
         let settings = self.settings;
         let named_db = self.named_db.clone();
-        self.db.write("write to", |tx| {
+        let (admission, moved) = self.db.write_relaxed("write to", |tx| {
             let scene = Scene { settings, own: &own, named_db: named_db.as_deref(), now };
             let mut look = look_now(tx, name, &scene, &here, None)?;
-            record(tx, &mut look, &scene)?;
+            let moved = record(tx, &mut look, &scene)?;
             let mut retry_at = None;
-            let verdict = match decide(tx, &look.job, &own, now)? {
+            let verdict = match decide(tx, &look.job, &own, settings, &holds::all(tx)?, now)? {
                 Verdict::Blocked(block) => Err(block),
                 Verdict::Go { probe } => match refused_by(tx, &look, terms, now)? {
                     Some((block, at)) => {
@@ -123,8 +134,12 @@ impl Guard<'_> {
             let probe = match verdict {
                 Ok(probe) => probe,
                 Err(block) => {
-                    count_skip(tx, &mut look.job, &block, now)?;
-                    return Ok(Admission::Blocked { block, retry_at });
+                    // Who waits for its turn skips nothing.
+                    if !(terms.waits && retry_at.is_some()) {
+                        count_skip(tx, &mut look.job, &block, now)?;
+                    }
+                    rounds::tell_budgets(tx, &scene, name)?;
+                    return Ok((Admission::Blocked { block, retry_at }, moved));
                 }
             };
             let new = NewRun {
@@ -147,13 +162,20 @@ impl Guard<'_> {
             job.watermark = run.to_string();
             job.pending.push(Pending { run: run.to_string(), counts: true });
             job.last_started_at = Some(now);
+            job.last_tick_at = job.last_tick_at.max(Some(now));
             job.last_run = Some(run.to_string());
             if probe {
                 job.breaker.grant(&own.rules, Some(run.as_str()), now);
             }
             jobs::save(tx, job)?;
-            Ok(Admission::Go { run, probe })
-        })
+            Ok((Admission::Go { run, probe }, moved))
+        })?;
+        // It could be written, so whatever was wrong with the journal is over.
+        crate::outage::end(self.db.path());
+        if moved {
+            self.remember();
+        }
+        Ok(admission)
     }
 }
 
@@ -174,16 +196,21 @@ pub(crate) fn decide(
     connection: &rusqlite::Connection,
     job: &Job,
     own: &JobSettings,
+    settings: &Settings,
+    holds: &[Hold],
     now: Timestamp,
 ) -> rusqlite::Result<Verdict> {
-    let holds = holds::all(connection)?;
-    if let Some(block) = block_by_hold(&holds, &job.name, own) {
+    if let Some(block) = block_by_hold(holds, &job.name, own) {
         return Ok(Verdict::Blocked(block));
     }
     let block = match job.breaker.ask(&own.rules, now) {
-        Answer::Go => return Ok(Verdict::Go { probe: false }),
         _ if own.mode == Mode::Observe => return Ok(Verdict::Go { probe: false }),
-        Answer::Probe => return Ok(Verdict::Go { probe: true }),
+        answer @ (Answer::Go | Answer::Probe) => {
+            if let Some(block) = block_by_budget(connection, settings, &job.name, own, now)? {
+                return Ok(Verdict::Blocked(block));
+            }
+            return Ok(Verdict::Go { probe: answer == Answer::Probe });
+        }
         Answer::Open => Block {
             kind: "open",
             reason: job.breaker.reason.clone().unwrap_or_else(|| "open".to_owned()),
@@ -193,6 +220,22 @@ pub(crate) fn decide(
         }
     };
     Ok(Verdict::Blocked(block))
+}
+
+/// The budget that is used up, as the reason for a block. It ends by itself as the window slides.
+fn block_by_budget(
+    connection: &rusqlite::Connection,
+    settings: &Settings,
+    name: &str,
+    own: &JobSettings,
+    now: Timestamp,
+) -> rusqlite::Result<Option<Block>> {
+    if !budget::concerns(settings, own) {
+        return Ok(None);
+    }
+    let standings = budget::of_job(connection, settings, name, own, now)?;
+    let over = standings.iter().find(|standing| standing.level() == Level::Over);
+    Ok(over.map(|standing| Block { kind: "budget", reason: standing.describe() }))
 }
 
 /// The hold that concerns a job, as the reason for a block.
@@ -240,6 +283,7 @@ pub(crate) fn count_skip(
 ) -> rusqlite::Result<()> {
     job.skipped += 1;
     job.skipped_since.get_or_insert(now);
+    job.last_tick_at = job.last_tick_at.max(Some(now));
     jobs::save(tx, job)?;
     skips::count(tx, &job.name, block.kind, now)
 }

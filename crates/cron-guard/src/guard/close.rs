@@ -2,9 +2,9 @@
 
 use common::fleet::runs::{self, Finished, Outcome, RunId};
 
-use super::Guard;
 use super::admit::look_now;
 use super::record::{Scene, record};
+use super::{Guard, rounds};
 use crate::machine::State;
 
 /// What the end of a run changed.
@@ -30,7 +30,7 @@ impl Guard<'_> {
         let here = self.here().clone();
         let settings = self.settings;
         let named_db = self.named_db.clone();
-        self.db.write("write to", |tx| {
+        let (closed, moved) = self.db.write("write to", |tx| {
             // An inner `agent-state exec` may have finished the run; then its row is what counts.
             let (Finished::Done(_) | Finished::Already(_) | Finished::Unknown) =
                 runs::finish(tx, run, outcome, now)?;
@@ -38,17 +38,22 @@ impl Guard<'_> {
             let stopped = stopped.then_some(run.as_str());
             let mut look = look_now(tx, name, &scene, &here, stopped)?;
             let was = look.effects.first().map(|step| step.before);
-            record(tx, &mut look, &scene)?;
+            let moved = record(tx, &mut look, &scene)?;
+            rounds::tell_budgets(tx, &scene, name)?;
             let is_news = was.is_some_and(|was| was != State::Open.as_str())
                 && look.job.breaker.state == State::Open;
             let tripped = is_news.then(|| look.job.breaker.reason.clone()).flatten();
-            Ok(Closed { tripped })
-        })
+            Ok((Closed { tripped }, moved))
+        })?;
+        if moved {
+            self.remember();
+        }
+        Ok(closed)
     }
 
     /// Renews the lease of a run while its process lives. A failure is left to the next time.
     pub(crate) fn keep_alive(&mut self, run: &RunId) {
         let now = Self::now();
-        let _ = self.db.write("write to", |tx| runs::heartbeat(tx, run, None, now));
+        let _ = self.db.write_relaxed("write to", |tx| runs::heartbeat(tx, run, None, now));
     }
 }

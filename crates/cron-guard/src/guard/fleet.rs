@@ -3,28 +3,40 @@
 use std::collections::{BTreeSet, HashMap};
 
 use common::clock::Timestamp;
+use common::fleet::liveness::Here;
 use common::fleet::runs::Run;
 use rusqlite::Connection;
 
-use super::Guard;
 use super::admit::{Verdict, decide};
-use super::look::look;
+use super::look::{Look, look};
 use super::record::{Scene, record};
+use super::{Guard, rounds};
+use crate::late::{self, Lateness};
 use crate::machine::State;
-use crate::settings::{JobSettings, Mode};
+use crate::settings::{JobSettings, Mode, Settings};
 use crate::store::jobs::{self, Job};
-use crate::store::journal;
+use crate::store::{facts, holds, journal, skips};
+use crate::{awake, budget};
+
+/// The fact that says when the sweep last ran.
+pub(crate) const SWEEP: &str = "sweep";
+/// How long skipped ticks are remembered by the hour.
+const SKIPS_KEPT: std::time::Duration = std::time::Duration::from_secs(60 * 24 * 3600);
 
 /// One job as `status` and the sweep show it.
 pub(crate) struct Member {
     pub(crate) job: Job,
     pub(crate) own: JobSettings,
     pub(crate) verdict: Verdict,
+    pub(crate) lateness: Lateness,
     pub(crate) running: Vec<Run>,
+    pub(crate) next: Option<Timestamp>,
+    /// The fleet is declared, and this job is not.
+    pub(crate) undeclared: bool,
 }
 
 impl Member {
-    /// The word for its state: the breaker's, unless a person holds it or it is only observed.
+    /// The word for its state: the breaker's, unless a person or a budget stops it or it is only observed.
     pub(crate) fn state(&self) -> &'static str {
         match &self.verdict {
             Verdict::Blocked(block) if block.kind == "held" => "held",
@@ -36,97 +48,179 @@ impl Member {
         }
     }
 
-    /// Whether it may not run now.
-    pub(crate) fn is_blocked(&self) -> bool {
-        matches!(self.verdict, Verdict::Blocked(_))
+    /// What else is to be said of it, beside its state.
+    pub(crate) fn overlays(&self, now: Timestamp) -> Vec<&'static str> {
+        let is_stuck = |run: &Run| {
+            self.own.rules.max_runtime.is_some_and(|limit| now > run.started_at.plus(limit))
+        };
+        let lateness = match self.lateness {
+            Lateness::Late(_) if !self.is_blocked() => Some("late"),
+            Lateness::NeverRan(_) => Some("never ran"),
+            _ => None,
+        };
+        let is_new = self.job.last_run.is_none() && lateness.is_none();
+        [
+            lateness,
+            is_new.then_some("new"),
+            self.running.iter().any(is_stuck).then_some("stuck"),
+            (!self.running.is_empty()).then_some("running"),
+            self.job.breaker.flapping.then_some("flapping"),
+            self.job.breaker.broken.then_some("broken"),
+            self.undeclared.then_some("undeclared"),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
     }
 
-    /// Why it may not run now.
+    /// Whether it may not run now.
+    pub(crate) fn is_blocked(&self) -> bool {
+        match &self.verdict {
+            // Another run is deciding at this moment; the job itself is on its way back.
+            Verdict::Blocked(block) => block.kind != "probe_running",
+            Verdict::Go { .. } => false,
+        }
+    }
+
+    /// Whether it should have started and did not.
+    pub(crate) fn is_late(&self) -> bool {
+        !self.is_blocked() && self.lateness.missed().is_some()
+    }
+
+    /// Whether somebody should look.
+    pub(crate) fn is_problem(&self) -> bool {
+        self.is_blocked() || self.is_late() || self.job.breaker.state == State::Open
+    }
+
+    /// Why it may not run now, or why it is on probation.
     pub(crate) fn reason(&self) -> Option<&str> {
         match &self.verdict {
             Verdict::Blocked(block) => Some(&block.reason),
             Verdict::Go { .. } => self.job.breaker.reason.as_deref(),
         }
     }
+
+    /// What is wrong, in words.
+    pub(crate) fn problem(&self) -> Option<String> {
+        if let Some(reason) = self.reason() {
+            return Some(reason.to_owned());
+        }
+        match self.lateness {
+            Lateness::Late(slot) => Some(format!("late: expected {slot}")),
+            Lateness::NeverRan(slot) => Some(format!("never ran: expected {slot}")),
+            Lateness::Unscheduled | Lateness::OnTime => None,
+        }
+    }
 }
 
 impl Guard<'_> {
-    /// Looks at every job, records what is new, and sends what is due.
+    /// Looks at every job, records what is new, tells what is due.
     pub(crate) fn sweep(&mut self) -> Result<Vec<Member>, common::Error> {
         let now = Self::now();
         let settings = self.settings;
         let here = self.here().clone();
         let named_db = self.named_db.clone();
-        let is_stale = self.db.read("read", |connection| {
-            Ok(members(connection, settings, &here, now)?.iter().any(|(_, changed)| *changed))
-        })?;
-        if is_stale {
-            self.db.write("write to", |tx| {
-                let stored = jobs::all(tx)?;
-                let newest = journal::newest_runs(tx)?;
-                for name in names(settings, &stored, &newest) {
-                    let own = settings.job(&name);
-                    let job = stored.get(&name).cloned().unwrap_or_else(|| Job::new(&name));
-                    let scene = Scene { settings, own: &own, named_db: named_db.as_deref(), now };
-                    let mut found = look(tx, &job, &own, &|| here.clone(), now, None)?;
-                    if found.changed {
-                        record(tx, &mut found, &scene)?;
-                    }
+        let (members, moved) = self.db.write("write to", |tx| {
+            let (awake_since, awake) = awake::since(tx, now)?;
+            let mut moved = false;
+            for (_, look) in looks(tx, settings, &here, now)? {
+                let Some(mut look) = look.filter(|look| look.changed) else { continue };
+                let own = settings.job(&look.job.name);
+                let scene = Scene { settings, own: &own, named_db: named_db.as_deref(), now };
+                moved |= record(tx, &mut look, &scene)?;
+            }
+            for name in settings.declared() {
+                let job = jobs::get(tx, name)?.unwrap_or_else(|| Job::new(name));
+                if job.declared_at.is_none() {
+                    jobs::save(tx, &Job { declared_at: Some(now), ..job })?;
                 }
-                Ok(())
-            })?;
+            }
+            let mut members = view_since(tx, settings, &here, awake_since, now)?;
+            for member in &mut members {
+                let own = member.own.clone();
+                let scene = Scene { settings, own: &own, named_db: named_db.as_deref(), now };
+                rounds::tell_lateness(tx, member, &scene)?;
+            }
+            rounds::tell_standings(tx, settings, &budget::of_everything(tx, settings, now)?, now)?;
+            rounds::tell_digest(tx, settings, &members, now)?;
+            awake::remember(tx, &awake, now)?;
+            facts::put(tx, SWEEP, "done", now)?;
+            skips::prune(tx, now.minus(SKIPS_KEPT))?;
+            Ok((members, moved))
+        })?;
+        crate::outage::end(self.db.path());
+        if moved {
+            self.remember();
         }
         self.tell();
-        self.view()
-    }
-
-    /// Every job as it stands now. Writes nothing.
-    pub(crate) fn view(&self) -> Result<Vec<Member>, common::Error> {
-        let here = self.here().clone();
-        self.db.read("read", |connection| view(connection, self.settings, &here, Self::now()))
+        Ok(members)
     }
 }
 
-/// Every job as it stands now, for commands that only read.
+/// Every job as it stands now. Writes nothing.
 pub(crate) fn view(
     connection: &Connection,
-    settings: &crate::settings::Settings,
-    here: &common::fleet::liveness::Here,
+    settings: &Settings,
+    here: &Here,
     now: Timestamp,
 ) -> rusqlite::Result<Vec<Member>> {
-    let members = members(connection, settings, here, now)?;
-    Ok(members.into_iter().map(|(member, _)| member).collect())
+    let (awake_since, _) = awake::since(connection, now)?;
+    view_since(connection, settings, here, awake_since, now)
 }
 
-fn members(
+fn view_since(
     connection: &Connection,
-    settings: &crate::settings::Settings,
-    here: &common::fleet::liveness::Here,
+    settings: &Settings,
+    here: &Here,
+    awake_since: Timestamp,
     now: Timestamp,
-) -> rusqlite::Result<Vec<(Member, bool)>> {
+) -> rusqlite::Result<Vec<Member>> {
+    let is_declared = settings.declared().next().is_some();
+    let holds = holds::all(connection)?;
+    let mut members = Vec::new();
+    for (job, look) in looks(connection, settings, here, now)? {
+        let (job, running) = match look {
+            Some(look) => (look.job, look.running),
+            None => (job, Vec::new()),
+        };
+        let own = settings.job(&job.name);
+        let verdict = decide(connection, &job, &own, settings, &holds, now)?;
+        let lateness = late::judge(&job, &own, awake_since, now);
+        let next = late::next(&job, &own, now);
+        let undeclared = is_declared && !own.declared;
+        members.push(Member { job, own, verdict, lateness, running, next, undeclared });
+    }
+    Ok(members)
+}
+
+/// Every job, with a look at those that can have changed.
+fn looks(
+    connection: &Connection,
+    settings: &Settings,
+    here: &Here,
+    now: Timestamp,
+) -> rusqlite::Result<Vec<(Job, Option<Look>)>> {
     let mut stored = jobs::all(connection)?;
     let newest = journal::newest_runs(connection)?;
     let mut found = Vec::new();
     for name in names(settings, &stored, &newest) {
-        let own = settings.job(&name);
         let job = stored.remove(&name).unwrap_or_else(|| Job::new(&name));
         let is_settled = job.pending.is_empty()
             && job.breaker.state == State::Closed
             && newest.get(&name).is_none_or(|run| *run <= job.watermark);
-        let (job, running, changed) = if is_settled {
-            (job, Vec::new(), false)
+        let look = if is_settled {
+            None
         } else {
-            let look = look(connection, &job, &own, &|| here.clone(), now, None)?;
-            (look.job, look.running, look.changed)
+            let own = settings.job(&name);
+            Some(look(connection, &job, &own, &|| here.clone(), now, None)?)
         };
-        let verdict = decide(connection, &job, &own, now)?;
-        found.push((Member { job, own, verdict, running }, changed));
+        found.push((job, look));
     }
     Ok(found)
 }
 
 fn names(
-    settings: &crate::settings::Settings,
+    settings: &Settings,
     stored: &HashMap<String, Job>,
     newest: &HashMap<String, String>,
 ) -> BTreeSet<String> {

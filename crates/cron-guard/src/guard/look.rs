@@ -63,6 +63,7 @@ pub(crate) fn look(
     for run in runs::of_job_after(connection, &job.name, &job.watermark, RUNS_MAX)? {
         job.watermark = run.run_id.to_string();
         job.last_started_at = Some(run.started_at);
+        job.last_tick_at = job.last_tick_at.max(Some(run.started_at));
         job.last_run = Some(run.run_id.to_string());
         job.breaker.bind(&settings.rules, run.run_id.as_str(), run.started_at);
         seen.take(run, true, &mut here_now, here, now);
@@ -92,7 +93,10 @@ pub(crate) fn look(
     look.judge_running(settings, &seen.running, now);
     look.job.breaker.expire_unused_lease(now);
     look.settle_lost_lease(connection, settings, now)?;
-    if let Some(effect) = look.job.breaker.age(now) {
+    // A job that has only now been found open is news enough.
+    if look.effects.is_empty()
+        && let Some(effect) = look.job.breaker.age(now)
+    {
         look.effects.push(Step {
             before: look.job.breaker.state.as_str(),
             after: look.job.breaker.state.as_str(),

@@ -7,9 +7,11 @@ mod admit;
 mod alerting;
 mod close;
 pub(crate) mod fleet;
+mod hold;
 mod look;
 mod record;
 mod resume;
+mod rounds;
 
 use std::cell::LazyCell;
 use std::path::PathBuf;
@@ -18,7 +20,8 @@ use common::clock::{self, Timestamp};
 use common::fleet::liveness::Here;
 use common::sqlite::Database;
 
-pub(crate) use admit::{Admission, LEASE, Terms, Verdict};
+pub(crate) use admit::{Admission, Block, LEASE, Terms, Verdict, block_by_hold, decide};
+pub(crate) use hold::Acked;
 pub(crate) use look::Look;
 pub(crate) use resume::Resumed;
 
@@ -51,6 +54,13 @@ impl<'a> Guard<'a> {
 }
 
 impl Guard<'_> {
+    /// Writes the last known verdicts beside the journal, for the day on which it cannot be read.
+    pub(crate) fn remember(&self) {
+        if let Ok(known) = self.db.read("read", crate::outage::LastKnown::of) {
+            known.store(self.db.path());
+        }
+    }
+
     /// Sends the alerts that are due. A failure changes nothing but what `status` shows.
     pub(crate) fn tell(&mut self) {
         let now = Self::now();

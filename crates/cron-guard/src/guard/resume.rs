@@ -52,6 +52,7 @@ impl Guard<'_> {
             look.job.discount_pending();
             look.job.skipped = 0;
             look.job.skipped_since = None;
+            look.job.last_tick_at = Some(now);
             jobs::save(tx, &look.job)?;
             let epoch = look.job.breaker.epoch;
             transitions::append(
@@ -70,7 +71,9 @@ impl Guard<'_> {
             )?;
             Ok(Resumed::Yes { fresh, epoch })
         })?;
-        self.tell();
+        if resumed != Resumed::Unknown {
+            self.remember();
+        }
         Ok(resumed)
     }
 }

@@ -95,7 +95,8 @@ pub(crate) struct Outcome {
 impl Outcome {
     /// What `run`, which has ended, means. `None` while it runs.
     pub(crate) fn of(run: &Run, codes: &Codes) -> Option<Self> {
-        let (kind, mark) = classify(run, codes)?;
+        let (kind, mark) =
+            classify(run.status, run.reason.as_deref(), run.exit_code, run.verdict, codes)?;
         let at = run.finished_at.unwrap_or(run.started_at);
         Some(Self { run: run.run_id.to_string(), kind, mark, at })
     }
@@ -106,12 +107,19 @@ impl Outcome {
     }
 }
 
-fn classify(run: &Run, codes: &Codes) -> Option<(Kind, Mark)> {
-    let code = run.exit_code.and_then(|code| u8::try_from(code).ok());
-    Some(match run.status {
+/// What the columns of a run mean; `None` while it runs.
+pub(crate) fn classify(
+    status: Status,
+    reason: Option<&str>,
+    exit_code: Option<i64>,
+    verdict: Option<Verdict>,
+    codes: &Codes,
+) -> Option<(Kind, Mark)> {
+    let code = exit_code.and_then(|code| u8::try_from(code).ok());
+    Some(match status {
         Status::Running => return None,
         // Nobody else will report a run that vanished, so it counts; a reboot, a shutdown or a person does not.
-        Status::Interrupted => match run.reason.as_deref() {
+        Status::Interrupted => match reason {
             Some(reason)
                 if reason == Interruption::ProcessGone.as_str()
                     || reason == Interruption::LeaseExpired.as_str() =>
@@ -120,16 +128,14 @@ fn classify(run: &Run, codes: &Codes) -> Option<(Kind, Mark)> {
             }
             _ => (Kind::Neutral, Mark::Neutral),
         },
-        Status::Failed if run.reason.as_deref() == Some(TIMED_OUT) => {
-            (Kind::Failure, Mark::TimedOut)
-        }
+        Status::Failed if reason == Some(TIMED_OUT) => (Kind::Failure, Mark::TimedOut),
         Status::Completed | Status::Failed => match code {
             Some(code) if code != 0 && codes.trip_now.contains(&code) => {
                 (Kind::TripNow(code), Mark::Failure)
             }
             Some(code) if codes.neutral.contains(&code) => (Kind::Neutral, Mark::Neutral),
-            _ if run.verdict == Some(Verdict::Bad) => (Kind::Failure, Mark::Bad),
-            _ if run.status == Status::Failed => (Kind::Failure, Mark::Failure),
+            _ if verdict == Some(Verdict::Bad) => (Kind::Failure, Mark::Bad),
+            _ if status == Status::Failed => (Kind::Failure, Mark::Failure),
             _ => (Kind::Success, Mark::Success),
         },
     })

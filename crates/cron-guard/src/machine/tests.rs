@@ -1,1 +1,439 @@
-//! tests
+//! The breaker against a reference model that keeps no counters: it reads the whole history anew.
+
+use common::clock::Timestamp;
+use proptest::prelude::*;
+
+use super::*;
+
+const HOUR: i64 = 3_600_000;
+
+/// What can happen to a job.
+#[derive(Debug, Clone, Copy)]
+enum Act {
+    /// A run that asked nobody ended.
+    Stray(Kind),
+    /// The gate is asked; when it says go the run starts.
+    Start,
+    /// The oldest run that the gate let in ends.
+    End(Kind),
+    /// `check` is asked, and takes the lease when it says probe.
+    Check,
+    /// Time passes, or the clock steps back.
+    Pass(i64),
+    /// A person resumes it.
+    Resume { fresh: bool },
+}
+
+fn kind() -> impl Strategy<Value = Kind> {
+    prop_oneof![
+        4 => Just(Kind::Failure),
+        3 => Just(Kind::Success),
+        1 => Just(Kind::Neutral),
+        1 => Just(Kind::TripNow(78)),
+    ]
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        3 => kind().prop_map(Act::Stray),
+        5 => Just(Act::Start),
+        5 => kind().prop_map(Act::End),
+        2 => Just(Act::Check),
+        3 => (-3 * HOUR..30 * HOUR).prop_map(Act::Pass),
+        1 => any::<bool>().prop_map(|fresh| Act::Resume { fresh }),
+    ]
+}
+
+fn rules() -> impl Strategy<Value = Rules> {
+    (1_u32..5, 1_u32..4, any::<bool>(), any::<bool>()).prop_map(
+        |(threshold, recover, probes, limited)| Rules {
+            threshold,
+            recover,
+            policy: if probes { Policy::Probe } else { Policy::Manual },
+            max_runtime: limited.then(|| Duration::from_secs(2 * 3600)),
+            ..Rules::default()
+        },
+    )
+}
+
+/// The reference: the outcomes that count, since the last moment at which counting began anew.
+#[derive(Debug)]
+struct Model {
+    state: State,
+    counted: Vec<bool>,
+    by_hand: bool,
+    probation: bool,
+    lease: Option<(Option<String>, i64)>,
+    opened_at: i64,
+    wait: i64,
+    n_news: i64,
+}
+
+impl Model {
+    fn new() -> Self {
+        Self {
+            state: State::Closed,
+            counted: Vec::new(),
+            by_hand: false,
+            probation: false,
+            lease: None,
+            opened_at: 0,
+            wait: HOUR,
+            n_news: 0,
+        }
+    }
+
+    /// The last outcomes that are all of one kind, and how many.
+    fn run_of(&self, failed: bool) -> u32 {
+        let n = self.counted.iter().rev().take_while(|outcome| **outcome == failed).count();
+        u32::try_from(n).unwrap()
+    }
+
+    fn end(&mut self, rules: &Rules, run: &str, kind: Kind, now: i64) {
+        let is_leaseholder =
+            self.lease.as_ref().is_some_and(|(holder, _)| holder.as_deref() == Some(run));
+        let decides = self.state == State::Closed
+            || self.state == State::HalfOpen && (self.lease.is_none() || is_leaseholder);
+        if is_leaseholder {
+            self.lease = None;
+        }
+        let failed = match kind {
+            Kind::Neutral => return,
+            Kind::Success => false,
+            Kind::Failure | Kind::TripNow(_) => true,
+        };
+        if !decides {
+            return;
+        }
+        self.counted.push(failed);
+        let at_once = matches!(kind, Kind::TripNow(_));
+        match self.state {
+            State::Closed if failed && (at_once || self.run_of(true) >= rules.threshold) => {
+                self.by_hand = at_once;
+                self.n_news += 1;
+                self.open(now);
+                self.wait = HOUR;
+            }
+            State::HalfOpen if failed => {
+                self.by_hand |= at_once;
+                if self.probation {
+                    self.n_news += 1;
+                    self.opened_at = now;
+                }
+                self.wait = (self.wait * 2).min(24 * HOUR);
+                let first = self.opened_at;
+                self.open(now);
+                if !self.probation {
+                    self.opened_at = first;
+                }
+                self.probation = false;
+            }
+            State::HalfOpen if self.run_of(false) >= rules.recover => {
+                self.state = State::Closed;
+                self.counted.clear();
+                self.by_hand = false;
+                self.probation = false;
+                self.lease = None;
+            }
+            _ => {}
+        }
+    }
+
+    fn open(&mut self, now: i64) {
+        self.state = State::Open;
+        self.opened_at = now;
+        self.lease = None;
+    }
+}
+
+/// Both, side by side, with the runs that are under way.
+struct Pair {
+    rules: Rules,
+    breaker: Breaker,
+    model: Model,
+    now: i64,
+    /// When the last trip happened; the model's own clock of the cooldown.
+    tripped_at: i64,
+    runs: std::collections::VecDeque<String>,
+    n_runs: usize,
+    n_news: i64,
+}
+
+impl Pair {
+    fn ended(&mut self, run: &str, kind: Kind) {
+        let before = self.breaker.state;
+        let outcome = Outcome {
+            run: run.to_owned(),
+            kind,
+            mark: match kind {
+                Kind::Success => Mark::Success,
+                Kind::Neutral => Mark::Neutral,
+                Kind::Failure | Kind::TripNow(_) => Mark::Failure,
+            },
+            at: Timestamp(self.now),
+        };
+        let effects = self.breaker.settle(&self.rules, &outcome);
+        self.model.end(&self.rules, run, kind, self.now);
+        self.n_news += i64::try_from(
+            effects.iter().filter(|effect| matches!(effect, Effect::Tripped { .. })).count(),
+        )
+        .unwrap();
+        if before != self.breaker.state {
+            if self.breaker.state == State::Open {
+                self.tripped_at = self.now;
+            }
+            // As in the program: what started before a change of state does not count after it.
+            self.runs.clear();
+            if before != State::Closed && self.breaker.state == State::Closed {
+                assert_eq!(kind, Kind::Success, "only a success closes by itself");
+            }
+        }
+    }
+
+    fn new_run(&mut self) -> String {
+        self.n_runs += 1;
+        format!("run-{}", self.n_runs)
+    }
+
+    fn ask(&mut self) -> Answer {
+        let now = Timestamp(self.now);
+        self.breaker.expire_unused_lease(now);
+        if matches!(&self.model.lease, Some((None, until)) if *until <= self.now) {
+            self.model.lease = None;
+        }
+        if let Some(run) = self.breaker.overdue_lease(now).map(ToOwned::to_owned) {
+            self.ended(&run, Kind::Failure);
+        }
+        let answer = self.breaker.ask(&self.rules, now);
+        let model = &self.model;
+        let is_due = self.rules.policy == Policy::Probe
+            && !model.by_hand
+            && model.opened_at <= self.now
+            && self.tripped_at + model.wait <= self.now;
+        let expect = match model.state {
+            State::Closed => Answer::Go,
+            State::HalfOpen if model.lease.is_some() => Answer::ProbeRunning,
+            State::HalfOpen => Answer::Probe,
+            State::Open if is_due => Answer::Probe,
+            State::Open => Answer::Open,
+        };
+        assert_eq!(answer, expect, "{:?} {:?}", self.breaker, self.model);
+        answer
+    }
+
+    fn lease_to(&mut self, run: Option<String>) {
+        let length = match run {
+            None => 60_000,
+            Some(_) => self
+                .rules
+                .max_runtime
+                .map_or(24 * HOUR, |limit| i64::try_from(limit.as_millis()).unwrap()),
+        };
+        assert!(self.breaker.lease.is_none(), "never two leases");
+        self.breaker.grant(&self.rules, run.as_deref(), Timestamp(self.now));
+        if self.model.state == State::Open {
+            self.model.counted.clear();
+        }
+        self.model.state = State::HalfOpen;
+        self.model.lease = Some((run, self.now + length));
+    }
+
+    fn step(&mut self, act: Act) {
+        match act {
+            Act::Stray(kind) => {
+                let run = self.new_run();
+                self.breaker.bind(&self.rules, &run, Timestamp(self.now));
+                if let Some(lease) = self.model.lease.as_mut().filter(|lease| lease.0.is_none()) {
+                    lease.0 = Some(run.clone());
+                    lease.1 = i64::MAX;
+                }
+                self.ended(&run, kind);
+            }
+            Act::Start => match self.ask() {
+                Answer::Go => {
+                    let run = self.new_run();
+                    self.runs.push_back(run);
+                }
+                Answer::Probe => {
+                    let run = self.new_run();
+                    self.runs.push_back(run.clone());
+                    self.lease_to(Some(run));
+                }
+                Answer::Open => {
+                    assert!(self.breaker.reason.is_some(), "every block has a reason");
+                }
+                Answer::ProbeRunning => {}
+            },
+            Act::Check => {
+                if self.ask() == Answer::Probe {
+                    self.lease_to(None);
+                }
+            }
+            Act::End(kind) => {
+                if let Some(run) = self.runs.pop_front() {
+                    self.ended(&run, kind);
+                }
+            }
+            Act::Pass(by) => self.now += by,
+            Act::Resume { fresh } => {
+                let before = self.breaker.clone();
+                let resumed = self.breaker.resume(fresh);
+                let on_probation = before.state == State::HalfOpen && before.probation && !fresh;
+                assert_eq!(resumed, before.state != State::Closed && !on_probation);
+                if !resumed {
+                    assert_eq!(before, self.breaker);
+                    return;
+                }
+                assert_eq!(self.breaker.epoch, before.epoch + 1);
+                self.runs.clear();
+                let wait = self.model.wait;
+                let n_news = self.model.n_news;
+                self.model = Model { n_news, ..Model::new() };
+                if !fresh {
+                    self.model.state = State::HalfOpen;
+                    self.model.probation = true;
+                    self.model.wait = wait;
+                }
+            }
+        }
+        assert_eq!(self.breaker.state, self.model.state, "after {act:?}: {:?}", self.model);
+        assert_eq!(
+            self.breaker.lease.as_ref().map(|lease| lease.run.clone()),
+            self.model.lease.as_ref().map(|lease| lease.0.clone()),
+            "after {act:?}"
+        );
+        assert_eq!(
+            self.breaker.incident, self.model.n_news,
+            "one incident for each trip that is news"
+        );
+        assert_eq!(self.n_news, self.model.n_news, "one alert for each incident");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 600, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_breaker_does_what_the_model_does(
+        rules in rules(),
+        acts in prop::collection::vec(act(), 1..120),
+    ) {
+        let mut pair = Pair {
+            rules,
+            breaker: Breaker::default(),
+            model: Model::new(),
+            now: 1_000 * HOUR,
+            tripped_at: 0,
+            runs: std::collections::VecDeque::new(),
+            n_runs: 0,
+            n_news: 0,
+        };
+        for act in acts {
+            pair.step(act);
+        }
+    }
+}
+
+fn fail(breaker: &mut Breaker, rules: &Rules, at: i64) -> Vec<Effect> {
+    settle(breaker, rules, Kind::Failure, at)
+}
+
+fn settle(breaker: &mut Breaker, rules: &Rules, kind: Kind, at: i64) -> Vec<Effect> {
+    let mark = if kind == Kind::Success { Mark::Success } else { Mark::Failure };
+    breaker.settle(rules, &Outcome { run: format!("r{at}"), kind, mark, at: Timestamp(at) })
+}
+
+#[test]
+fn the_cooldown_doubles_with_each_failed_probe_and_stays_under_a_day() {
+    let rules = Rules { policy: Policy::Probe, ..Rules::default() };
+    let hours: Vec<u64> =
+        (1..8).map(|trips| settle::cooldown(&rules, trips).as_secs() / 3600).collect();
+    assert_eq!(hours, [1, 2, 4, 8, 16, 24, 24]);
+    let spread = Rules { jitter: 1.0, ..rules };
+    assert_eq!(settle::cooldown(&spread, 1), Duration::from_secs(3960));
+    assert_eq!(settle::cooldown(&spread, u32::MAX), COOLDOWN_MAX);
+}
+
+#[test]
+fn a_clock_that_went_back_before_the_trip_opens_no_probe() {
+    let rules = Rules { policy: Policy::Probe, threshold: 1, ..Rules::default() };
+    let mut breaker = Breaker::default();
+    fail(&mut breaker, &rules, 100 * HOUR);
+    assert_eq!(breaker.ask(&rules, Timestamp(102 * HOUR)), Answer::Probe);
+    assert_eq!(breaker.ask(&rules, Timestamp(99 * HOUR)), Answer::Open);
+}
+
+#[test]
+fn a_code_that_stops_at_once_leaves_the_job_to_a_person_even_when_it_probes() {
+    let rules = Rules { policy: Policy::Probe, ..Rules::default() };
+    let mut breaker = Breaker::default();
+    settle(&mut breaker, &rules, Kind::TripNow(78), HOUR);
+    assert_eq!(breaker.state, State::Open);
+    assert_eq!(breaker.ask(&rules, Timestamp(1000 * HOUR)), Answer::Open);
+    assert!(breaker.resume(false));
+    assert_eq!(breaker.ask(&rules, Timestamp(1000 * HOUR)), Answer::Probe);
+}
+
+#[test]
+fn three_resumes_without_one_success_ask_for_a_hold() {
+    let rules = Rules::default();
+    let mut breaker = Breaker::default();
+    for at in 1..=3 {
+        fail(&mut breaker, &rules, at);
+    }
+    for round in 0..2 {
+        assert!(breaker.resume(false));
+        assert!(!fail(&mut breaker, &rules, 10 + round).contains(&Effect::HoldIt));
+    }
+    assert!(breaker.resume(false));
+    assert!(fail(&mut breaker, &rules, 20).contains(&Effect::HoldIt));
+}
+
+#[test]
+fn three_interruptions_in_a_row_are_warned_about_once_and_count_as_nothing() {
+    let rules = Rules::default();
+    let mut breaker = Breaker::default();
+    fail(&mut breaker, &rules, 1);
+    fail(&mut breaker, &rules, 2);
+    let warned: Vec<bool> =
+        (0..5).map(|at| !settle(&mut breaker, &rules, Kind::Neutral, 10 + at).is_empty()).collect();
+    assert_eq!(warned, [false, false, true, false, false]);
+    assert_eq!(breaker.streak, 2);
+    fail(&mut breaker, &rules, 20);
+    assert_eq!(breaker.state, State::Open);
+}
+
+#[test]
+fn two_failures_and_a_success_again_and_again_are_flapping_and_told_once() {
+    let rules = Rules::default();
+    let mut breaker = Breaker::default();
+    let mut started = 0;
+    let mut stopped = 0;
+    let pattern = [Kind::Failure, Kind::Failure, Kind::Success];
+    let steady = std::iter::repeat_n(Kind::Success, 30);
+    for (at, kind) in (0..).zip(pattern.into_iter().cycle().take(30).chain(steady)) {
+        for effect in settle(&mut breaker, &rules, kind, at) {
+            started += u32::from(matches!(effect, Effect::FlappingStarted(_)));
+            stopped += u32::from(matches!(effect, Effect::FlappingStopped(_)));
+        }
+        assert_eq!(breaker.state, State::Closed);
+    }
+    assert_eq!((started, stopped), (1, 1));
+    let blocking = Rules { flap_blocks: true, ..Rules::default() };
+    let mut breaker = Breaker::default();
+    for (at, kind) in (0..).zip(pattern.into_iter().cycle().take(30)) {
+        settle(&mut breaker, &blocking, kind, at);
+    }
+    assert_eq!(breaker.state, State::Open);
+    assert!(breaker.reason.is_some_and(|reason| reason.starts_with("flapping")));
+}
+
+#[test]
+fn after_two_weeks_an_open_job_is_broken_once() {
+    let rules = Rules { threshold: 1, ..Rules::default() };
+    let mut breaker = Breaker::default();
+    fail(&mut breaker, &rules, 0);
+    assert_eq!(breaker.age(Timestamp(13 * 24 * HOUR)), None);
+    assert_eq!(breaker.age(Timestamp(15 * 24 * HOUR)), Some(Effect::Broken));
+    assert_eq!(breaker.age(Timestamp(16 * 24 * HOUR)), None);
+}

@@ -55,6 +55,9 @@ pub(crate) struct JobTable {
     pub(crate) neutral: Option<CodeList>,
     pub(crate) flapping: Option<Flapping>,
     pub(crate) budget: Vec<Budget>,
+    /// It was declared by `crontab --install`, and `--uninstall` takes it back.
+    #[serde(rename = "crontab")]
+    pub(crate) _crontab: bool,
 }
 
 #[derive(Debug, Default, Deserialize)]

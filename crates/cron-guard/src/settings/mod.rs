@@ -3,6 +3,7 @@
 //! Everything has a default, so that no file is needed. What is wrong in a file is named with its
 //! line and column and with the fields that exist. Reading never changes the file; `edit` does that.
 
+pub(crate) mod edit;
 mod file;
 mod words;
 
@@ -16,8 +17,8 @@ use crate::error::Error;
 use crate::machine::outcome::Codes;
 use crate::machine::{Policy, Rules, flap};
 
-pub(crate) use file::{Alerts, CommandTable};
-pub(crate) use words::{Budget, Mode, Tier};
+pub(crate) use file::{Alerts, CommandTable, DesktopTable, MailTable, Template, WebhookTable};
+pub(crate) use words::{Budget, CodeList, Count, Mode, PolicyWord, Tier, Unit};
 
 /// All settings, with the place they came from.
 #[derive(Debug, Default)]
@@ -162,6 +163,11 @@ impl Settings {
             tz: job.tz.as_ref().map(|tz| tz.get_ref().clone()),
             grace: job.grace.or(defaults.grace).map_or(GRACE, |grace| grace.0),
         }
+    }
+
+    /// The file as it was read.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
     }
 
     /// The names of the declared jobs, in order.

@@ -26,13 +26,26 @@ pub(crate) struct NewAlert {
 /// An alert as it stands in the outbox.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Alert {
-    pub(crate) alert_id: String,
+    #[serde(rename = "alert_id")]
+    pub(crate) id: String,
     pub(crate) at: Timestamp,
     pub(crate) event: String,
     pub(crate) job: Option<String>,
     pub(crate) labels: Vec<String>,
     pub(crate) grouped_in: Option<String>,
     pub(crate) body: Value,
+}
+
+impl Alert {
+    /// A text of the body; empty where it is absent.
+    pub(crate) fn text(&self, key: &str) -> String {
+        self.body.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
+    }
+
+    /// Whether somebody should look soon.
+    pub(crate) fn is_bad_news(&self) -> bool {
+        !matches!(self.event.as_str(), "recovered" | "steady" | "digest" | "test")
+    }
 }
 
 /// One alert on one channel.
@@ -99,7 +112,7 @@ pub(crate) fn put(
 fn alert_of(row: &Row<'_>) -> rusqlite::Result<Alert> {
     let body: String = row.get(6)?;
     Ok(Alert {
-        alert_id: row.get(0)?,
+        id: row.get(0)?,
         at: row.get(1)?,
         event: row.get(2)?,
         job: row.get(3)?,
@@ -134,6 +147,33 @@ pub(crate) fn of_event(
         .prepare(&format!("{ALERT} WHERE event = ?1 AND at >= ?2 ORDER BY id"))?
         .query_map(params![event, since], alert_of)?
         .collect()
+}
+
+/// Alerts about `event` that waited for others, whose wait is over, and which nobody tried to send yet.
+pub(crate) fn waited(
+    connection: &Connection,
+    event: &str,
+    now: Timestamp,
+) -> rusqlite::Result<Vec<Alert>> {
+    connection
+        .prepare(&format!(
+            "{ALERT} a WHERE event = ?1 AND grouped_in IS NULL AND hold_until > at AND hold_until <= ?2
+                AND id IN (SELECT alert_id FROM guard_deliveries WHERE due_at IS NOT NULL)
+                AND NOT EXISTS (SELECT 1 FROM guard_deliveries d
+                                 WHERE d.alert_id = a.id AND (d.attempts > 0 OR d.claim IS NOT NULL))
+              ORDER BY id"
+        ))?
+        .query_map(params![event, now], alert_of)?
+        .collect()
+}
+
+/// Has `group` speak for these alerts, which are not sent themselves.
+pub(crate) fn speak_for(tx: &Connection, group: &str, members: &[&str]) -> rusqlite::Result<()> {
+    for member in members {
+        tx.execute("UPDATE guard_alerts SET grouped_in = ?2 WHERE id = ?1", [member, group])?;
+        tx.execute("UPDATE guard_deliveries SET due_at = NULL WHERE alert_id = ?1", [member])?;
+    }
+    Ok(())
 }
 
 fn delivery_of(row: &Row<'_>) -> rusqlite::Result<Delivery> {
@@ -193,11 +233,11 @@ pub(crate) fn claim(
     after: &str,
 ) -> rusqlite::Result<Option<Delivery>> {
     let due: Vec<(Delivery, Option<String>)> = tx
-        .prepare(&format!(
+        .prepare(
             "SELECT alert_id, channel, attempts, due_at, delivered_at, error, claim FROM guard_deliveries
               WHERE due_at IS NOT NULL AND due_at <= ?1 AND alert_id || channel > ?2
-              ORDER BY alert_id, channel LIMIT 100"
-        ))?
+              ORDER BY alert_id, channel LIMIT 100",
+        )?
         .query_map(params![now, after], |row| Ok((delivery_of(row)?, row.get(6)?)))?
         .collect::<rusqlite::Result<_>>()?;
     for (delivery, claim) in due {

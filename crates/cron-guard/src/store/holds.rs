@@ -4,7 +4,7 @@ use std::fmt;
 
 use common::clock::Timestamp;
 use rusqlite::{Connection, params};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What a hold pauses.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,25 +25,19 @@ impl fmt::Display for Scope {
 }
 
 /// A pause that is in force.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Hold {
     pub(crate) scope: String,
     pub(crate) reason: String,
     pub(crate) actor: String,
-    pub(crate) at: Timestamp,
 }
 
 /// All pauses, the oldest first; there are few.
 pub(crate) fn all(connection: &Connection) -> rusqlite::Result<Vec<Hold>> {
     connection
-        .prepare("SELECT scope, reason, actor, at FROM guard_holds ORDER BY at, scope")?
+        .prepare("SELECT scope, reason, actor FROM guard_holds ORDER BY at, scope")?
         .query_map([], |row| {
-            Ok(Hold {
-                scope: row.get(0)?,
-                reason: row.get(1)?,
-                actor: row.get(2)?,
-                at: row.get(3)?,
-            })
+            Ok(Hold { scope: row.get(0)?, reason: row.get(1)?, actor: row.get(2)? })
         })?
         .collect()
 }

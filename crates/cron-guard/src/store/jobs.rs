@@ -17,6 +17,8 @@ pub(crate) struct Job {
     pub(crate) breaker: Breaker,
     pub(crate) last_started_at: Option<Timestamp>,
     pub(crate) last_run: Option<String>,
+    /// When it last started or was kept from starting.
+    pub(crate) last_tick_at: Option<Timestamp>,
     /// The newest run that was looked at.
     pub(crate) watermark: String,
     /// The runs up to there that had not ended.
@@ -54,7 +56,7 @@ impl Job {
 const COLUMNS: &str = "job, state, epoch, streak, successes, trips, manual, probation, resumes, neutrals,
     flapping, broken, recent, reason, incident, opened_at, next_probe_at, lease, failed_runs,
     first_failure_at, last_failure_at, last_success_at, last_started_at, last_run, watermark, pending,
-    skipped, skipped_since, declared_at, late_slot, acked_incident";
+    skipped, skipped_since, declared_at, late_slot, acked_incident, last_tick_at";
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Job> {
     let state: String = row.get(1)?;
@@ -93,6 +95,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Job> {
         declared_at: row.get(28)?,
         late_slot: row.get(29)?,
         acked_incident: row.get(30)?,
+        last_tick_at: row.get(31)?,
     })
 }
 
@@ -119,7 +122,7 @@ pub(crate) fn save(tx: &Connection, job: &Job) -> rusqlite::Result<()> {
         &format!(
             "INSERT INTO guard_jobs ({COLUMNS})
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19,
-                     ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31)
+                     ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32)
              ON CONFLICT (job) DO UPDATE SET
                 state = excluded.state, epoch = excluded.epoch, streak = excluded.streak,
                 successes = excluded.successes, trips = excluded.trips, manual = excluded.manual,
@@ -132,7 +135,8 @@ pub(crate) fn save(tx: &Connection, job: &Job) -> rusqlite::Result<()> {
                 last_started_at = excluded.last_started_at, last_run = excluded.last_run,
                 watermark = excluded.watermark, pending = excluded.pending, skipped = excluded.skipped,
                 skipped_since = excluded.skipped_since, declared_at = excluded.declared_at,
-                late_slot = excluded.late_slot, acked_incident = excluded.acked_incident"
+                late_slot = excluded.late_slot, acked_incident = excluded.acked_incident,
+                last_tick_at = excluded.last_tick_at"
         ),
         params![
             job.name,
@@ -166,6 +170,7 @@ pub(crate) fn save(tx: &Connection, job: &Job) -> rusqlite::Result<()> {
             job.declared_at,
             job.late_slot,
             job.acked_incident,
+            job.last_tick_at,
         ],
     )?;
     Ok(())

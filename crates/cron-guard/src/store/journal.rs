@@ -2,7 +2,10 @@
 
 use std::collections::HashMap;
 
-use rusqlite::Connection;
+use common::clock::Timestamp;
+use common::fleet::first_id_at;
+use common::fleet::runs::{Status, Verdict};
+use rusqlite::{Connection, params};
 
 /// The newest run of every job that has runs.
 ///
@@ -21,4 +24,43 @@ pub(crate) fn newest_runs(connection: &Connection) -> rusqlite::Result<HashMap<S
             runs.insert(found, run);
         }
     }
+}
+
+/// What a report needs of a run.
+pub(crate) struct Brief {
+    pub(crate) job: String,
+    pub(crate) status: Status,
+    pub(crate) reason: Option<String>,
+    pub(crate) exit_code: Option<i64>,
+    pub(crate) verdict: Option<Verdict>,
+    pub(crate) started_at: Timestamp,
+    pub(crate) token_usage: Option<i64>,
+    pub(crate) cost_usd: Option<f64>,
+}
+
+/// Hands the runs that started from `since` to `until` to `take`, oldest first.
+pub(crate) fn between(
+    connection: &Connection,
+    since: Timestamp,
+    until: Timestamp,
+    mut take: impl FnMut(Brief),
+) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare(
+        "SELECT job, status, reason, exit_code, verdict, started_at, token_usage, cost_usd FROM runs
+          WHERE id >= ?1 AND started_at >= ?2 AND started_at <= ?3 AND job IS NOT NULL ORDER BY id",
+    )?;
+    let mut rows = statement.query(params![first_id_at(since), since, until])?;
+    while let Some(row) = rows.next()? {
+        take(Brief {
+            job: row.get(0)?,
+            status: row.get(1)?,
+            reason: row.get(2)?,
+            exit_code: row.get(3)?,
+            verdict: row.get(4)?,
+            started_at: row.get(5)?,
+            token_usage: row.get(6)?,
+            cost_usd: row.get(7)?,
+        });
+    }
+    Ok(())
 }

@@ -9,6 +9,7 @@ pub(crate) mod holds;
 pub(crate) mod jobs;
 pub(crate) mod journal;
 pub(crate) mod skips;
+pub(crate) mod spending;
 pub(crate) mod transitions;
 
 use rusqlite::types::FromSqlError;

@@ -125,3 +125,17 @@ fn wrong_usage_and_names_that_are_none_are_refused() {
     sandbox.guard("check -- -dash").silent(0);
     sandbox.guard("exec j --blocked-exit 0 -- true").silent(0);
 }
+
+#[test]
+fn without_any_channel_the_one_line_that_cron_mails_is_the_alert() {
+    let sandbox = Sandbox::new();
+    sandbox.write(".config/cron-guard/guard.toml", "");
+    sandbox.fail("j", 2);
+    let third = sandbox.exec("j", "exit 1").code(1);
+    assert_eq!(
+        third.stderr,
+        "cron-guard: warning: j is blocked: 3 consecutive failures; cron-guard resume j --reason 'what was repaired'\n"
+    );
+    sandbox.exec("j", "exit 1").silent(75);
+    assert_eq!(sandbox.events(), ["trip"]);
+}

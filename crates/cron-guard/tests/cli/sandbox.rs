@@ -7,22 +7,22 @@ use std::process::{Command, Output, Stdio};
 use serde_json::Value;
 
 /// A temporary home in which the binary runs with an empty environment.
-pub struct Sandbox {
+pub(crate) struct Sandbox {
     home: tempfile::TempDir,
     clock: Option<String>,
 }
 
 /// What a command left.
 #[derive(Debug)]
-pub struct Done {
-    pub code: Option<i32>,
-    pub signal: Option<i32>,
-    pub stdout: String,
-    pub stderr: String,
+pub(crate) struct Done {
+    pub(crate) code: Option<i32>,
+    pub(crate) signal: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl Done {
-    fn of(output: Output) -> Self {
+    fn of(output: &Output) -> Self {
         use std::os::unix::process::ExitStatusExt as _;
         Self {
             code: output.status.code(),
@@ -34,50 +34,52 @@ impl Done {
 
     /// Asserts the code and that nothing was printed.
     #[track_caller]
-    pub fn silent(&self, code: i32) {
+    pub(crate) fn silent(&self, code: i32) {
         assert_eq!((self.code, &*self.stdout, &*self.stderr), (Some(code), "", ""));
     }
 
     /// Asserts the code.
     #[track_caller]
-    pub fn code(self, code: i32) -> Self {
+    pub(crate) fn code(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "{self:?}");
         self
     }
 
     /// What was printed, as JSON.
     #[track_caller]
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 }
 
 impl Sandbox {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let sandbox = Self { home: tempfile::tempdir().unwrap(), clock: None };
         sandbox.settings("[defaults]\nallow_unattended_resume = true\n");
         sandbox
     }
 
-    pub fn home(&self) -> &Path {
+    pub(crate) fn home(&self) -> &Path {
         self.home.path()
     }
 
-    pub fn path(&self, relative: &str) -> PathBuf {
+    pub(crate) fn path(&self, relative: &str) -> PathBuf {
         self.home().join(relative)
     }
 
-    /// Writes `guard.toml`.
-    #[expect(clippy::disallowed_methods, reason = "a test's file needs no crash safety")]
-    pub fn settings(&self, text: &str) {
-        let path = self.path(".config/cron-guard/guard.toml");
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
+    /// Writes `guard.toml`, with the file channel where the text has no alerts of its own.
+    pub(crate) fn settings(&self, text: &str) {
+        let alerts = if text.contains("[alerts") {
+            ""
+        } else {
+            "\n[alerts.file]\npath = \"~/.local/state/cron-guard/alerts.jsonl\"\n"
+        };
+        self.write(".config/cron-guard/guard.toml", format!("{text}{alerts}"));
     }
 
     /// Writes any file of the home.
     #[expect(clippy::disallowed_methods, reason = "a test's file needs no crash safety")]
-    pub fn write(&self, relative: &str, content: impl AsRef<[u8]>) -> PathBuf {
+    pub(crate) fn write(&self, relative: &str, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path(relative);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, content).unwrap();
@@ -85,12 +87,15 @@ impl Sandbox {
     }
 
     /// Shifts the clock of the commands that follow, as `+90m`, or sets it, as `@1767225600000`.
-    pub fn clock(&mut self, setting: &str) {
+    pub(crate) fn clock(&mut self, setting: &str) {
         self.clock = Some(setting.to_owned());
     }
 
     /// The binary with these arguments, not yet started.
-    pub fn command<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(&self, arguments: I) -> Command {
+    pub(crate) fn command<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(
+        &self,
+        arguments: I,
+    ) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_cron-guard"));
         command
             .args(arguments)
@@ -107,25 +112,25 @@ impl Sandbox {
     }
 
     /// Runs the binary to its end.
-    pub fn run<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(&self, arguments: I) -> Done {
-        Done::of(self.command(arguments).output().unwrap())
+    pub(crate) fn run<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(&self, arguments: I) -> Done {
+        Done::of(&self.command(arguments).output().unwrap())
     }
 
     /// Runs the binary with what a line for sh says.
     #[track_caller]
-    pub fn guard(&self, line: &str) -> Done {
+    pub(crate) fn guard(&self, line: &str) -> Done {
         let arguments = shlex_split(line);
         self.run(arguments)
     }
 
     /// Runs a job with a script.
-    pub fn exec(&self, job: &str, script: &str) -> Done {
+    pub(crate) fn exec(&self, job: &str, script: &str) -> Done {
         self.run(["exec", job, "--", "/bin/sh", "-c", script])
     }
 
     /// Lets a job fail this often.
     #[track_caller]
-    pub fn fail(&self, job: &str, times: usize) {
+    pub(crate) fn fail(&self, job: &str, times: usize) {
         for _ in 0..times {
             self.exec(job, "exit 1").silent(1);
         }
@@ -133,19 +138,19 @@ impl Sandbox {
 
     /// The state of a job.
     #[track_caller]
-    pub fn job(&self, job: &str) -> Value {
+    pub(crate) fn job(&self, job: &str) -> Value {
         self.run(["status", job, "--json"]).code(0).json()["jobs"][0].clone()
     }
 
     /// The events of the alerts that reached the default file, in order.
-    pub fn alerts(&self) -> Vec<Value> {
+    pub(crate) fn alerts(&self) -> Vec<Value> {
         let path = self.path(".local/state/cron-guard/alerts.jsonl");
         let text = std::fs::read_to_string(path).unwrap_or_default();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     /// `event` or `event job` of each alert that reached the default file.
-    pub fn events(&self) -> Vec<String> {
+    pub(crate) fn events(&self) -> Vec<String> {
         self.alerts()
             .iter()
             .map(|alert| alert["event"].as_str().unwrap_or_default().to_owned())
@@ -154,6 +159,6 @@ impl Sandbox {
 }
 
 /// Splits a line as sh would, without expansions.
-pub fn shlex_split(line: &str) -> Vec<String> {
+pub(crate) fn shlex_split(line: &str) -> Vec<String> {
     shlex::split(line).unwrap()
 }

@@ -26,6 +26,7 @@ CREATE TABLE guard_jobs (
     last_success_at  INTEGER,
     last_started_at  INTEGER,
     last_run         TEXT,
+    last_tick_at     INTEGER, -- when it last started or was kept from starting
     watermark        TEXT    NOT NULL, -- the newest run that was looked at
     pending          TEXT    NOT NULL, -- JSON: the runs up to there that had not ended
     skipped          INTEGER NOT NULL, -- ticks that did not run since skipped_since

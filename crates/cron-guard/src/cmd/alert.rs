@@ -1,0 +1,132 @@
+//! `alert`: prove a channel, list what was told, send again what failed.
+
+use common::Exit;
+use common::fleet::liveness::Here;
+use common::report;
+use common::table::Columns;
+use serde_json::{Value, json};
+
+use super::Ctx;
+use crate::alert::{channel, channels, compose, send};
+use crate::cli::{AlertListArgs, AlertTestArgs, AlertVerb};
+use crate::guard::Guard;
+use crate::store::alerts::{self, Alert, Delivery};
+
+pub(crate) fn run(verb: &AlertVerb, ctx: &mut Ctx<'_>) -> anyhow::Result<Exit> {
+    match verb {
+        AlertVerb::Test(args) => test(args, ctx),
+        AlertVerb::List(args) => list(args, ctx),
+        AlertVerb::Retry => retry(ctx),
+    }
+}
+
+/// Sends on each channel and says what came of it. Needs no journal.
+fn test(args: &AlertTestArgs, ctx: &mut Ctx<'_>) -> anyhow::Result<Exit> {
+    let settings = ctx.settings()?;
+    let now = Guard::now();
+    let id = common::fleet::new_id();
+    let mut body = compose::about_test(&Here::now().host, now);
+    compose::add(&mut body, "alert_id", &id);
+    let alert = Alert {
+        id,
+        at: now,
+        event: compose::TEST.to_owned(),
+        job: None,
+        labels: Vec::new(),
+        grouped_in: None,
+        body,
+    };
+    let names = match &args.channel {
+        Some(channel) => vec![channel.as_str()],
+        None => channels(settings.alerts()),
+    };
+    let mut all_well = true;
+    let mut results = Vec::new();
+    for name in names {
+        let result = channel::send(name, settings.alerts(), &alert);
+        all_well &= result.is_ok();
+        if ctx.json {
+            results.push(
+                json!({ "channel": name, "delivered": result.is_ok(), "error": result.err() }),
+            );
+            continue;
+        }
+        match result {
+            Ok(()) => ctx.out.line(format!("{name}: delivered"))?,
+            Err(error) => ctx.out.line(format!("{name}: {}", common::out::sanitize(&error)))?,
+        }
+    }
+    if ctx.json {
+        ctx.out.json(&json!({ "channels": results }))?;
+    }
+    Ok(if all_well { Exit::Done } else { Exit::No })
+}
+
+fn list(args: &AlertListArgs, ctx: &mut Ctx<'_>) -> anyhow::Result<Exit> {
+    let db = ctx.read_only()?;
+    let now = Guard::now();
+    let found: Vec<(Alert, Vec<Delivery>)> = db.read("read", |connection| {
+        alerts::newest(connection, args.limit)?
+            .into_iter()
+            .map(|alert| {
+                let deliveries = alerts::deliveries(connection, &alert.id)?;
+                Ok((alert, deliveries))
+            })
+            .collect()
+    })?;
+    if ctx.json {
+        for (alert, deliveries) in found {
+            let mut value = serde_json::to_value(alert).unwrap_or(Value::Null);
+            if let Some(object) = value.as_object_mut() {
+                object.insert("deliveries".into(), json!(deliveries));
+            }
+            ctx.out.json(&value)?;
+        }
+        return Ok(Exit::Done);
+    }
+    let mut table = Columns::new(["WHEN", "EVENT", "JOB", "CHANNELS"]);
+    for (alert, deliveries) in found {
+        let fates: Vec<String> =
+            deliveries.iter().map(|delivery| fate(&alert, delivery, now)).collect();
+        let when =
+            if ctx.out.is_terminal() { alert.at.relative(now) } else { alert.at.to_string() };
+        table.row([when, alert.event, alert.job.unwrap_or_default(), fates.join("; ")]);
+    }
+    ctx.out.line(table.render())?;
+    Ok(Exit::Done)
+}
+
+fn fate(alert: &Alert, delivery: &Delivery, now: common::clock::Timestamp) -> String {
+    let channel = &delivery.channel;
+    match (delivery.delivered_at, &delivery.error, delivery.due_at) {
+        (Some(_), _, _) => format!("{channel} delivered"),
+        (None, _, _) if alert.grouped_in.is_some() => format!("{channel} in a group"),
+        (None, Some(error), Some(due)) => {
+            format!("{channel} failed ({error}), again {}", due.relative(now))
+        }
+        (None, Some(error), None) => format!("{channel} given up ({error})"),
+        (None, None, Some(due)) if due > now => format!("{channel} {}", due.relative(now)),
+        (None, None, _) => format!("{channel} waiting"),
+    }
+}
+
+fn retry(ctx: &mut Ctx<'_>) -> anyhow::Result<Exit> {
+    let settings = ctx.settings()?;
+    let mut guard = ctx.guard(&settings)?;
+    guard.db.write("write to", |tx| alerts::retry_all(tx, Guard::now()))?;
+    let here = guard.here().clone();
+    let sent = send::send_due(&mut guard.db, settings.alerts(), &here)?;
+    if ctx.json {
+        ctx.out.json(&json!({ "delivered": sent.delivered, "failed": sent.failed }))?;
+    } else if sent.delivered + sent.failed > 0 {
+        ctx.out.line(format!("{} delivered, {} failed", sent.delivered, sent.failed))?;
+    }
+    if sent.failed > 0 {
+        report::warn(
+            "cron-guard",
+            "some alerts could not be delivered; see `cron-guard alert list`",
+        );
+        return Ok(Exit::No);
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,202 @@
+//! `crontab`: the guard in front of every line of the user's crontab, and back again.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use common::clock::Timestamp;
+use common::error::file;
+use common::{Error as CommonError, Exit, atomic, place, report};
+use serde_json::json;
+
+use super::Ctx;
+use crate::alert::channel::run_with_input;
+use crate::cli::CrontabArgs;
+use crate::crontab::{self, Job, Named, Wrapped, Wrapping, quote_word};
+use crate::error::Error;
+use crate::guard::Guard;
+use crate::settings::Settings;
+use crate::settings::edit::{Change, Editor};
+
+/// How long crontab(1) may take.
+const TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
+
+pub(crate) fn run(args: &CrontabArgs, ctx: &mut Ctx<'_>) -> anyhow::Result<Exit> {
+    let settings = ctx.settings()?;
+    let before = read(args.file.as_deref())?;
+    if args.act.uninstall {
+        return uninstall(args, &settings, &before, ctx);
+    }
+    let wrapped = wrap(&before, &settings, ctx)?;
+    for (number, why) in &wrapped.unread {
+        report::warn("cron-guard", &format!("line {number} stays as it is: {why}"));
+    }
+    if !args.act.install {
+        ctx.out.bytes(&wrapped.text)?;
+        return Ok(Exit::Done);
+    }
+    if args.dry_run {
+        show_difference(ctx, &before, &wrapped.text)?;
+        return Ok(Exit::Done);
+    }
+    if wrapped.jobs.is_empty() {
+        summary(ctx, &wrapped, None)?;
+        return Ok(Exit::Done);
+    }
+    let backup = back_up(&before, Guard::now())?;
+    // First the declarations: a wrapped line without one only lacks its schedule, and says so nowhere.
+    declare(&settings, &wrapped.jobs)?;
+    write(args.file.as_deref(), &wrapped.text)?;
+    summary(ctx, &wrapped, Some(&backup))?;
+    Ok(Exit::Done)
+}
+
+fn wrap(before: &[u8], settings: &Settings, ctx: &Ctx<'_>) -> anyhow::Result<Wrapped> {
+    // Cron's PATH is short, so the guard is named by the place from which it runs now.
+    let program = std::env::current_exe()
+        .map_err(|source| CommonError::Process { doing: "find this program", source })?;
+    let mut guard = quote_word(&program.display().to_string());
+    let database = quote_word(&absolute(&ctx.database().path()?)?.display().to_string());
+    let config = quote_word(&absolute(&settings.path)?.display().to_string());
+    let places = format!(" --db {database} --config {config}");
+    let guard_with_places = format!("{guard}{places}");
+    if ctx.has_named_places() {
+        guard.push_str(&places);
+    }
+    let is_free = |name: &str, job: &Job| {
+        let own = settings.job(name);
+        !own.declared || (own.schedule == job.schedule && own.tz == job.tz)
+    };
+    Ok(crontab::wrap(
+        before,
+        &Wrapping { guard: &guard, guard_with_places: &guard_with_places, is_free: &is_free },
+    ))
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, CommonError> {
+    std::path::absolute(path).map_err(file("find", path))
+}
+
+fn uninstall(
+    args: &CrontabArgs,
+    settings: &Settings,
+    before: &[u8],
+    ctx: &mut Ctx<'_>,
+) -> anyhow::Result<Exit> {
+    let (after, names) = crontab::unwrap(before);
+    if args.dry_run {
+        show_difference(ctx, before, &after)?;
+        return Ok(Exit::Done);
+    }
+    if !names.is_empty() {
+        back_up(before, Guard::now())?;
+        write(args.file.as_deref(), &after)?;
+        withdraw(settings, &names)?;
+    }
+    if ctx.json {
+        ctx.out.json(&json!({ "unwrapped": names }))?;
+    } else {
+        ctx.out.line(format!("Unwrapped: {}", names.len()))?;
+    }
+    Ok(Exit::Done)
+}
+
+/// The user's crontab; empty when there is none.
+fn read(given: Option<&Path>) -> anyhow::Result<Vec<u8>> {
+    if let Some(path) = given {
+        return Ok(fs::read(path).map_err(file("read", path))?);
+    }
+    let output = Command::new("crontab")
+        .arg("-l")
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|source| CommonError::Spawn { command: "crontab".into(), source })?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    if !output.status.success() && !said.contains("no crontab") {
+        return Err(Error::Crontab { reason: said.trim().to_owned() }.into());
+    }
+    Ok(output.stdout)
+}
+
+fn write(given: Option<&Path>, text: &[u8]) -> anyhow::Result<()> {
+    if let Some(path) = given {
+        let mode = fs::metadata(path).map_or(0o600, |file| {
+            std::os::unix::fs::PermissionsExt::mode(&file.permissions()) & 0o777
+        });
+        atomic::write(path, text, mode)?;
+        return Ok(());
+    }
+    let mut command = Command::new("crontab");
+    command.arg("-");
+    run_with_input(command, text, TIMEOUT).map_err(|reason| Error::Crontab { reason }.into())
+}
+
+/// Keeps a copy of the crontab before it is changed.
+fn back_up(text: &[u8], now: Timestamp) -> Result<PathBuf, CommonError> {
+    let folder = place::in_home(".local/state/cron-guard")?;
+    place::private_dir(&folder)?;
+    let stamp = now.to_utc().format("%Y%m%dT%H%M%S%.3fZ");
+    let path = folder.join(format!("crontab-{stamp}.backup"));
+    atomic::write(&path, text, 0o600)?;
+    Ok(path)
+}
+
+/// Declares the jobs with their schedules; those that are declared already stay as they are.
+fn declare(settings: &Settings, jobs: &[Named]) -> anyhow::Result<()> {
+    let mut editor = Editor::parse(&settings.path, settings.text())?;
+    for named in jobs {
+        let mut changes = vec![Change::Flag("crontab", true)];
+        changes.extend(named.job.schedule.clone().map(|text| Change::Text("schedule", text)));
+        changes.extend(named.job.tz.clone().map(|text| Change::Text("tz", text)));
+        editor.add(&named.name, &changes);
+    }
+    editor.save(&settings.path)
+}
+
+/// Takes back the declarations that [`declare`] made, unless somebody has added to them since.
+fn withdraw(settings: &Settings, names: &[String]) -> anyhow::Result<()> {
+    let mut editor = Editor::parse(&settings.path, settings.text())?;
+    for name in names {
+        if editor.has_only(name, &["crontab", "schedule", "tz"]) {
+            editor.remove(name);
+        } else if settings.job(name).declared {
+            let left = format!("{name} stays declared in guard.toml, since its table was edited");
+            report::warn("cron-guard", &left);
+        }
+    }
+    editor.save(&settings.path)
+}
+
+fn summary(ctx: &mut Ctx<'_>, wrapped: &Wrapped, backup: Option<&Path>) -> Result<(), CommonError> {
+    if ctx.json {
+        let jobs: Vec<_> = wrapped
+            .jobs
+            .iter()
+            .map(|named| json!({ "job": named.name, "schedule": named.job.schedule, "tz": named.job.tz }))
+            .collect();
+        return ctx.out.json(&json!({
+            "wrapped": jobs, "already": wrapped.n_guarded, "unread": wrapped.unread, "backup": backup,
+        }));
+    }
+    for named in &wrapped.jobs {
+        let schedule = named.job.schedule.as_deref().unwrap_or("@reboot");
+        ctx.out.line(format!("{}: {schedule}", named.name))?;
+    }
+    ctx.out.line(format!("Wrapped: {}", wrapped.jobs.len()))?;
+    if let Some(backup) = backup {
+        ctx.out.line(format!("Backup: {}", place::for_people(backup)))?;
+    }
+    Ok(())
+}
+
+/// The lines that differ, old and new.
+fn show_difference(ctx: &mut Ctx<'_>, before: &[u8], after: &[u8]) -> Result<(), CommonError> {
+    // Both have the same number of lines: wrapping changes lines and moves none.
+    for (old, new) in before.split(|b| *b == b'\n').zip(after.split(|b| *b == b'\n')) {
+        if old != new {
+            ctx.out.line(format!("-{}", String::from_utf8_lossy(old)))?;
+            ctx.out.line(format!("+{}", String::from_utf8_lossy(new)))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,180 @@
+//! `doctor`: what is wrong with the set-up, one line a finding.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use common::out::sanitize;
+use common::sqlite::Database;
+use common::{Exit, place, report};
+use serde_json::json;
+
+use super::Ctx;
+use crate::alert;
+use crate::cli::DoctorArgs;
+use crate::guard::Guard;
+use crate::guard::fleet::SWEEP;
+use crate::settings::Settings;
+use crate::store::{alerts, facts, jobs, journal};
+
+/// A sweep that is older than this does not look after the fleet.
+const SWEEP_STALE: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
+
+pub(crate) fn run(_args: &DoctorArgs, ctx: &mut Ctx<'_>) -> anyhow::Result<Exit> {
+    let mut findings = Vec::new();
+    let settings = match ctx.settings().and_then(|settings| {
+        settings.check_schedules()?;
+        Ok(settings)
+    }) {
+        Ok(settings) => Some(settings),
+        Err(error) => {
+            findings.push(report::Report::of::<crate::error::Error>(&error).message);
+            None
+        }
+    };
+    if let Some(settings) = &settings {
+        about_settings(settings, ctx, &mut findings);
+    }
+    about_journal(ctx, settings.as_ref(), &mut findings);
+    about_crontab(&mut findings);
+    if ctx.json {
+        ctx.out.json(&json!({ "findings": findings }))?;
+    } else if findings.is_empty() {
+        if ctx.out.is_terminal() {
+            ctx.out.line("All is well.")?;
+        }
+    } else {
+        for finding in &findings {
+            ctx.out.line(sanitize(finding))?;
+        }
+    }
+    Ok(if findings.is_empty() { Exit::Done } else { Exit::No })
+}
+
+fn about_settings(settings: &Settings, ctx: &Ctx<'_>, findings: &mut Vec<String>) {
+    if !settings.exists && ctx.has_named_settings() {
+        findings.push(format!("the settings {} do not exist", settings.path.display()));
+    }
+    let channels = settings.alerts();
+    if alert::configured(channels).is_empty() {
+        findings.push(
+            "no alert channel is set up; alerts go to a file and to the output that cron mails"
+                .to_owned(),
+        );
+    }
+    if let Some(command) = &channels.command {
+        match command.argv.first() {
+            None => findings.push("alerts.command.argv is empty".to_owned()),
+            Some(program) if !is_runnable(program) => {
+                findings.push(format!("the alert command {program} cannot be run"));
+            }
+            Some(_) => {}
+        }
+    }
+    if let Some(mail) = &channels.mail {
+        let sendmail =
+            mail.sendmail.as_deref().unwrap_or(Path::new("/usr/sbin/sendmail")).display();
+        if !is_runnable(&sendmail.to_string()) {
+            findings.push(format!("mail needs {sendmail}, which cannot be run"));
+        }
+    }
+}
+
+fn is_runnable(program: &str) -> bool {
+    let path = match program.strip_prefix("~/") {
+        Some(rest) => place::in_home(rest).unwrap_or_default(),
+        None => program.into(),
+    };
+    // A bare name is looked up by the system when it is run; cron's PATH is not ours.
+    !path.is_absolute() || rustix::fs::access(&path, rustix::fs::Access::EXEC_OK).is_ok()
+}
+
+fn about_journal(ctx: &Ctx<'_>, settings: Option<&Settings>, findings: &mut Vec<String>) {
+    let db = match ctx.database().open() {
+        Ok(db) => db,
+        Err(error) => {
+            findings.push(report::Report::of::<common::Error>(&error.into()).message);
+            return;
+        }
+    };
+    if let Err(error) = examine(&db, settings, findings) {
+        findings.push(report::Report::of::<common::Error>(&error.into()).message);
+    }
+    if let Ok(Some(mode)) = place::looser_than_private(db.path()) {
+        findings
+            .push(format!("others may read the journal {} (mode {mode:o})", db.path().display()));
+    }
+}
+
+fn examine(
+    db: &Database,
+    settings: Option<&Settings>,
+    findings: &mut Vec<String>,
+) -> Result<(), common::Error> {
+    let now = Guard::now();
+    let integrity: String = db.read("check", |connection| {
+        connection.query_row("SELECT * FROM pragma_quick_check LIMIT 1", [], |row| row.get(0))
+    })?;
+    if integrity != "ok" {
+        findings.push(format!("the journal is damaged: {integrity}"));
+    }
+    let (sweep, troubled, known, newest) = db.read("read", |connection| {
+        Ok((
+            facts::get(connection, SWEEP)?,
+            alerts::troubled(connection)?,
+            jobs::all(connection)?,
+            journal::newest_runs(connection)?,
+        ))
+    })?;
+    match sweep {
+        None => findings.push(
+            "the sweep has never run; give `cron-guard` without arguments a cron line of its own"
+                .to_owned(),
+        ),
+        Some((_, at)) if now.since(at) > SWEEP_STALE => {
+            findings.push(format!("the sweep has not run since {at}"));
+        }
+        Some((_, at)) if at > now => {
+            findings.push(format!("the clock went back: the last sweep was at {at}"));
+        }
+        Some(_) => {}
+    }
+    for delivery in troubled {
+        findings.push(format!(
+            "an alert could not be delivered by {}: {}",
+            delivery.channel,
+            delivery.error.unwrap_or_default()
+        ));
+    }
+    let Some(settings) = settings else { return Ok(()) };
+    let is_declared = settings.declared().next().is_some();
+    for job in newest.keys().filter(|job| is_declared && !settings.job(job).declared) {
+        findings.push(format!("{job} runs and is not declared"));
+    }
+    for job in settings.declared().filter(|job| !newest.contains_key(*job)) {
+        if known.get(job).is_none_or(|job| job.last_run.is_none()) {
+            findings.push(format!("{job} is declared and never ran"));
+        }
+    }
+    Ok(())
+}
+
+/// A crontab that runs jobs without the guard is fine; a guard that cron cannot find is not.
+fn about_crontab(findings: &mut Vec<String>) {
+    let output = Command::new("crontab").arg("-l").stdin(Stdio::null()).output();
+    let Ok(output) = output.map(|output| output.stdout) else { return };
+    let (_, wrapped) = crate::crontab::unwrap(&output);
+    let text = String::from_utf8_lossy(&output);
+    let sets_path = text.lines().any(|line| line.trim_start().starts_with("PATH"));
+    let is_bare = |line: &str| {
+        !line.trim_start().starts_with('#')
+            && line.split_whitespace().any(|word| word == "cron-guard")
+    };
+    let in_short_path =
+        ["/usr/bin/cron-guard", "/bin/cron-guard"].iter().any(|path| Path::new(path).exists());
+    if wrapped.is_empty() && !sets_path && !in_short_path && text.lines().any(is_bare) {
+        findings.push(
+            "the crontab calls `cron-guard` by its bare name, and cron's PATH is /usr/bin:/bin"
+                .to_owned(),
+        );
+    }
+}

@@ -1,0 +1,202 @@
+//! Runs the command of `exec` and records its outcome as soon as it is known.
+
+use std::cell::{Cell, RefCell};
+use std::io::{self, IsTerminal as _};
+use std::os::fd::AsFd as _;
+use std::process::{Command, Stdio};
+
+use common::Exit;
+use common::child::{End, Fate, Stream, Supervisor, Tail, Watch};
+use common::error::file;
+use common::fleet::runs::{Outcome, RunId, Status};
+use common::fleet::{JOB_VARIABLE, RUN_ID_VARIABLE};
+use common::report::{self, Explain as _};
+
+use super::held::Held;
+use crate::cli::ExecArgs;
+use crate::guard::{Guard, LEASE};
+use crate::machine::outcome::TIMED_OUT;
+
+/// How much of the command's stderr is kept, in bytes.
+const TAIL_MAX: usize = 4096;
+/// Names the job in the environment of the command.
+const JOB: &str = "CRON_GUARD_JOB";
+/// Tells the command that it is a probe, so that it can try without effect.
+const PROBE: &str = "CRON_GUARD_PROBE";
+
+/// A start that the gate let through.
+pub(super) struct Start<'a> {
+    pub(super) job: &'a str,
+    /// Its run; `None` while the journal cannot be used.
+    pub(super) run: Option<RunId>,
+    pub(super) probe: bool,
+}
+
+/// Where the outcome goes.
+pub(super) struct Recorder<'a, 's> {
+    guard: Option<&'a RefCell<Guard<'s>>>,
+    tripped: Cell<Option<String>>,
+}
+
+impl<'a, 's> Recorder<'a, 's> {
+    /// Into the journal.
+    pub(super) fn new(guard: &'a RefCell<Guard<'s>>) -> Self {
+        Self { guard: Some(guard), tripped: Cell::new(None) }
+    }
+
+    /// Nowhere: the journal cannot be used.
+    pub(super) fn none() -> Self {
+        Self { guard: None, tripped: Cell::new(None) }
+    }
+
+    /// Why the job is blocked now, when this run blocked it.
+    pub(super) fn tripped(&self) -> Option<String> {
+        self.tripped.take()
+    }
+
+    /// Records the outcome. The command has run, so what goes wrong here is said and changes no exit code.
+    fn close(&self, start: &Start<'_>, outcome: &Outcome, stopped: bool) {
+        let (Some(guard), Some(run)) = (self.guard, &start.run) else { return };
+        match guard.borrow_mut().close(start.job, run, outcome, stopped) {
+            Ok(closed) => {
+                if closed.tripped.is_some() {
+                    self.tripped.set(closed.tripped);
+                }
+            }
+            Err(error) => {
+                report::fail::<crate::error::Error>("cron-guard", false, &error.into());
+            }
+        }
+    }
+
+    fn keep_alive(&self, start: &Start<'_>) {
+        if let (Some(guard), Some(run)) = (self.guard, &start.run) {
+            guard.borrow_mut().keep_alive(run);
+        }
+    }
+}
+
+/// Runs the command to its end.
+pub(super) fn supervise(
+    args: &ExecArgs,
+    start: &Start<'_>,
+    recorder: &Recorder<'_, '_>,
+) -> anyhow::Result<Exit> {
+    let tail = RefCell::new(Tail::new(TAIL_MAX));
+    let held = RefCell::new(None);
+    let mut command = command(args, start);
+    let stderr = io::stderr();
+    if args.mail_on_failure {
+        let redirected = Held::redirect(&mut command)
+            .map_err(file("create a file for held output in", std::env::temp_dir()));
+        match redirected {
+            Ok(output) => *held.borrow_mut() = Some(output),
+            Err(error) => {
+                recorder.close(start, &not_started(&error), false);
+                report::fail::<crate::error::Error>("cron-guard", false, &error.into());
+                return Ok(Exit::NotStarted);
+            }
+        }
+    } else if !stderr.is_terminal() {
+        // On a terminal the command keeps it; elsewhere its words pass through here, for the alert.
+        command.stderr(Stdio::piped());
+    }
+    let words = || {
+        match held.borrow_mut().as_mut() {
+            Some(output) => {
+                let mut tail = Tail::new(TAIL_MAX);
+                tail.push(&output.tail(TAIL_MAX));
+                Some(tail.text())
+            }
+            None => Some(tail.borrow().text()),
+        }
+        .filter(|text| !text.is_empty())
+    };
+    let supervisor = Supervisor::new()
+        .with_timeout(args.timeout)
+        .with_grace(args.grace)
+        .with_on_timeout(|| {
+            // Before the command is told, so that nobody inside can record it as something else.
+            let outcome = Outcome {
+                status: Some(Status::Failed),
+                reason: Some(TIMED_OUT.to_owned()),
+                stderr_tail: words(),
+                ..Outcome::default()
+            };
+            recorder.close(start, &outcome, false);
+        })
+        .with_watch(LEASE / 3, || {
+            recorder.keep_alive(start);
+            Watch::GoOn
+        });
+    let mut running = match supervisor.start(command) {
+        Ok(running) => running,
+        Err(error) => {
+            recorder.close(start, &not_started(&error), false);
+            return Err(error.into());
+        }
+    };
+    if let Some(source) = running.child.stderr.take() {
+        let forward = Some(stderr.as_fd());
+        running.read(Stream::new(source, forward, |piece| tail.borrow_mut().push(piece)));
+    }
+    let fate = running.wait()?;
+    let stopped = is_stopped(&fate);
+    let outcome = outcome_of(&fate, stopped, words());
+    recorder.close(start, &outcome, stopped);
+    let exit = fate.exit();
+    if exit != Exit::Code(0)
+        && let Some(output) = held.borrow_mut().as_mut()
+    {
+        output.print();
+    }
+    Ok(exit)
+}
+
+fn command(args: &ExecArgs, start: &Start<'_>) -> Command {
+    let mut words = args.command.iter();
+    let mut command = Command::new(words.next().map_or_else(Default::default, Clone::clone));
+    command.args(words).env(JOB, start.job).env(JOB_VARIABLE, start.job);
+    match &start.run {
+        Some(run) => command.env(RUN_ID_VARIABLE, run.as_str()),
+        // A run of somebody further out is not this one.
+        None => command.env_remove(RUN_ID_VARIABLE),
+    };
+    if start.probe {
+        command.env(PROBE, "1");
+    } else {
+        command.env_remove(PROBE);
+    }
+    command
+}
+
+fn not_started(error: &common::Error) -> Outcome {
+    Outcome {
+        status: Some(Status::Failed),
+        reason: Some("not started".to_owned()),
+        exit_code: Some(error.exit().code().into()),
+        stderr_tail: Some(error.to_string()),
+        ..Outcome::default()
+    }
+}
+
+/// A signal that was meant for us ended the command: a shutdown or a person, not a failure of the job.
+fn is_stopped(fate: &Fate) -> bool {
+    fate.forwarded.is_some() && !fate.timed_out && fate.end != End::Code(0)
+}
+
+fn outcome_of(fate: &Fate, stopped: bool, stderr_tail: Option<String>) -> Outcome {
+    let (exit_code, signal) = match fate.end {
+        End::Code(code) => (Some(code.into()), None),
+        End::Signal(signal) => (None, Some(signal.into())),
+    };
+    let mut outcome = Outcome { exit_code, signal, stderr_tail, ..Outcome::default() };
+    if stopped {
+        outcome.status = Some(Status::Interrupted);
+        outcome.reason = fate.forwarded.map(|signal| format!("stopped by signal {signal}"));
+    } else if fate.timed_out {
+        outcome.status = Some(Status::Failed);
+        outcome.reason = Some(TIMED_OUT.to_owned());
+    }
+    outcome
+}

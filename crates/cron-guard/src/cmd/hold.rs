@@ -1,0 +1,72 @@
+//! `hold`, `release` and `ack`: what a person decides about blocks, on the record.
+
+use common::Exit;
+use common::report;
+use serde_json::json;
+
+use super::Ctx;
+use crate::actor;
+use crate::cli::{AckArgs, HoldArgs, ScopeArgs};
+use crate::error::Error;
+use crate::guard::Acked;
+use crate::store::holds::Scope;
+
+pub(crate) fn hold(args: &HoldArgs, ctx: &mut Ctx<'_>) -> anyhow::Result<Exit> {
+    let scope = scope(&args.scope);
+    let settings = ctx.settings()?;
+    if let Scope::Label(label) = &scope
+        && settings.with_label(label).next().is_none()
+    {
+        report::warn("cron-guard", &format!("no job in guard.toml has the label {label}"));
+    }
+    let reason = reason(&args.reason)?;
+    let is_new = ctx.guard(&settings)?.hold(&scope, &actor::describe(), reason)?;
+    if ctx.json {
+        ctx.out.json(&json!({ "scope": scope.to_string(), "held": true, "changed": is_new }))?;
+    } else if ctx.out.is_terminal() {
+        ctx.out.line(format!("{scope} {}", if is_new { "is held" } else { "was held already" }))?;
+    }
+    Ok(Exit::Done)
+}
+
+pub(crate) fn release(args: &HoldArgs, ctx: &mut Ctx<'_>) -> anyhow::Result<Exit> {
+    let scope = scope(&args.scope);
+    let settings = ctx.settings()?;
+    let reason = reason(&args.reason)?;
+    let was_held = ctx.guard(&settings)?.release(&scope, &actor::describe(), reason)?;
+    if ctx.json {
+        ctx.out.json(&json!({ "scope": scope.to_string(), "held": false, "changed": was_held }))?;
+    } else if ctx.out.is_terminal() && was_held {
+        ctx.out.line(format!("{scope} is released"))?;
+    }
+    if !was_held {
+        return Err(Error::NotHeld { scope: scope.to_string() }.into());
+    }
+    Ok(Exit::Done)
+}
+
+pub(crate) fn ack(args: &AckArgs, ctx: &mut Ctx<'_>) -> anyhow::Result<Exit> {
+    let settings = ctx.settings()?;
+    let job = args.job.to_string();
+    match ctx.guard(&settings)?.ack(&job, &actor::describe())? {
+        Acked::Yes => Ok(Exit::Done),
+        Acked::NotBlocked => Err(Error::NotBlocked { job }.into()),
+        Acked::Unknown => Err(Error::NoJob { job }.into()),
+    }
+}
+
+fn scope(args: &ScopeArgs) -> Scope {
+    match (&args.job, &args.label) {
+        (Some(job), _) => Scope::Job(job.to_string()),
+        (None, Some(label)) => Scope::Label(label.to_string()),
+        (None, None) => Scope::All,
+    }
+}
+
+fn reason(given: &str) -> Result<&str, Error> {
+    let given = given.trim();
+    if given.is_empty() {
+        return Err(Error::Usage("a reason is needed: --reason TEXT".to_owned()));
+    }
+    Ok(given)
+}

@@ -1,0 +1,156 @@
+//! `job`: declarations in guard.toml, for those who do not edit it by hand.
+
+use common::table::Columns;
+use common::{Exit, report};
+use serde_json::json;
+
+use super::Ctx;
+use crate::actor;
+use crate::cli::{JobArgs, JobVerb};
+use crate::error::Error;
+use crate::guard::Guard;
+use crate::settings::Settings;
+use crate::settings::edit::{Change, Edited, Editor};
+use crate::store::transitions::{self, Transition};
+
+pub(crate) fn run(verb: &JobVerb, ctx: &mut Ctx<'_>) -> anyhow::Result<Exit> {
+    match verb {
+        JobVerb::Add(args) => {
+            let job = args.job.as_str();
+            change(job, "job_add", ctx, |editor| editor.add(job, &changes(args)))
+        }
+        JobVerb::Edit(args) => {
+            let job = args.job.as_str();
+            change(job, "job_edit", ctx, |editor| editor.edit(job, &changes(args)))
+        }
+        JobVerb::Remove(args) => {
+            let job = args.job.as_str();
+            change(job, "job_remove", ctx, |editor| editor.remove(job))
+        }
+        JobVerb::List => list(ctx),
+    }
+}
+
+fn change(
+    job: &str,
+    kind: &str,
+    ctx: &mut Ctx<'_>,
+    edit: impl FnOnce(&mut Editor) -> Edited,
+) -> anyhow::Result<Exit> {
+    let settings = ctx.settings()?;
+    let mut editor = Editor::parse(&settings.path, settings.text())?;
+    match edit(&mut editor) {
+        Edited::Done => {}
+        Edited::Exists => return Err(Error::Declared { job: job.to_owned() }.into()),
+        Edited::Absent => return Err(Error::NotDeclared { job: job.to_owned() }.into()),
+    }
+    editor.save(&settings.path)?;
+    // Agents must not undo quietly what a person set up, so the journal says who it was.
+    let recorded = ctx.guard(&settings).and_then(|mut guard| {
+        guard.db.write("write to", |tx| {
+            transitions::append(
+                tx,
+                &Transition {
+                    at: Guard::now(),
+                    job: job.to_owned(),
+                    kind: kind.to_owned(),
+                    before: String::new(),
+                    after: String::new(),
+                    epoch: 0,
+                    actor: actor::describe(),
+                    reason: Some("guard.toml was edited".to_owned()),
+                    run_id: None,
+                },
+            )
+        })
+    });
+    if let Err(error) = recorded {
+        report::warn("cron-guard", &format!("the change is not in the journal: {error}"));
+    }
+    if ctx.json {
+        ctx.out.json(&json!({ "job": job, "settings": settings.path }))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn changes(args: &JobArgs) -> Vec<Change> {
+    let mut changes = Vec::new();
+    let text = |key, text: &Option<String>| text.clone().map(|text| Change::Text(key, text));
+    if args.every.is_some() {
+        changes.extend([Change::Remove("schedule"), Change::Remove("tz")]);
+    }
+    if args.schedule.is_some() {
+        changes.push(Change::Remove("every"));
+    }
+    changes.extend(text("every", &args.every));
+    changes.extend(text("schedule", &args.schedule));
+    changes.extend(text("tz", &args.tz));
+    changes.extend(text("grace", &args.grace));
+    changes.extend(text("owner", &args.owner));
+    if !args.labels.is_empty() {
+        let labels = args.labels.iter().map(ToString::to_string).collect();
+        changes.push(Change::List("labels", labels));
+    }
+    changes.extend(args.tier.map(|tier| Change::Text("tier", tier.as_str().to_owned())));
+    changes.extend(args.threshold.map(|count| Change::Number("threshold", count.0.into())));
+    changes.extend(args.recover.map(|count| Change::Number("recover", count.0.into())));
+    changes.extend(text("cooldown", &args.cooldown));
+    changes.extend(args.policy.map(|policy| Change::Text("policy", policy.as_str().to_owned())));
+    changes.extend(args.mode.map(|mode| Change::Text("mode", mode.as_str().to_owned())));
+    changes.extend(text("max_runtime", &args.max_runtime));
+    changes.extend(args.trip_now.as_ref().map(|codes| Change::Text("trip_now", codes.to_string())));
+    changes.extend(args.neutral.as_ref().map(|codes| Change::Text("neutral", codes.to_string())));
+    if !args.budgets.is_empty() {
+        let budgets = args.budgets.iter().map(ToString::to_string).collect();
+        changes.push(Change::List("budget", budgets));
+    }
+    changes
+}
+
+fn list(ctx: &mut Ctx<'_>) -> anyhow::Result<Exit> {
+    let settings: Settings = ctx.settings()?;
+    settings.check_schedules()?;
+    if !ctx.json {
+        let mut table =
+            Columns::new(["JOB", "RUNS", "TIER", "MODE", "THRESHOLD", "LABELS", "OWNER"]);
+        for name in settings.declared() {
+            let own = settings.job(name);
+            let runs = match (&own.schedule, own.every) {
+                (Some(schedule), _) => {
+                    format!("{schedule} {}", own.tz.as_deref().unwrap_or("")).trim_end().to_owned()
+                }
+                (None, Some(every)) => format!("every {}", common::duration::human(every)),
+                (None, None) => String::new(),
+            };
+            table.row([
+                name.to_owned(),
+                runs,
+                own.tier.as_str().to_owned(),
+                own.mode.as_str().to_owned(),
+                own.rules.threshold.to_string(),
+                own.labels.join(", "),
+                own.owner.clone().unwrap_or_default(),
+            ]);
+        }
+        ctx.out.line(table.render())?;
+        return Ok(Exit::Done);
+    }
+    for name in settings.declared() {
+        let own = settings.job(name);
+        ctx.out.json(&json!({
+            "job": name,
+            "schedule": own.schedule,
+            "tz": own.tz,
+            "every_seconds": own.every.map(|every| every.as_secs()),
+            "grace_seconds": own.grace.as_secs(),
+            "tier": own.tier.as_str(),
+            "mode": own.mode.as_str(),
+            "threshold": own.rules.threshold,
+            "recover": own.rules.recover,
+            "labels": own.labels,
+            "owner": own.owner,
+            "budgets": own.budgets.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        }))?;
+    }
+    Ok(Exit::Done)
+}

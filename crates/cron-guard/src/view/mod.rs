@@ -1,0 +1,59 @@
+//! How the fleet looks: rows for people, one line for Nagios, metrics for Prometheus, a page.
+//!
+//! Pure: members in, text out.
+
+pub(crate) mod nagios;
+pub(crate) mod page;
+pub(crate) mod prom;
+pub(crate) mod week;
+
+use chrono::{DateTime, Local};
+use common::clock::Timestamp;
+
+use crate::guard::fleet::Member;
+use crate::machine::Mark;
+
+/// The sign of an outcome for people.
+pub(crate) fn sign(mark: Mark) -> char {
+    match mark {
+        Mark::Success => '.',
+        Mark::Failure => 'x',
+        Mark::Bad => 'b',
+        Mark::TimedOut => 't',
+        Mark::Vanished => 'v',
+        Mark::Neutral => '-',
+    }
+}
+
+/// The last outcomes as signs, newest last.
+pub(crate) fn signs(recent: &str, limit: usize) -> String {
+    let surplus = recent.len().saturating_sub(limit);
+    recent.chars().skip(surplus).map(|letter| Mark::from_letter(letter).map_or('?', sign)).collect()
+}
+
+/// A moment as a person reads it in the morning: the time alone when it was today.
+pub(crate) fn clock_time(moment: Timestamp, now: Timestamp) -> String {
+    let local = |moment: Timestamp| -> DateTime<Local> { moment.to_utc().with_timezone(&Local) };
+    let (moment, now) = (local(moment), local(now));
+    if moment.date_naive() == now.date_naive() {
+        moment.format("%H:%M").to_string()
+    } else {
+        moment.format("%a %d %b %H:%M").to_string()
+    }
+}
+
+/// What is wrong with a job, with what was skipped because of it.
+pub(crate) fn why(member: &Member, now: Timestamp) -> String {
+    let mut why = member.problem().unwrap_or_default();
+    if let Some(missed) = member.lateness.missed().filter(|_| member.is_late()) {
+        why = format!("expected {}", clock_time(missed, now));
+    }
+    if let (true, Some(since)) = (member.job.skipped > 0, member.job.skipped_since) {
+        let skipped = format!("blocked {}x since {}", member.job.skipped, clock_time(since, now));
+        why = if why.is_empty() { skipped } else { format!("{why}; {skipped}") };
+    }
+    if let Some(probe) = member.job.breaker.next_probe_at.filter(|_| member.is_blocked()) {
+        why = format!("{why}; next probe {}", clock_time(probe, now));
+    }
+    why
+}

@@ -1,0 +1,321 @@
+//! Alerts: one for each incident however many guards run, tried again when a channel fails, grouped, reminded.
+
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use crate::sandbox::Sandbox;
+
+const ALLOW: &str = "[defaults]\nallow_unattended_resume = true\n";
+
+/// Writes a program into the home.
+fn program(sandbox: &Sandbox, name: &str, script: &str) -> String {
+    let path = sandbox.write(name, format!("#!/bin/sh\n{script}\n"));
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    path.display().to_string()
+}
+
+fn with_command(script: &str) -> Sandbox {
+    let sandbox = Sandbox::new();
+    let notify = program(&sandbox, "notify", script);
+    sandbox.settings(&format!("{ALLOW}[alerts.command]\nargv = [\"{notify}\"]\n"));
+    sandbox
+}
+
+fn sent(sandbox: &Sandbox) -> Vec<serde_json::Value> {
+    let text = std::fs::read_to_string(sandbox.path("sent")).unwrap_or_default();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn the_command_gets_one_json_object_and_variables() {
+    let sandbox =
+        with_command("cat >> $HOME/sent; echo \"$CRON_GUARD_EVENT $CRON_GUARD_JOB\" >> $HOME/said");
+    for _ in 0..3 {
+        sandbox.exec("my job", "echo 'no \u{1b}[31mdisk' >&2; exit 3").code(3);
+    }
+    sandbox.exec("my job", "true").silent(75);
+    let sent = sent(&sandbox);
+    assert_eq!(sent.len(), 1);
+    let alert = &sent[0];
+    for key in [
+        "event",
+        "job",
+        "reason",
+        "streak",
+        "run_ids",
+        "first_failure",
+        "last_failure",
+        "stderr_tail",
+        "resume",
+    ] {
+        assert!(!alert[key].is_null(), "{key}: {alert}");
+    }
+    assert_eq!(alert["stderr_tail"], "no \\u{1b}[31mdisk");
+    assert_eq!(alert["resume"], "cron-guard resume 'my job' --reason 'what was repaired'");
+    assert_eq!(std::fs::read_to_string(sandbox.path("said")).unwrap(), "trip my job\n");
+}
+
+#[test]
+fn an_alert_that_fails_changes_no_exit_code_shows_in_status_and_is_tried_again() {
+    let mut sandbox =
+        with_command("[ -e $HOME/up ] || { echo down >&2; exit 1; }; cat >> $HOME/sent");
+    sandbox.fail("j", 3);
+    sandbox.guard("check j").silent(75);
+    assert!(sent(&sandbox).is_empty());
+    assert!(sandbox.guard("status").code(0).stdout.contains("1 undelivered alerts"));
+    assert!(sandbox.guard("alert list").code(0).stdout.contains("down"));
+    sandbox.write("up", "");
+    // Not before its time, and then by any command that comes along.
+    sandbox.guard("check j").silent(75);
+    assert!(sent(&sandbox).is_empty());
+    sandbox.clock("+3m");
+    sandbox.guard("check j").silent(75);
+    assert_eq!(sent(&sandbox).len(), 1);
+    sandbox.clock("+2h");
+    sandbox.guard("check j").silent(75);
+    assert_eq!(sent(&sandbox).len(), 1, "delivered once");
+    assert!(!sandbox.guard("status").code(0).stdout.contains("undelivered"));
+}
+
+#[test]
+fn a_recovery_is_told_only_to_who_heard_of_the_trip() {
+    let sandbox = with_command("exit 1");
+    sandbox.fail("j", 3);
+    sandbox.guard("resume j --reason repaired").silent(0);
+    sandbox.exec("j", "true").silent(0);
+    let list = sandbox.guard("alert list --json").code(0).stdout;
+    assert_eq!(list.lines().count(), 1, "{list}");
+}
+
+#[test]
+fn retry_sends_again_at_once() {
+    let sandbox = with_command("[ -e $HOME/up ] || exit 1; cat >> $HOME/sent");
+    sandbox.fail("j", 3);
+    sandbox.guard("alert retry").code(1);
+    sandbox.write("up", "");
+    assert_eq!(sandbox.guard("alert retry").code(0).stdout, "1 delivered, 0 failed\n");
+    assert_eq!(sandbox.guard("alert retry").code(0).stdout, "");
+    assert_eq!(sent(&sandbox).len(), 1);
+}
+
+#[test]
+fn many_guards_at_once_tell_of_one_incident_once() {
+    let sandbox = with_command("sleep 0.2; cat >> $HOME/sent");
+    // Started elsewhere, so that every check meets the same news.
+    sandbox.fail("j", 2);
+    let children: Vec<_> =
+        (0..12).map(|_| sandbox.command(["exec", "j", "--", "false"]).spawn().unwrap()).collect();
+    for mut child in children {
+        assert!([1, 75].contains(&child.wait().unwrap().code().unwrap()));
+    }
+    let children: Vec<_> =
+        (0..12).map(|_| sandbox.command(["check", "j"]).spawn().unwrap()).collect();
+    for mut child in children {
+        assert_eq!(child.wait().unwrap().code(), Some(75));
+    }
+    assert_eq!(sent(&sandbox).len(), 1);
+}
+
+#[test]
+fn a_guard_that_is_killed_while_it_alerts_leaves_the_alert_to_the_next() {
+    let sandbox =
+        with_command("[ -e $HOME/up ] || { touch $HOME/asked; sleep 60; }; cat >> $HOME/sent");
+    sandbox.fail("j", 2);
+    let mut child = sandbox.command(["exec", "j", "--", "false"]).spawn().unwrap();
+    crate::exec::wait_until(|| sandbox.path("asked").exists());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    sandbox.write("up", "");
+    sandbox.guard("check j").silent(75);
+    assert_eq!(sent(&sandbox).len(), 1);
+}
+
+#[test]
+fn a_command_that_never_ends_is_ended() {
+    let sandbox = Sandbox::new();
+    let notify = program(&sandbox, "notify", "sleep 300");
+    sandbox.settings(&format!(
+        "{ALLOW}[alerts.command]\nargv = [\"{notify}\"]\ntimeout = \"200ms\"\n"
+    ));
+    sandbox.fail("j", 3);
+    assert!(sandbox.guard("alert list").code(0).stdout.contains("did not end within 200ms"));
+}
+
+/// A server that answers each request with the next of these answers; an empty one hangs.
+fn server(answers: &'static [&'static str]) -> (String, Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}/secret-token", listener.local_addr().unwrap());
+    let (sender, requests) = channel();
+    std::thread::spawn(move || {
+        let mut hung = Vec::new();
+        for (stream, answer) in listener.incoming().zip(answers.iter().cycle()) {
+            let mut stream = stream.unwrap();
+            let request = read_request(&mut stream);
+            if sender.send(request).is_err() {
+                return;
+            }
+            if answer.is_empty() {
+                hung.push(stream);
+            } else {
+                let _ = stream.write_all(answer.as_bytes());
+            }
+        }
+    });
+    (address, requests)
+}
+
+fn read_request(stream: &mut TcpStream) -> String {
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let mut request = String::new();
+    let mut piece = [0_u8; 4096];
+    loop {
+        let n_bytes = stream.read(&mut piece).unwrap_or(0);
+        request.push_str(&String::from_utf8_lossy(&piece[..n_bytes]));
+        let Some((head, body)) = request.split_once("\r\n\r\n") else {
+            if n_bytes == 0 {
+                return request;
+            }
+            continue;
+        };
+        let length = head
+            .lines()
+            .find_map(|line| {
+                line.to_ascii_lowercase()
+                    .strip_prefix("content-length:")?
+                    .trim()
+                    .parse::<usize>()
+                    .ok()
+            })
+            .unwrap_or(0);
+        if body.len() >= length || n_bytes == 0 {
+            return request;
+        }
+    }
+}
+
+const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+const ERROR: &str = "HTTP/1.1 500 Oops\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+const AGAIN: &str =
+    "HTTP/1.1 302 Found\r\nlocation: /again\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+
+fn with_webhook(answers: &'static [&'static str], more: &str) -> (Sandbox, Receiver<String>) {
+    let sandbox = Sandbox::new();
+    let (url, requests) = server(answers);
+    sandbox.settings(&format!(
+        "{ALLOW}[alerts.webhook]\nurl = \"{url}\"\ntimeout = \"500ms\"\n{more}"
+    ));
+    (sandbox, requests)
+}
+
+#[test]
+fn a_webhook_gets_the_alert_in_the_form_that_it_understands() {
+    for (template, parts) in [
+        ("json", &["\"event\":\"trip\"", "content-type: application/json"][..]),
+        ("slack", &["{\"text\":\"a&amp;b is blocked"]),
+        ("ntfy", &["title: a&b is blocked", "priority: high", "\r\n\r\na&b is blocked: 3"]),
+    ] {
+        let (sandbox, requests) = with_webhook(&[OK], &format!("template = \"{template}\"\n"));
+        sandbox.fail("a&b", 3);
+        let request = requests.recv_timeout(Duration::from_secs(10)).unwrap();
+        for part in parts {
+            assert!(request.contains(part), "{template}: {part} in {request}");
+        }
+        assert!(sandbox.guard("alert list").code(0).stdout.contains("webhook delivered"));
+    }
+}
+
+#[test]
+fn a_webhook_that_fails_hangs_or_redirects_for_ever_is_told_and_its_address_never() {
+    for (answers, told) in
+        [(&[ERROR][..], "answered 500"), (&[""], "did not answer in time"), (&[AGAIN], "redirects")]
+    {
+        let (sandbox, _requests) = with_webhook(answers, "");
+        sandbox.fail("j", 3);
+        let list = sandbox.guard("alert list").code(0).stdout;
+        assert!(list.contains(told), "{told}: {list}");
+        assert!(!list.contains("secret-token"), "{list}");
+    }
+}
+
+#[test]
+fn mail_goes_through_sendmail_and_the_desktop_through_its_program() {
+    let sandbox = Sandbox::new();
+    let sendmail = program(&sandbox, "sendmail", "echo \"$@\" > $HOME/mail; cat >> $HOME/mail");
+    let notify = program(&sandbox, "notify-send", "printf '%s\\n' \"$@\" > $HOME/shown");
+    sandbox.settings(&format!(
+        "{ALLOW}[alerts.mail]\nto = \"ops@example.org\"\nsendmail = \"{sendmail}\"\n[alerts.desktop]\nprogram = \"{notify}\"\n"
+    ));
+    sandbox.fail("j", 3);
+    let mail = std::fs::read_to_string(sandbox.path("mail")).unwrap();
+    assert!(
+        mail.starts_with("-t -i\nTo: ops@example.org\nSubject: cron-guard: j is blocked\n"),
+        "{mail}"
+    );
+    let shown = std::fs::read_to_string(sandbox.path("shown")).unwrap();
+    assert!(shown.contains("critical\n--\nj is blocked\n"), "{shown}");
+}
+
+#[test]
+fn alert_test_proves_each_channel() {
+    let sandbox = with_command("cat > $HOME/sent");
+    assert_eq!(sandbox.guard("alert test").code(0).stdout, "command: delivered\n");
+    assert_eq!(sent(&sandbox)[0]["event"], "test");
+    let failed = sandbox.guard("alert test --channel mail").code(1);
+    assert!(failed.stdout.starts_with("mail: "), "{failed:?}");
+    sandbox.guard("alert test --channel pigeon").code(2);
+}
+
+#[test]
+fn jobs_of_one_label_that_trip_together_are_told_as_one_after_the_first() {
+    let mut sandbox = Sandbox::new();
+    let jobs: String = ["a", "b", "c", "d"]
+        .map(|job| format!("[job.{job}]\nlabels = [\"provider:x\"]\n"))
+        .concat();
+    sandbox.settings(&format!("{ALLOW}{jobs}"));
+    for job in ["a", "b", "c", "d"] {
+        sandbox.fail(job, 3);
+    }
+    assert_eq!(sandbox.events(), ["trip"], "the first leaves at once");
+    sandbox.clock("+11m");
+    sandbox.guard("check a").silent(75);
+    assert_eq!(sandbox.events(), ["trip", "trip_group"]);
+    let group = &sandbox.alerts()[1];
+    assert_eq!(group["jobs"], serde_json::json!(["b", "c", "d"]));
+    assert!(group["text"].as_str().unwrap().contains("cron-guard resume c --reason"));
+}
+
+#[test]
+fn the_digest_reminds_once_a_day_of_what_is_not_acknowledged() {
+    let mut sandbox = Sandbox::new();
+    sandbox.fail("a", 3);
+    sandbox.fail("b", 3);
+    for clock in ["+0s", "+20h", "+25h", "+26h"] {
+        sandbox.clock(clock);
+        sandbox.run::<_, &str>([]).code(1);
+    }
+    assert_eq!(sandbox.events(), ["trip", "trip", "digest"]);
+    assert_eq!(sandbox.alerts()[2]["jobs"].as_array().unwrap().len(), 2);
+    sandbox.guard("ack a").silent(0);
+    sandbox.guard("ack nobody").code(1);
+    sandbox.clock("+50h");
+    sandbox.run::<_, &str>([]).code(1);
+    assert_eq!(sandbox.alerts()[3]["jobs"][0]["job"], "b");
+    assert_eq!(sandbox.alerts()[3]["jobs"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn flapping_is_told_at_its_start_and_at_its_end_and_not_between() {
+    let sandbox = Sandbox::new();
+    for _ in 0..6 {
+        sandbox.fail("j", 2);
+        sandbox.exec("j", "true").silent(0);
+    }
+    assert_eq!(sandbox.events(), ["flapping"]);
+    for _ in 0..18 {
+        sandbox.exec("j", "true").silent(0);
+    }
+    assert_eq!(sandbox.events(), ["flapping", "steady"]);
+}

@@ -1,0 +1,114 @@
+//! A journal that cannot be used: what was blocked stays blocked, the tier decides the rest, one alert tells it.
+
+use std::path::PathBuf;
+
+use crate::sandbox::Sandbox;
+
+const SETTINGS: &str = "[defaults]\nallow_unattended_resume = true\n\
+    [job.low]\ntier = \"low\"\n[job.mid]\ntier = \"mid\"\n[job.high]\ntier = \"high\"\n\
+    [job.blocked]\ntier = \"low\"\nthreshold = 1\n";
+
+fn journal(sandbox: &Sandbox) -> PathBuf {
+    sandbox.path(".local/state/agent-state/state.db")
+}
+
+/// A fleet with one blocked job, whose journal is then damaged.
+fn damaged(damage: impl Fn(&PathBuf)) -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.settings(SETTINGS);
+    for job in ["low", "mid", "high"] {
+        sandbox.exec(job, "exit 0").silent(0);
+    }
+    sandbox.fail("blocked", 1);
+    let path = journal(&sandbox);
+    // What stands in the write-ahead log would heal some of the damage.
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+    drop(connection);
+    damage(&path);
+    sandbox
+}
+
+fn overwrite(path: &PathBuf, content: &[u8]) {
+    #[expect(clippy::disallowed_methods, reason = "damage needs no crash safety")]
+    std::fs::write(path, content).unwrap();
+}
+
+#[track_caller]
+fn judged_by_tier(sandbox: &Sandbox) {
+    let before = std::fs::metadata(journal(sandbox)).unwrap().len();
+    let first = sandbox.guard("check low").code(0);
+    assert!(first.stderr.contains("cannot be used"), "{first:?}");
+    sandbox.guard("check mid").silent(0);
+    sandbox.guard("check blocked").silent(75);
+    let closed = sandbox.guard("check high").code(3);
+    assert!(closed.stderr.contains("tier high"), "{closed:?}");
+    let ran = sandbox.exec("low", "echo ran; exit 9");
+    assert_eq!((ran.code, &*ran.stdout, &*ran.stderr), (Some(9), "ran\n", ""));
+    sandbox.exec("high", "echo must not run").code(3);
+    sandbox.exec("blocked", "echo must not run").silent(75);
+    assert_eq!(sandbox.events(), ["trip", "journal"], "one alert for each outage");
+    assert_eq!(std::fs::metadata(journal(sandbox)).unwrap().len(), before, "nothing is repaired");
+}
+
+#[test]
+fn garbage_in_the_place_of_the_journal() {
+    judged_by_tier(&damaged(|path| overwrite(path, &[0xA5; 8192])));
+}
+
+#[test]
+fn a_journal_cut_in_half_and_one_cut_within_its_first_page() {
+    for n_bytes in [8192, 2000, 10] {
+        judged_by_tier(&damaged(|path| {
+            let whole = std::fs::read(path).unwrap();
+            overwrite(path, &whole[..n_bytes]);
+        }));
+    }
+}
+
+#[test]
+fn a_journal_with_damaged_pages() {
+    judged_by_tier(&damaged(|path| {
+        let mut whole = std::fs::read(path).unwrap();
+        let length = whole.len();
+        whole[4096..length].fill(0x5A);
+        overwrite(path, &whole);
+    }));
+}
+
+#[test]
+fn a_journal_of_a_newer_release_and_one_of_another_program() {
+    for pragma in ["user_version = 999", "application_id = 7"] {
+        judged_by_tier(&damaged(|path| {
+            let connection = rusqlite::Connection::open(path).unwrap();
+            connection.execute_batch(&format!("PRAGMA {pragma}")).unwrap();
+        }));
+    }
+}
+
+#[test]
+fn a_directory_in_the_place_of_the_journal() {
+    judged_by_tier(&damaged(|path| {
+        std::fs::remove_file(path).unwrap();
+        std::fs::create_dir(path).unwrap();
+    }));
+}
+
+#[test]
+fn a_journal_that_is_locked_for_longer_than_the_busy_timeout() {
+    let sandbox = Sandbox::new();
+    sandbox.settings(SETTINGS);
+    sandbox.fail("blocked", 1);
+    sandbox.exec("low", "exit 0").silent(0);
+    let other = rusqlite::Connection::open(journal(&sandbox)).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let ran = sandbox.guard("exec low --busy-timeout 0.1 -- sh -c 'exit 9'").code(9);
+    assert!(ran.stderr.contains("is busy"), "{ran:?}");
+    sandbox.guard("exec blocked --busy-timeout 0.1 -- echo no").silent(75);
+    sandbox.guard("exec high --busy-timeout 0.1 -- echo no").code(3);
+    other.execute_batch("ROLLBACK").unwrap();
+    sandbox.exec("low", "exit 0").silent(0);
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    sandbox.guard("exec low --busy-timeout 0.1 -- true").code(0);
+    assert_eq!(sandbox.events(), ["trip", "journal", "journal"], "a second outage is told again");
+}

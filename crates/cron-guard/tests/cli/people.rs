@@ -1,0 +1,301 @@
+//! What people read and write: declarations, the crontab, status in its forms, reports, help.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use crate::sandbox::Sandbox;
+
+#[test]
+fn job_add_edit_and_remove_keep_the_comments_of_the_file() {
+    let sandbox = Sandbox::new();
+    let file = "# Mine.\n[defaults]\nthreshold = 4 # generous\n";
+    sandbox.write(".config/cron-guard/guard.toml", file);
+    sandbox.guard("job add nightly --schedule '0 2 * * *' --tz Europe/Berlin --label provider:x --tier mid --budget usd=5/24h").silent(0);
+    let read = || std::fs::read_to_string(sandbox.path(".config/cron-guard/guard.toml")).unwrap();
+    assert_eq!(
+        read(),
+        format!(
+            "{file}\n[job.nightly]\nschedule = \"0 2 * * *\"\ntz = \"Europe/Berlin\"\nlabels = [\"provider:x\"]\ntier = \"mid\"\nbudget = [\"usd=5/1d\"]\n"
+        )
+    );
+    sandbox.guard("job add nightly --every 1h").code(1);
+    sandbox.guard("job edit nightly --every 1h --threshold 2").silent(0);
+    assert!(read().contains("every = \"1h\"") && !read().contains("schedule"), "{}", read());
+    let list = sandbox.guard("job list --json").code(0).json();
+    assert_eq!((&list["threshold"], &list["every_seconds"]), (&2.into(), &3600.into()));
+    assert!(sandbox.guard("history nightly").code(0).stdout.contains("JOB_EDIT"));
+    sandbox.guard("job remove nightly").silent(0);
+    assert_eq!(read(), file);
+    sandbox.guard("job remove nightly").code(1);
+    for wrong in [
+        "job add a --schedule 'not one'",
+        "job add a --schedule '0 0 30 2 *'",
+        "job add a --schedule '0 2 * * *' --tz Berlin",
+        "job add a --tier high --policy probe",
+    ] {
+        sandbox.guard(wrong).code(3);
+        assert_eq!(read(), file, "nothing is written that is not understood");
+    }
+    sandbox.guard("job add a --threshold 0").code(2);
+    sandbox.guard("job add a --every -5m").code(2);
+}
+
+#[test]
+fn a_mistake_in_the_settings_is_an_error_for_check_and_keeps_exec_from_starting() {
+    let sandbox = Sandbox::new();
+    sandbox.write(".config/cron-guard/guard.toml", "[defaults]\ntreshold = 3\n");
+    let error = sandbox.guard("check j").code(3).stderr;
+    assert!(error.starts_with("cron-guard: cannot read the settings "), "{error}");
+    assert!(
+        error.contains("line 2, column 1: unknown field `treshold`")
+            && error.contains("`threshold`"),
+        "{error}"
+    );
+    sandbox.exec("j", "echo ran").code(125);
+    let json = sandbox.guard("status --json").code(3).stderr;
+    assert_eq!(
+        serde_json::from_str::<serde_json::Value>(&json).unwrap()["error"]["code"],
+        "settings"
+    );
+    sandbox.write(".config/cron-guard/guard.toml", "[job.j]\nschedule = \"0 2 * *\"\n");
+    // A gate needs no schedule, so it does not fail for one.
+    sandbox.guard("check j").silent(0);
+    assert!(sandbox.guard("status").code(3).stderr.contains("line 2, column 12"));
+}
+
+/// A crontab(1) that keeps the crontab in a file of the home.
+fn with_crontab(text: &str) -> (Sandbox, String) {
+    let sandbox = Sandbox::new();
+    sandbox.write("tab", text);
+    let path = sandbox.write(
+        "bin/crontab",
+        "#!/bin/sh\ncase $1 in -l) [ -e $HOME/tab ] || { echo 'no crontab for me' >&2; exit 1; }; cat $HOME/tab;; -) cat > $HOME/tab;; esac\n",
+    );
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let bin = format!("{}:/usr/bin:/bin", sandbox.path("bin").display());
+    (sandbox, bin)
+}
+
+#[test]
+fn the_crontab_is_wrapped_declared_and_put_back_byte_for_byte() {
+    let text = "# mine\nMAILTO=me\n*/5 * * * * /usr/bin/poll --all | tee -a 'a b'\n@reboot /usr/bin/start\n61 * * * * /usr/bin/odd";
+    let (sandbox, path) = with_crontab(text);
+    let settings = "# Mine.\n[defaults]\nthreshold = 5\n";
+    sandbox.write(".config/cron-guard/guard.toml", settings);
+    let run = |line: &str| {
+        let output =
+            sandbox.command(crate::sandbox::shlex_split(line)).env("PATH", &path).output().unwrap();
+        (
+            output.status.code().unwrap(),
+            String::from_utf8(output.stdout).unwrap(),
+            String::from_utf8(output.stderr).unwrap(),
+        )
+    };
+    let read = |name: &str| std::fs::read_to_string(sandbox.path(name)).unwrap();
+    let (code, printed, said) = run("crontab --print");
+    assert_eq!(code, 0);
+    assert!(
+        printed.contains(
+            "cron-guard exec poll -- /bin/sh -c '/usr/bin/poll --all | tee -a '\\''a b'\\'''"
+        ),
+        "{printed}"
+    );
+    assert!(said.contains("line 5 stays as it is"), "{said}");
+    assert_eq!(run("crontab --install --dry-run").0, 0);
+    assert_eq!(read("tab"), text, "a dry run changes nothing");
+    assert_eq!(run("crontab --install").0, 0);
+    assert_eq!(read("tab"), printed);
+    assert!(
+        read(".config/cron-guard/guard.toml")
+            .contains("[job.poll]\ncrontab = true\nschedule = \"*/5 * * * *\"\n")
+    );
+    assert_eq!(run("crontab --install").0, 0);
+    assert_eq!(read("tab"), printed, "twice changes nothing");
+    let backup = std::fs::read_dir(sandbox.path(".local/state/cron-guard"))
+        .unwrap()
+        .find_map(|entry| {
+            entry
+                .ok()
+                .map(|entry| entry.path())
+                .filter(|path| path.extension().is_some_and(|e| e == "backup"))
+        })
+        .unwrap();
+    assert_eq!(std::fs::read_to_string(backup).unwrap(), text);
+    assert_eq!(run("crontab --uninstall").0, 0);
+    assert_eq!(read("tab"), text);
+    assert_eq!(read(".config/cron-guard/guard.toml"), settings);
+}
+
+#[test]
+fn a_wrapped_line_does_what_the_line_did() {
+    let sandbox = Sandbox::new();
+    let line = "* * * * * cd / && echo \"it's $HOME\" | tr a-z A-Z; exit 3";
+    sandbox.write("tab", line);
+    let wrapped = sandbox.guard("crontab --print --file tab").code(0).stdout;
+    // As cron does: the shell gets what stands behind the fields.
+    let command = wrapped.trim_start_matches("* * * * * ");
+    let output = std::process::Command::new("/bin/sh")
+        .args(["-c", command])
+        .env_clear()
+        .env("HOME", sandbox.home())
+        .env("PATH", "/usr/bin:/bin")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    let home = sandbox.home().display().to_string().to_uppercase();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), format!("IT'S {home}\n"));
+    assert_eq!(sandbox.job("echo")["streak"], 1);
+}
+
+#[test]
+fn status_puts_problems_first_and_shows_the_last_outcomes() {
+    let sandbox = Sandbox::new();
+    sandbox.exec("a-fine", "true").silent(0);
+    sandbox.exec("z-broken", "true").silent(0);
+    sandbox.fail("z-broken", 3);
+    sandbox.exec("z-broken", "true").silent(75);
+    let status = sandbox.guard("status").code(0).stdout;
+    let lines: Vec<&str> = status.lines().collect();
+    assert!(lines[1].starts_with("z-broken  open    .xxx"), "{status}");
+    assert!(lines[1].contains("3 consecutive failures; blocked 1x since "), "{status}");
+    assert!(lines[2].starts_with("a-fine    closed  ."), "{status}");
+    sandbox.guard("status nobody").code(1);
+    let hostile = "x\u{202e}y";
+    sandbox.exec(hostile, "true").silent(0);
+    assert!(sandbox.guard("status").code(0).stdout.contains("x\\u{202e}y"));
+}
+
+#[test]
+fn nagios_gets_one_line_and_its_code_and_prometheus_its_format() {
+    let sandbox = Sandbox::new();
+    sandbox.exec("a|b", "true").silent(0);
+    let well = sandbox.guard("status --nagios").code(0).stdout;
+    assert_eq!(
+        well,
+        "CRON-GUARD OK - 1 job healthy | jobs=1;;;0 blocked=0;;0;0 late=0;0;;0 flapping=0;0;;0\n"
+    );
+    sandbox.fail("a|b", 3);
+    let line = sandbox.guard("status --nagios").code(2).stdout;
+    assert!(line.starts_with("CRON-GUARD CRITICAL - 1 blocked (a_b) | "), "{line}");
+    assert_eq!((line.lines().count(), line.matches('|').count()), (1, 1));
+    sandbox.exec("q\"\\", "true").silent(0);
+    sandbox.guard("status --prom metrics.prom").silent(0);
+    let metrics = std::fs::read_to_string(sandbox.path("metrics.prom")).unwrap();
+    assert!(metrics.contains("cron_guard_blocked{job=\"a|b\"} 1\n"), "{metrics}");
+    assert!(metrics.contains("cron_guard_blocked{job=\"q\\\"\\\\\"} 0\n"), "{metrics}");
+    let mut typed = std::collections::BTreeSet::new();
+    for line in metrics.lines() {
+        if let Some(rest) = line.strip_prefix("# TYPE ") {
+            let (name, kind) = rest.split_once(' ').unwrap();
+            assert!(kind == "gauge" && typed.insert(name.to_owned()), "{line}");
+        } else if !line.starts_with('#') {
+            let (series, value) = line.rsplit_once(' ').unwrap();
+            let name = series.split('{').next().unwrap();
+            assert!(typed.contains(name) && value.parse::<f64>().is_ok(), "{line}");
+        }
+    }
+    sandbox.write("not-a-database", "x".repeat(5000));
+    let unknown = sandbox.guard("status --nagios --db not-a-database").code(3).stdout;
+    assert!(unknown.starts_with("CRON-GUARD UNKNOWN - "), "{unknown}");
+}
+
+#[test]
+fn the_report_is_one_page_without_network_or_script_and_nothing_of_a_job_is_markup() {
+    let sandbox = Sandbox::new();
+    sandbox.settings("[job.hourly]\nevery = \"1h\"\n");
+    let hostile = "<script>alert(1)</script>\"'";
+    sandbox.exec(hostile, "true").silent(0);
+    sandbox.fail("hourly", 3);
+    sandbox.exec("hourly", "true").silent(75);
+    sandbox.guard("report --html report.html").silent(0);
+    let page = std::fs::read_to_string(sandbox.path("report.html")).unwrap();
+    for absent in ["<script", "http:", "https:", "url(", "@import", "src=", "href="] {
+        assert!(!page.contains(absent), "{absent}");
+    }
+    assert!(page.contains("&lt;script&gt;alert(1)&lt;/script&gt;&quot;&#39;"));
+    assert!(page.contains("prefers-color-scheme:dark") && page.contains("name=\"viewport\""));
+    assert!(page.contains("1 job is blocked"), "{page}");
+    let json = sandbox.guard("report --json").code(0).json();
+    let hourly =
+        json["jobs"].as_array().unwrap().iter().find(|job| job["job"] == "hourly").unwrap();
+    assert_eq!((&hourly["failed"], &hourly["blocked"]), (&3.into(), &1.into()));
+    assert!(sandbox.guard("report").code(0).stdout.contains("hourly"));
+}
+
+#[test]
+fn history_shows_runs_and_who_did_what() {
+    let sandbox = Sandbox::new();
+    for _ in 0..3 {
+        sandbox.exec("j", "echo no disk >&2; exit 1").code(1);
+    }
+    sandbox.guard("resume j --reason 'bought a disk'").silent(0);
+    let history = sandbox.guard("history j").code(0).stdout;
+    assert!(history.contains("RESUME") && history.contains("bought a disk (by "), "{history}");
+    assert!(
+        history.contains("TRIP") && history.contains("closed to open; 3 consecutive failures"),
+        "{history}"
+    );
+    assert!(history.contains("no disk"), "{history}");
+    let lines = sandbox.guard("history j --json --limit 2").code(0).stdout;
+    assert_eq!(lines.lines().count(), 2);
+    sandbox.guard("history nobody").code(1);
+    sandbox.guard("history j --limit 0").code(2);
+}
+
+#[test]
+fn doctor_names_what_is_wrong() {
+    let sandbox = Sandbox::new();
+    sandbox.settings(
+        "[job.ghost]\nevery = \"1h\"\n[alerts.command]\nargv = [\"/nonexistent/notify\"]\n",
+    );
+    sandbox.exec("stranger", "true").silent(0);
+    let found = sandbox.guard("doctor").code(1).stdout;
+    for part in [
+        "/nonexistent/notify cannot be run",
+        "sweep has never run",
+        "stranger runs and is not declared",
+        "ghost is declared and never ran",
+    ] {
+        assert!(found.contains(part), "{part}: {found}");
+    }
+}
+
+#[test]
+fn every_help_has_examples_and_completions_are_printed() {
+    let sandbox = Sandbox::new();
+    for verb in [
+        "",
+        "check",
+        "exec",
+        "status",
+        "history",
+        "report",
+        "hold",
+        "release",
+        "resume",
+        "ack",
+        "job add",
+        "job edit",
+        "job remove",
+        "crontab",
+        "alert test",
+        "alert list",
+        "doctor",
+        "completions",
+    ] {
+        let help = sandbox.guard(&format!("{verb} --help")).code(0).stdout;
+        assert!(help.contains("Examples:") && help.contains("Environment:"), "{verb}: {help}");
+        assert_eq!(
+            help.lines()
+                .skip_while(|line| !line.starts_with("Examples:"))
+                .filter(|line| line.starts_with("  cron-guard "))
+                .count(),
+            2,
+            "{verb}"
+        );
+    }
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(
+            sandbox.guard(&format!("completions {shell}")).code(0).stdout.contains("cron-guard")
+        );
+    }
+}
