@@ -10,10 +10,15 @@
 mod cli;
 mod cmd;
 mod error;
+mod excerpt;
 mod fit;
+mod git;
 mod identity;
 mod kind;
+mod outline;
 mod pack;
+mod piece;
+mod prepare;
 mod render;
 mod request;
 mod select;

@@ -21,6 +21,10 @@ pub(crate) struct Request {
 pub(crate) enum Format {
     /// Headings and fences.
     Markdown,
+    /// Elements with character data.
+    Xml,
+    /// One object.
+    Json,
 }
 
 impl Format {
@@ -28,6 +32,8 @@ impl Format {
     pub(crate) fn suffix(self) -> &'static str {
         match self {
             Self::Markdown => ".md",
+            Self::Xml => ".xml",
+            Self::Json => ".json",
         }
     }
 }

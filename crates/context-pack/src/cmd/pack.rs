@@ -1,11 +1,12 @@
 //! `context-pack PATH…`: packs and writes the document to stdout or to a file.
 
+use std::ffi::OsString;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use common::cli::OutputArgs;
 use common::out::{Out, sanitize};
-use common::{Exit, atomic, report};
+use common::{Exit, atomic, environment, report};
 
 use crate::cli::PackArgs;
 use crate::pack::{self, Pack};
@@ -30,7 +31,7 @@ pub(super) fn run(args: &PackArgs, output: &OutputArgs) -> anyhow::Result<Exit> 
 
 /// Packs what the arguments ask for.
 pub(super) fn make(args: &PackArgs) -> Result<Pack, Error> {
-    let pack = pack::pack(&request(args))?;
+    let pack = pack::pack(&request(args), &search_path())?;
     if !args.document.quiet {
         for problem in &pack.problems {
             report::warn(TOOL, problem);
@@ -52,6 +53,11 @@ pub(super) fn said(args: &PackArgs, pack: &Pack) {
             let _ = writeln!(stderr, "{}", sanitize(&line));
         }
     }
+}
+
+/// Where git is looked for; cron's own default when there is no PATH.
+fn search_path() -> OsString {
+    environment::os("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into())
 }
 
 fn request(args: &PackArgs) -> Request {
