@@ -7,7 +7,11 @@
 //!
 //! `cargo bench -p context-pack --bench recall -- --repo PATH [--budget 32000]…`
 
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark that cannot go on should stop")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a benchmark that cannot go on should stop"
+)]
 #![expect(clippy::cast_precision_loss, reason = "shares are for people")]
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -48,7 +52,9 @@ fn main() {
             "--flag" => extra.push(arguments.next().unwrap()),
             // cargo bench adds this.
             "--bench" => {}
-            other => panic!("unknown argument {other}; known are --repo PATH, --budget TOKENS, --flag FLAG"),
+            other => panic!(
+                "unknown argument {other}; known are --repo PATH, --budget TOKENS, --flag FLAG"
+            ),
         }
     }
     if budgets.is_empty() {
@@ -60,9 +66,14 @@ fn main() {
     for budget in budgets {
         let mut means: BTreeMap<String, Vec<Score>> = BTreeMap::new();
         for repository in &repositories {
-            let name = repository.file_name().map_or_else(|| "repository".into(), |name| name.to_string_lossy());
+            let name = repository
+                .file_name()
+                .map_or_else(|| "repository".into(), |name| name.to_string_lossy());
             for (strategy, score) in replay(repository, budget, &extra) {
-                println!("{budget:>7}  {name:<16} {strategy:<28} seen {:.3}  read {:.3}", score.seen, score.read);
+                println!(
+                    "{budget:>7}  {name:<16} {strategy:<28} seen {:.3}  read {:.3}",
+                    score.seen, score.read
+                );
                 means.entry(strategy).or_default().push(score);
             }
         }
@@ -77,7 +88,11 @@ fn main() {
 
 fn git(folder: &Path, arguments: &[&str]) -> Vec<u8> {
     let output = Command::new("git").current_dir(folder).args(arguments).output().unwrap();
-    assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "git {arguments:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     output.stdout
 }
 
@@ -89,7 +104,17 @@ fn replay(repository: &Path, budget: usize, extra: &[String]) -> Vec<(String, Sc
     let scratch = tempfile::tempdir().unwrap();
     let tree = scratch.path().join("tree");
     let source = fs::canonicalize(repository).unwrap();
-    git(scratch.path(), &["clone", "-q", "--shared", "--no-checkout", source.to_str().unwrap(), tree.to_str().unwrap()]);
+    git(
+        scratch.path(),
+        &[
+            "clone",
+            "-q",
+            "--shared",
+            "--no-checkout",
+            source.to_str().unwrap(),
+            tree.to_str().unwrap(),
+        ],
+    );
     let listed = text(&git(&tree, &["rev-list", "--no-merges", "HEAD"]));
     let commits: Vec<&str> = listed.lines().collect();
     let mut totals: BTreeMap<String, Score> = BTreeMap::new();
@@ -105,7 +130,11 @@ fn replay(repository: &Path, budget: usize, extra: &[String]) -> Vec<(String, Sc
         let mut shown = vec![("context-pack".to_owned(), product(&tree, budget, extra))];
         for (name, order) in snapshot.orders() {
             for cut in [usize::MAX, 600, 200] {
-                let label = if cut == usize::MAX { format!("{name}, whole files") } else { format!("{name}, cut to {cut}") };
+                let label = if cut == usize::MAX {
+                    format!("{name}, whole files")
+                } else {
+                    format!("{name}, cut to {cut}")
+                };
                 shown.push((label, snapshot.fill(&order, budget, cut)));
             }
         }
@@ -131,19 +160,38 @@ fn counts(path: &str) -> bool {
     let lower = path.to_ascii_lowercase();
     let name = lower.rsplit('/').next().unwrap_or_default();
     let images = [".png", ".jpg", ".jpeg", ".gif", ".svg", ".ico", ".webp"];
-    let is_lock = name.ends_with(".lock") || name.ends_with("-lock.json") || name.ends_with("-lock.yaml") || name == "go.sum";
-    let is_snapshot = name.ends_with(".snap") || lower.contains("__snapshots__") || lower.contains("snapshots/");
-    !is_lock && !is_snapshot && !name.starts_with("change") && !images.iter().any(|image| name.ends_with(image))
+    let is_lock = name.ends_with(".lock")
+        || name.ends_with("-lock.json")
+        || name.ends_with("-lock.yaml")
+        || name == "go.sum";
+    let is_snapshot =
+        name.ends_with(".snap") || lower.contains("__snapshots__") || lower.contains("snapshots/");
+    !is_lock && !is_snapshot && !name.starts_with("change") && !ends(&images)
 }
 
 fn future(tree: &Path, snapshot: &Snapshot, commits: &[&str]) -> Future {
     let mut future = Future::default();
     for commit in commits {
-        let patch = text(&git(tree, &["diff-tree", "-p", "-U0", "--no-renames", "--root", "--no-color", "--no-ext-diff", commit]));
+        let patch = text(&git(
+            tree,
+            &[
+                "diff-tree",
+                "-p",
+                "-U0",
+                "--no-renames",
+                "--root",
+                "--no-color",
+                "--no-ext-diff",
+                commit,
+            ],
+        ));
         let mut file: Option<String> = None;
         for line in patch.lines() {
             if let Some(path) = line.strip_prefix("--- ") {
-                file = path.strip_prefix("a/").filter(|path| counts(path) && snapshot.lines.contains_key(*path)).map(str::to_owned);
+                file = path
+                    .strip_prefix("a/")
+                    .filter(|path| counts(path) && snapshot.lines.contains_key(*path))
+                    .map(str::to_owned);
             } else if let Some(path) = line.strip_prefix("+++ ") {
                 // A deleted file is not modified.
                 file = file.filter(|_| path != "/dev/null");
@@ -164,8 +212,16 @@ fn future(tree: &Path, snapshot: &Snapshot, commits: &[&str]) -> Future {
 impl Future {
     fn score(&self, shown: &Shown) -> (f64, f64) {
         let all: usize = self.files.values().sum();
-        let seen: usize = self.files.iter().filter(|(file, _)| shown.contains_key(*file)).map(|(_, count)| count).sum();
-        let read = self.lines.iter().filter(|(file, line)| shown.get(file).is_some_and(|lines| lines.contains(line)));
+        let seen: usize = self
+            .files
+            .iter()
+            .filter(|(file, _)| shown.contains_key(*file))
+            .map(|(_, count)| count)
+            .sum();
+        let read = self
+            .lines
+            .iter()
+            .filter(|(file, line)| shown.get(file).is_some_and(|lines| lines.contains(line)));
         (seen as f64 / all.max(1) as f64, read.count() as f64 / self.lines.len().max(1) as f64)
     }
 }
@@ -201,17 +257,28 @@ impl Snapshot {
     fn of(tree: &Path) -> Self {
         let listed = git(tree, &["ls-files", "-z"]);
         let mut texts = BTreeMap::new();
-        for name in listed.split(|byte| *byte == 0).filter_map(|name| std::str::from_utf8(name).ok()) {
+        for name in
+            listed.split(|byte| *byte == 0).filter_map(|name| std::str::from_utf8(name).ok())
+        {
             if counts(name)
-                && tree.join(name).symlink_metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() < 2_000_000)
+                && tree
+                    .join(name)
+                    .symlink_metadata()
+                    .is_ok_and(|metadata| metadata.is_file() && metadata.len() < 2_000_000)
                 && let Ok(body) = fs::read_to_string(tree.join(name))
                 && !body.contains('\0')
             {
                 texts.insert(name.to_owned(), body);
             }
         }
-        let lines = texts.iter().map(|(name, body)| (name.clone(), body.lines().map(str::to_owned).collect())).collect();
-        let log = text(&git(tree, &["log", "-n", "2000", "--no-merges", "--no-renames", "--name-only", "--format="]));
+        let lines = texts
+            .iter()
+            .map(|(name, body)| (name.clone(), body.lines().map(str::to_owned).collect()))
+            .collect();
+        let log = text(&git(
+            tree,
+            &["log", "-n", "2000", "--no-merges", "--no-renames", "--name-only", "--format="],
+        ));
         let mut newest = Vec::new();
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
         let mut known = BTreeSet::new();
@@ -223,7 +290,7 @@ impl Snapshot {
         }
         let mut busiest = newest.clone();
         busiest.sort_by_key(|name| std::cmp::Reverse(counts[name.as_str()]));
-        Self { lines, newest, busiest, texts }
+        Self { texts, lines, newest, busiest }
     }
 
     fn orders(&self) -> Vec<(&'static str, Vec<String>)> {

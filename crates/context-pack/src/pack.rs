@@ -1,138 +1,151 @@
-//! A pack from end to end: walk, ask git, rank, select, render, count.
+//! A pack from end to end: look, rank, select, render, count.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::Path;
 
-use crate::git::{Changes, Git, History, Hot};
+use crate::look::{Known, look};
 use crate::piece::{Maker, Piece};
-use crate::render::{Depth, Heading, Place, Renderer, State, name_of};
+use crate::rank::{entry_name, rank};
+use crate::redact::Tally;
+use crate::render::{Depth, Heading, Place, Renderer, State};
 use crate::request::Request;
-use crate::select::{self, Candidate, Taken};
+use crate::select::{self, Candidate, Selection};
 use crate::text::Refusal;
-use crate::value::{self, Signals};
-use crate::walk::{self, Found, Reason, Root};
-use crate::{Error, fit, identity, tree};
+use crate::value::Value;
+use crate::walk::{self, Found, Progress, Reason, Root, Rules};
+use crate::{Error, extras, fit, identity, tree};
 
 /// A document and what there is to say about it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Pack {
     /// The document; empty when nothing fits.
     pub(crate) document: String,
     /// Its tokens, counted on the whole.
     pub(crate) n_tokens: usize,
-    /// The budget that was asked for.
-    pub(crate) asked: usize,
     /// The tokens that it may have.
     pub(crate) limit: usize,
     /// How many files were seen.
     pub(crate) n_scanned: usize,
-    /// The packed files, best first.
-    pub(crate) files: Vec<(String, Depth)>,
-    /// The best of them, as the summary names them.
-    pub(crate) priority: Vec<String>,
+    /// All files that could have been packed, best first.
+    pub(crate) files: Vec<File>,
     /// What was left out, by reason.
     pub(crate) left_out: BTreeMap<Reason, usize>,
-    /// What could not be read, for people.
+    /// Secrets replaced in what is packed, by kind.
+    pub(crate) redacted: Tally,
+    /// What people should know: unreadable files, a workspace of several agents.
     pub(crate) problems: Vec<String>,
 }
 
-/// How many commits are read.
-const N_COMMITS: usize = 600;
+/// What became of one file.
+#[derive(Debug)]
+pub(crate) struct File {
+    /// Its name in the document.
+    pub(crate) name: String,
+    /// What it was worth, and why.
+    pub(crate) value: Value,
+    /// How much of it is in the document; `None` when at most its name is.
+    pub(crate) depth: Option<Depth>,
+    /// What that costs.
+    pub(crate) n_tokens: usize,
+}
 
-/// Of how many commits the lines are looked at.
-const N_PATCHES: usize = 50;
-
-/// What git says about one root.
-#[derive(Debug, Default)]
-struct Known {
-    history: History,
-    changes: Changes,
-    hot: Hot,
-    branch: Option<String>,
+impl Pack {
+    /// The files that are in the document as more than a name.
+    pub(crate) fn packed(&self) -> impl Iterator<Item = &File> {
+        self.files.iter().filter(|file| file.depth.is_some())
+    }
 }
 
 /// Packs what is asked for; `search_path` says where git is.
-pub(crate) fn pack(request: &Request, search_path: &OsString) -> Result<Pack, Error> {
-    let mut roots = request.paths.iter().map(|path| Root::open(path)).collect::<Result<Vec<_>, _>>()?;
+pub(crate) fn pack(
+    request: &Request,
+    search_path: &OsString,
+    progress: &Progress,
+) -> Result<Pack, Error> {
+    let mut roots =
+        request.paths.iter().map(|path| Root::open(path)).collect::<Result<Vec<_>, _>>()?;
     identity::label(&mut roots, &request.paths);
-    let (mut found, known) = look(&roots, search_path);
-    let candidates = rank(&found, &roots, &known);
+    let rules = Rules::new(
+        &request.include,
+        &request.exclude,
+        request.lift.clone(),
+        request.agent.clone(),
+    )?;
+    let (mut found, known) = look(request, &roots, &rules, search_path, progress)?;
+    check_agents(request, &roots, &mut found)?;
+    let candidates = rank(request, &found, &roots, &known)?;
 
     let limit = request.budget.limit();
     let renderer = Renderer::new(request.format);
-    let maker = Maker { renderer, tokenizer: request.budget.tokenizer, line_numbers: false };
-    let first = known.first();
-    let heading = Heading { name: identity::name(&roots), branch: first.and_then(|known| known.branch.clone()) };
-    let mut frame = vec![(Place::Heading, maker.piece(renderer.heading(&heading)))];
-    let names: Vec<String> = found.entries.iter().map(|entry| entry_name(&entry.path, &roots[entry.root])).collect();
-    let tree = maker.piece(renderer.tree(&tree::render(&names, (limit / 14).min(3000) / 8)));
-    if tree.n_tokens <= limit / 6 {
-        frame.push((Place::Tree, tree));
-    }
-    if let Some(commit) = first.and_then(|known| known.history.commits.first()) {
-        frame.push((Place::State, maker.piece(renderer.state(&State { commit: commit.hash.clone() }))));
-    }
+    let maker =
+        Maker { renderer, tokenizer: request.budget.tokenizer, line_numbers: request.line_numbers };
+    let mut redacted = Tally::new();
+    let mut frame = frame(&roots, &found, &known, maker, limit);
+    frame.extend(extras::pieces(request, &found, &known, maker, limit, &mut redacted));
     // The frame of JSON and XML has a few tokens of its own.
     let spent: usize = frame.iter().map(|(_, piece)| piece.n_tokens).sum::<usize>() + 12;
-    let selection = select::select(&candidates, limit.saturating_sub(spent), &maker);
+    let wanted = select::Wanted { outlines: request.outlines, max_file: request.max_file };
+    let selection = select::select(&candidates, limit.saturating_sub(spent), maker, &wanted);
     for (index, refusal) in &selection.refused {
         refuse(&mut found, &candidates[*index], refusal);
     }
-    Ok(assemble(request, &maker, &frame, &selection.taken, &candidates, found))
+    Ok(assemble(limit, maker, &frame, &selection, candidates, found, redacted))
 }
 
-/// Walks the trees and asks git at the same time.
-fn look(roots: &[Root], search_path: &OsString) -> (Found, Vec<Known>) {
-    std::thread::scope(|scope| {
-        let asked: Vec<_> = roots
-            .iter()
-            .map(|root| {
-                let git = Git::of(&root.folder, search_path.clone());
-                git.map(|git| {
-                    let again = git.clone();
-                    let patches = git.clone();
-                    (
-                        scope.spawn(move || (History::read(&again, N_COMMITS), again.branch())),
-                        scope.spawn(move || Hot::read(&patches, N_PATCHES)),
-                        scope.spawn(move || Changes::read(&git.without_filters())),
-                    )
-                })
-            })
-            .collect();
-        let found = walk::walk(roots);
-        let known = asked
-            .into_iter()
-            .map(|asked| {
-                let Some((history, hot, changes)) = asked else { return Known::default() };
-                let (history, branch) = history.join().unwrap_or_default();
-                Known { history, branch, hot: hot.join().unwrap_or_default(), changes: changes.join().unwrap_or_default() }
-            })
-            .collect();
-        (found, known)
-    })
-}
-
-/// The files with their values, best first.
-fn rank(found: &Found, roots: &[Root], known: &[Known]) -> Vec<Candidate> {
-    let mut candidates = Vec::with_capacity(found.entries.len());
-    for (index, (root, known)) in roots.iter().zip(known).enumerate() {
-        let movement = known.history.movement(value::weight).into_iter().map(|(path, weight)| (path.clone(), weight));
-        let signals = Signals { movement: movement.collect(), changed: known.changes.changed.clone() };
-        let paths = found.entries.iter().filter(|entry| entry.root == index).map(|entry| entry.path.as_path());
-        let values = value::of_all(paths.clone(), &signals);
-        candidates.extend(paths.zip(values).map(|(path, value)| Candidate {
-            name: entry_name(path, root),
-            path: root.folder.join(path),
-            depth: path.components().count().saturating_sub(1),
-            hot: known.hot.files.get(path).cloned(),
-            value,
-        }));
+/// A pack for one agent needs its folder; without the flag, several agents are worth a word.
+fn check_agents(request: &Request, roots: &[Root], found: &mut Found) -> Result<(), Error> {
+    let known = walk::agents(found.entries.iter().map(|entry| entry.path.as_path()));
+    if let Some(name) = &request.agent {
+        let is_there = |root: &Root| {
+            root.folder.join("agents").join(name).is_dir()
+                || root.folder.ends_with("agents") && root.folder.join(name).is_dir()
+                || root.folder.ends_with(std::path::Path::new("agents").join(name))
+        };
+        if !roots.iter().any(is_there) && !known.contains(name) {
+            let known =
+                roots.iter().flat_map(|root| walk::folders(&root.folder.join("agents"))).collect();
+            return Err(Error::NoAgent { name: name.clone(), known });
+        }
+    } else if known.len() > 1 {
+        let names: Vec<String> = known.into_iter().take(5).collect();
+        found.problems.push(format!(
+            "this is a workspace of several agents ({}); --agent NAME keeps the others' instructions out",
+            names.join(", ")
+        ));
     }
-    candidates.sort_by(|left, right| {
-        right.value.total().total_cmp(&left.value.total()).then_with(|| left.name.cmp(&right.name))
-    });
-    candidates
+    Ok(())
+}
+
+/// The heading, the tree and the commit.
+fn frame(
+    roots: &[Root],
+    found: &Found,
+    known: &[Known],
+    maker: Maker,
+    limit: usize,
+) -> Vec<(Place, Piece)> {
+    let renderer = maker.renderer;
+    let first = known.first();
+    let heading = Heading {
+        name: identity::name(roots),
+        branch: first.and_then(|known| known.branch.clone()),
+    };
+    let mut frame = vec![(Place::Heading, maker.piece(renderer.heading(&heading)))];
+    let names: Vec<String> =
+        found.entries.iter().map(|entry| entry_name(&entry.path, &roots[entry.root])).collect();
+    // A line of the tree has about eight tokens; the share is a twentieth of the budget.
+    let n_lines = (limit / 20).min(3000) / 8;
+    if n_lines > 3 && !names.is_empty() {
+        frame.push((Place::Tree, maker.piece(renderer.tree(&tree::render(&names, n_lines)))));
+    }
+    if let Some(commit) = first.and_then(|known| known.history.commits.first()) {
+        frame.push((
+            Place::State,
+            maker.piece(renderer.state(&State { commit: commit.hash.clone() })),
+        ));
+    }
+    frame
 }
 
 fn refuse(found: &mut Found, candidate: &Candidate, refusal: &Refusal) {
@@ -140,58 +153,68 @@ fn refuse(found: &mut Found, candidate: &Candidate, refusal: &Refusal) {
     match refusal {
         Refusal::Binary => count(Reason::Binary),
         Refusal::Generated => count(Reason::Generated),
-        Refusal::Unreadable(error) => found.problems.push(format!("cannot read {}: {error}", candidate.name)),
+        Refusal::Unreadable(error) => {
+            found.problems.push(format!("cannot read {}: {error}", candidate.name))
+        }
     }
 }
 
 /// Puts the pieces in the order of the document and makes them fit.
 fn assemble(
-    request: &Request,
-    maker: &Maker,
+    limit: usize,
+    maker: Maker,
     frame: &[(Place, Piece)],
-    taken: &[Taken],
-    candidates: &[Candidate],
+    selection: &Selection,
+    candidates: Vec<Candidate>,
     found: Found,
+    mut redacted: Tally,
 ) -> Pack {
+    let taken = &selection.taken;
     let mut pieces: Vec<(Place, usize, &str, &Piece, Option<usize>)> =
         frame.iter().map(|(place, piece)| (*place, 0, "", piece, None)).collect();
     for (order, taken) in taken.iter().enumerate() {
+        let rank = match taken.place {
+            // Outlines stand by name, so that the same files give the same bytes whatever moved.
+            Place::Outlines => 0,
+            Place::Core => order,
+            _ => taken.candidate,
+        };
         let name = candidates[taken.candidate].name.as_str();
-        // Outlines stand by name, so that the same files give the same bytes whatever moved.
-        let rank = if taken.place == Place::Outlines { 0 } else { taken.candidate };
-        let rank = if taken.place == Place::Core { order } else { rank };
         pieces.push((taken.place, rank, name, &taken.piece, Some(order)));
     }
     pieces.sort_by(|left, right| (left.0, left.1, left.2).cmp(&(right.0, right.1, right.2)));
-    let mut drop_order: Vec<(std::cmp::Reverse<Option<usize>>, usize)> = pieces
+    // What was taken last goes first, then the tree and the rest of the frame.
+    let mut drop_order: Vec<(Reverse<Option<usize>>, usize)> = pieces
         .iter()
         .enumerate()
         .filter(|(_, piece)| piece.0 != Place::Heading)
-        .map(|(index, piece)| (std::cmp::Reverse(piece.4), index))
+        .map(|(index, piece)| (Reverse(piece.4), index))
         .collect();
     drop_order.sort_unstable();
-    let limit = request.budget.limit();
     let placed: Vec<(Place, &Piece)> = pieces.iter().map(|piece| (piece.0, piece.3)).collect();
     let order = drop_order.into_iter().map(|(_, index)| index);
     let fitted = fit::join(&placed, order, limit, maker.renderer, maker.tokenizer);
-    let kept: BTreeSet<usize> =
-        pieces.iter().zip(&fitted.kept).filter(|(_, kept)| **kept).filter_map(|(piece, _)| piece.4).collect();
-    let files: Vec<(String, Depth)> =
-        kept.iter().map(|order| (candidates[taken[*order].candidate].name.clone(), taken[*order].depth)).collect();
+    let mut shown: BTreeMap<usize, (Depth, usize)> = BTreeMap::new();
+    for (piece, kept) in pieces.iter().zip(&fitted.kept) {
+        let Some(taken) = piece.4.map(|order| &taken[order]).filter(|_| *kept) else { continue };
+        shown.insert(taken.candidate, (taken.depth, taken.piece.n_tokens));
+        for (kind, count) in &selection.redacted[taken.candidate] {
+            *redacted.entry(kind).or_default() += count;
+        }
+    }
+    let files = candidates.into_iter().enumerate().map(|(index, candidate)| {
+        let (depth, n_tokens) =
+            shown.get(&index).map_or((None, 0), |(depth, n_tokens)| (Some(*depth), *n_tokens));
+        File { name: candidate.name, value: candidate.value, depth, n_tokens }
+    });
     Pack {
-        document: fitted.text,
-        n_tokens: fitted.n_tokens,
-        asked: request.budget.asked.0,
         limit,
+        n_tokens: fitted.n_tokens,
+        document: fitted.text,
         n_scanned: found.n_scanned,
-        priority: files.iter().take(4).map(|(name, _)| name.clone()).collect(),
-        files,
+        files: files.collect(),
         left_out: found.left_out,
+        redacted,
         problems: found.problems,
     }
-}
-
-/// The name of a file in the document.
-fn entry_name(path: &Path, root: &Root) -> String {
-    if root.label.is_empty() { name_of(path) } else { name_of(&Path::new(&root.label).join(path)) }
 }

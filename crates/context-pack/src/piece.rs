@@ -32,17 +32,17 @@ pub(crate) struct Maker {
 
 impl Maker {
     /// Counts a text.
-    pub(crate) fn piece(&self, text: String) -> Piece {
+    pub(crate) fn piece(self, text: String) -> Piece {
         let n_tokens = self.tokenizer.count(&text);
         Piece { text, n_tokens }
     }
 
-    fn section(&self, name: &str, tag: &'static str, depth: Depth, body: String) -> Piece {
+    fn section(self, name: &str, tag: &'static str, depth: Depth, body: String) -> Piece {
         self.piece(self.renderer.section(&Section { name: name.to_owned(), tag, depth, body }))
     }
 
     /// The outline of a file in about `n_bytes`.
-    pub(crate) fn outline(&self, name: &str, file: &Prepared, n_bytes: usize) -> Piece {
+    pub(crate) fn outline(self, name: &str, file: &Prepared, n_bytes: usize) -> Piece {
         let (mut body, n_more) = file.outline.within(n_bytes);
         if n_more > 0 {
             let _ = writeln!(body, "… {n_more} more");
@@ -51,20 +51,34 @@ impl Maker {
     }
 
     /// The whole file, when it has at most `limit` tokens.
-    pub(crate) fn full(&self, name: &str, file: &Prepared, limit: usize) -> Option<Piece> {
+    pub(crate) fn full(self, name: &str, file: &Prepared, limit: usize) -> Option<Piece> {
         // A token of text has 16 bytes at most for any stretch that matters, so longer files need no counting.
         if file.text.n_unread > 0 || file.text.body.len() / 16 > limit {
             return None;
         }
-        let body = if self.line_numbers { numbered(&file.text.body) } else { file.text.body.clone() };
+        let body =
+            if self.line_numbers { numbered(&file.text.body) } else { file.text.body.clone() };
         let piece = self.section(name, file.tag, Depth::Full, body);
         (piece.n_tokens <= limit).then_some(piece)
     }
 
     /// The lines of a file that `shown` names, with its outline between them.
-    pub(crate) fn excerpt(&self, name: &str, file: &Prepared, shown: &[bool], outline_bytes: usize) -> Piece {
+    pub(crate) fn excerpt(
+        self,
+        name: &str,
+        file: &Prepared,
+        shown: &[bool],
+        outline_bytes: usize,
+    ) -> Piece {
         let outlined = file.outline.choose(outline_bytes);
-        let mut items = file.outline.items.iter().zip(outlined).filter(|(_, chosen)| *chosen).map(|(item, _)| item).peekable();
+        let mut items = file
+            .outline
+            .items
+            .iter()
+            .zip(outlined)
+            .filter(|(_, chosen)| *chosen)
+            .map(|(item, _)| item)
+            .peekable();
         let width = shown.len().to_string().len();
         let mut body = String::new();
         let mut n_omitted = 0;
@@ -86,7 +100,7 @@ impl Maker {
     }
 
     /// As much of the beginning as `limit` tokens hold, and for a document the headings of the rest.
-    pub(crate) fn head(&self, name: &str, file: &Prepared, limit: usize) -> Option<Piece> {
+    pub(crate) fn head(self, name: &str, file: &Prepared, limit: usize) -> Option<Piece> {
         if limit < LEAST {
             return None;
         }
@@ -106,7 +120,7 @@ impl Maker {
         best
     }
 
-    fn cut(&self, file: &Prepared, lines: &[&str], n_lines: usize) -> String {
+    fn cut(self, file: &Prepared, lines: &[&str], n_lines: usize) -> String {
         let kept: String = lines.iter().take(n_lines).copied().collect();
         let mut body = if self.line_numbers { numbered(&kept) } else { kept };
         omitted(&mut body, &mut lines.len().saturating_sub(n_lines));

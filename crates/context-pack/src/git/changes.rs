@@ -31,12 +31,12 @@ impl Changes {
             Ok(status) => (status, None),
             Err(failure) => (Vec::new(), Some(failure)),
         };
-        let changed = fields(&status)
-            .filter_map(|field| git.strip(field.get(3..)?).map(to_path))
-            .collect();
+        let changed =
+            fields(&status).filter_map(|field| git.strip(field.get(3..)?).map(to_path)).collect();
         let tracked = git.run(&["ls-files", "-z"]).ok();
-        let tracked =
-            tracked.map(|listed| fields(&listed).filter_map(|file| git.strip(file)).map(to_path).collect());
+        let tracked = tracked.map(|listed| {
+            fields(&listed).filter_map(|file| git.strip(file)).map(to_path).collect()
+        });
         Self { changed, tracked, failure }
     }
 }
@@ -64,7 +64,8 @@ impl Git {
             .iter()
             .map(|file| format!("{}{}", String::from_utf8_lossy(&self.prefix), Path::display(file)))
             .collect();
-        let mut arguments = vec!["diff", "--no-color", "--no-renames", "--no-ext-diff", "--no-textconv"];
+        let mut arguments =
+            vec!["diff", "--no-color", "--no-renames", "--no-ext-diff", "--no-textconv"];
         arguments.extend(["--ignore-submodules=all", commit, "--"]);
         arguments.extend(names.iter().map(String::as_str));
         self.run(&arguments).map(|patch| String::from_utf8_lossy(&patch).into_owned())

@@ -34,7 +34,15 @@ impl History {
         let count = n_commits.to_string();
         let format = "--format=%x01%H%x02%s";
         let prefix = String::from_utf8_lossy(&git.prefix).into_owned();
-        let mut arguments = vec!["log", "-n", &count, "--no-merges", "--no-renames", "--no-ext-diff", "--no-textconv"];
+        let mut arguments = vec![
+            "log",
+            "-n",
+            &count,
+            "--no-merges",
+            "--no-renames",
+            "--no-ext-diff",
+            "--no-textconv",
+        ];
         arguments.extend(["--ignore-submodules=all", "--name-only", "-z", format]);
         if !prefix.is_empty() {
             arguments.extend(["--", &prefix]);
@@ -95,12 +103,15 @@ impl Parser<'_> {
             [] => {}
             [MARK, head @ ..] => {
                 let mut parts = head.splitn(2, |byte| *byte == 0x02);
-                let text = |part: Option<&[u8]>| String::from_utf8_lossy(part.unwrap_or_default()).trim().to_owned();
+                let text = |part: Option<&[u8]>| {
+                    String::from_utf8_lossy(part.unwrap_or_default()).trim().to_owned()
+                };
                 let hash = text(parts.next());
                 self.commits.push(Commit { hash, subject: text(parts.next()), files: Vec::new() });
             }
             file => {
-                if let (Some(commit), Some(file)) = (self.commits.last_mut(), self.git.strip(file)) {
+                if let (Some(commit), Some(file)) = (self.commits.last_mut(), self.git.strip(file))
+                {
                     commit.files.push(to_path(file));
                 }
             }

@@ -31,13 +31,36 @@ impl Hot {
     pub(crate) fn read(git: &Git, n_commits: usize) -> Self {
         let count = n_commits.to_string();
         let prefix = String::from_utf8_lossy(&git.prefix).into_owned();
-        let mut arguments = vec!["log", "-n", &count, "--no-merges", "--no-renames", "--no-ext-diff", "--no-textconv"];
-        arguments.extend(["--ignore-submodules=all", "-p", "-U0", "--no-color", "--src-prefix=a/", "--dst-prefix=b/"]);
+        let mut arguments = vec![
+            "log",
+            "-n",
+            &count,
+            "--no-merges",
+            "--no-renames",
+            "--no-ext-diff",
+            "--no-textconv",
+        ];
+        arguments.extend([
+            "--ignore-submodules=all",
+            "-p",
+            "-U0",
+            "--no-color",
+            "--src-prefix=a/",
+            "--dst-prefix=b/",
+        ]);
         arguments.push("--format=%x01%H");
         if !prefix.is_empty() {
             arguments.extend(["--", &prefix]);
         }
-        let mut parser = Parser { git, hot: Self::default(), rest: Vec::new(), age: 0, n_bytes: 0, file: None, n_commits: 0 };
+        let mut parser = Parser {
+            git,
+            hot: Self::default(),
+            rest: Vec::new(),
+            age: 0,
+            n_bytes: 0,
+            file: None,
+            n_commits: 0,
+        };
         // Without an answer nothing is hot, and the reason is told with the history.
         let _ = git.stream(&arguments, |piece| parser.feed(piece));
         parser.hot
@@ -58,7 +81,9 @@ impl Parser<'_> {
     /// Takes a piece; false when enough has been seen.
     fn feed(&mut self, piece: &[u8]) -> bool {
         self.rest.extend_from_slice(piece);
-        let Some(end) = self.rest.iter().rposition(|byte| *byte == b'\n') else { return self.rest.len() < LIMIT };
+        let Some(end) = self.rest.iter().rposition(|byte| *byte == b'\n') else {
+            return self.rest.len() < LIMIT;
+        };
         let whole: Vec<u8> = self.rest.drain(..=end).collect();
         for line in whole.split(|byte| *byte == b'\n') {
             self.n_bytes += line.len() + 1;

@@ -6,8 +6,8 @@
 //! all the same, since nothing of it is executed.
 
 mod changes;
-pub(crate) mod hot;
 mod history;
+pub(crate) mod hot;
 
 use std::io::Read as _;
 use std::os::unix::ffi::OsStrExt as _;
@@ -18,8 +18,8 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 pub(crate) use changes::Changes;
-pub(crate) use hot::Hot;
 pub(crate) use history::History;
+pub(crate) use hot::Hot;
 
 /// How long one call of git may take.
 const TIME_LIMIT: Duration = Duration::from_secs(20);
@@ -84,7 +84,8 @@ pub(crate) struct Git {
 impl Git {
     /// The work tree that holds `folder`; `search_path` says where git is.
     pub(crate) fn of(folder: &Path, search_path: std::ffi::OsString) -> Option<Self> {
-        let top = folder.ancestors().find(|folder| folder.join(".git").symlink_metadata().is_ok())?;
+        let top =
+            folder.ancestors().find(|folder| folder.join(".git").symlink_metadata().is_ok())?;
         let mut prefix = folder.strip_prefix(top).ok()?.as_os_str().as_bytes().to_vec();
         if !prefix.is_empty() {
             prefix.push(b'/');
@@ -123,7 +124,8 @@ impl Git {
     /// The commit that a revision names.
     pub(crate) fn commit(&self, revision: &str) -> Option<String> {
         let revision = format!("{revision}^{{commit}}");
-        let hash = self.run(&["rev-parse", "--verify", "-q", "--end-of-options", &revision]).ok()?;
+        let hash =
+            self.run(&["rev-parse", "--verify", "-q", "--end-of-options", &revision]).ok()?;
         let hash = String::from_utf8_lossy(&hash).trim().to_owned();
         (!hash.is_empty()).then_some(hash)
     }
@@ -139,7 +141,11 @@ impl Git {
     }
 
     /// Runs git and hands out what it prints until `take` has enough.
-    fn stream(&self, arguments: &[&str], mut take: impl FnMut(&[u8]) -> bool) -> Result<(), Failure> {
+    fn stream(
+        &self,
+        arguments: &[&str],
+        mut take: impl FnMut(&[u8]) -> bool,
+    ) -> Result<(), Failure> {
         let child = self.command(arguments).spawn().map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => Failure::Absent,
             _ => Failure::Said(error.to_string()),
@@ -150,7 +156,10 @@ impl Git {
         let mut piece = vec![0_u8; 64 * 1024];
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let wait = Timespec { tv_sec: left.as_secs().cast_signed(), tv_nsec: left.subsec_nanos().into() };
+            let wait = Timespec {
+                tv_sec: left.as_secs().cast_signed(),
+                tv_nsec: left.subsec_nanos().into(),
+            };
             let mut fds = [PollFd::new(&stdout, PollFlags::IN)];
             match poll(&mut fds, Some(&wait)) {
                 Ok(0) => return Err(Failure::TimedOut),
@@ -158,7 +167,8 @@ impl Git {
                 Err(rustix::io::Errno::INTR) => continue,
                 Err(error) => return Err(Failure::Said(error.to_string())),
             }
-            let n_bytes = stdout.read(&mut piece).map_err(|error| Failure::Said(error.to_string()))?;
+            let n_bytes =
+                stdout.read(&mut piece).map_err(|error| Failure::Said(error.to_string()))?;
             if n_bytes == 0 {
                 break;
             }
@@ -171,17 +181,30 @@ impl Git {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("git");
-        command.env_clear().env("PATH", &self.path).env("LC_ALL", "C").env("GIT_CONFIG_NOSYSTEM", "1");
-        command.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_OPTIONAL_LOCKS", "0").env("GIT_TERMINAL_PROMPT", "0");
-        command.env("GIT_NO_LAZY_FETCH", "1").env("GIT_NO_REPLACE_OBJECTS", "1").env("GIT_ALLOW_PROTOCOL", "none");
+        command
+            .env_clear()
+            .env("PATH", &self.path)
+            .env("LC_ALL", "C")
+            .env("GIT_CONFIG_NOSYSTEM", "1");
+        command
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .env("GIT_OPTIONAL_LOCKS", "0")
+            .env("GIT_TERMINAL_PROMPT", "0");
+        command
+            .env("GIT_NO_LAZY_FETCH", "1")
+            .env("GIT_NO_REPLACE_OBJECTS", "1")
+            .env("GIT_ALLOW_PROTOCOL", "none");
         let filters = self.filters.iter().flat_map(|filter| {
             [("clean", ""), ("smudge", ""), ("process", ""), ("required", "false")]
                 .map(|(key, value)| (format!("{filter}.{key}"), value))
         });
-        let settings = SETTINGS.iter().map(|(key, value)| ((*key).to_owned(), *value)).chain(filters);
+        let settings =
+            SETTINGS.iter().map(|(key, value)| ((*key).to_owned(), *value)).chain(filters);
         let mut n_settings = 0;
         for (index, (key, value)) in settings.enumerate() {
-            command.env(format!("GIT_CONFIG_KEY_{index}"), key).env(format!("GIT_CONFIG_VALUE_{index}"), value);
+            command
+                .env(format!("GIT_CONFIG_KEY_{index}"), key)
+                .env(format!("GIT_CONFIG_VALUE_{index}"), value);
             n_settings = index + 1;
         }
         command.env("GIT_CONFIG_COUNT", n_settings.to_string());
@@ -207,7 +230,10 @@ impl Guard {
             let _ = stderr.take(4096).read_to_end(&mut said);
         }
         let said = String::from_utf8_lossy(&said);
-        let line = said.lines().find(|line| !line.trim().is_empty()).unwrap_or("git failed without a word");
+        let line = said
+            .lines()
+            .find(|line| !line.trim().is_empty())
+            .unwrap_or("git failed without a word");
         Err(Failure::Said(line.trim_start_matches("fatal: ").to_owned()))
     }
 }

@@ -70,7 +70,9 @@ impl Outline {
         depths.sort_unstable();
         depths.dedup();
         'full: for depth in depths {
-            for (item, taken) in self.items.iter().zip(&mut taken).filter(|(item, _)| item.depth == depth) {
+            for (item, taken) in
+                self.items.iter().zip(&mut taken).filter(|(item, _)| item.depth == depth)
+            {
                 let price = item.line.len() + 1;
                 if price > left {
                     break 'full;

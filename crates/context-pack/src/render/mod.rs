@@ -151,7 +151,11 @@ impl Renderer {
     /// The document that the pieces make, which are in the order of their places.
     pub(crate) fn document(self, pieces: &[(Place, &str)]) -> String {
         let texts = |from: Place, to: Place| -> Vec<&str> {
-            pieces.iter().filter(|(place, _)| (from..=to).contains(place)).map(|(_, text)| *text).collect()
+            pieces
+                .iter()
+                .filter(|(place, _)| (from..=to).contains(place))
+                .map(|(_, text)| *text)
+                .collect()
         };
         match self.format {
             Format::Markdown => texts(Place::Heading, Place::State).concat(),

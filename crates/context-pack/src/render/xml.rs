@@ -3,7 +3,10 @@
 use super::{Heading, Section, State};
 
 pub(super) fn heading(heading: &Heading) -> String {
-    let branch = heading.branch.as_deref().map_or_else(String::new, |branch| format!(" branch=\"{}\"", attribute(branch)));
+    let branch = heading
+        .branch
+        .as_deref()
+        .map_or_else(String::new, |branch| format!(" branch=\"{}\"", attribute(branch)));
     format!("<repository name=\"{}\"{branch}>\n", attribute(&heading.name))
 }
 
