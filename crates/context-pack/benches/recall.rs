@@ -160,12 +160,10 @@ fn counts(path: &str) -> bool {
     let lower = path.to_ascii_lowercase();
     let name = lower.rsplit('/').next().unwrap_or_default();
     let images = [".png", ".jpg", ".jpeg", ".gif", ".svg", ".ico", ".webp"];
-    let is_lock = name.ends_with(".lock")
-        || name.ends_with("-lock.json")
-        || name.ends_with("-lock.yaml")
-        || name == "go.sum";
+    let ends = |ends: &[&str]| ends.iter().any(|end| name.ends_with(end));
+    let is_lock = ends(&[".lock", "-lock.json", "-lock.yaml"]) || name == "go.sum";
     let is_snapshot =
-        name.ends_with(".snap") || lower.contains("__snapshots__") || lower.contains("snapshots/");
+        ends(&[".snap"]) || lower.contains("__snapshots__") || lower.contains("snapshots/");
     !is_lock && !is_snapshot && !name.starts_with("change") && !ends(&images)
 }
 

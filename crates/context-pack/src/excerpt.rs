@@ -69,7 +69,8 @@ mod tests {
 
     #[test]
     fn lines_near_a_hot_one_make_a_chunk_of_their_own() {
-        let text: String = (0..40).map(|index| format!("line {index}\n")).collect();
+        let text: String =
+            (0..40).map(|index| format!("line {index}")).collect::<Vec<_>>().join("\n");
         let hot = HashMap::from([(hot::hash("line 20"), 0)]);
         let chunks = chunks(&text, Some(&hot), &crate::value::EXCERPTS);
         let hottest = chunks.iter().max_by(|left, right| left.rate.total_cmp(&right.rate)).unwrap();

@@ -154,7 +154,7 @@ fn refuse(found: &mut Found, candidate: &Candidate, refusal: &Refusal) {
         Refusal::Binary => count(Reason::Binary),
         Refusal::Generated => count(Reason::Generated),
         Refusal::Unreadable(error) => {
-            found.problems.push(format!("cannot read {}: {error}", candidate.name))
+            found.problems.push(format!("cannot read {}: {error}", candidate.name));
         }
     }
 }

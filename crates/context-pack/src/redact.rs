@@ -93,17 +93,16 @@ static LITERALS: LazyLock<Option<Regex>> = LazyLock::new(|| {
 type Pattern = LazyLock<Option<Regex>, Box<dyn Fn() -> Option<Regex> + Send>>;
 
 /// The forms, each built when a text first has one of its literals.
-static PATTERNS: LazyLock<Vec<LazyLock<Option<Regex>, Box<dyn Fn() -> Option<Regex> + Send>>>> =
-    LazyLock::new(|| {
-        FORMS
-            .iter()
-            .map(|(_, _, form)| {
-                let build: Box<dyn Fn() -> Option<Regex> + Send> =
-                    Box::new(move || Regex::new(form).ok());
-                LazyLock::new(build)
-            })
-            .collect()
-    });
+static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
+    FORMS
+        .iter()
+        .map(|(_, _, form)| {
+            let build: Box<dyn Fn() -> Option<Regex> + Send> =
+                Box::new(move || Regex::new(form).ok());
+            LazyLock::new(build)
+        })
+        .collect()
+});
 
 /// The text without its secrets.
 pub(crate) fn redact<'a>(text: &'a str, tally: &mut Tally) -> Cow<'a, str> {

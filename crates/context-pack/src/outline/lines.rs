@@ -190,7 +190,7 @@ fn declarations(text: &str, tag: &str) -> Vec<Item> {
             || start.starts_with("#define ")
             || c_like && is_function(start, depth)
         {
-            items.push(Item { at, depth, line: signature(line).to_owned() });
+            items.push(Item { at, depth, line: line.trim_end().to_owned() });
         }
     }
     items
@@ -256,13 +256,6 @@ fn is_function(start: &str, depth: usize) -> bool {
         && (depth > 0 || head.contains(' ') || start.ends_with('{'))
 }
 
-/// The line without the brace or the body that follows the signature.
-fn signature(line: &str) -> &str {
-    let line = line.trim_end();
-    let line = line.strip_suffix('{').unwrap_or(line).trim_end();
-    line.strip_suffix(" =>").unwrap_or(line)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -294,7 +287,7 @@ mod tests {
         check(
             "int boil(int degrees) {\n  if (x) {\n  return boil(1);\n}\n",
             "c",
-            &["int boil(int degrees)"],
+            &["int boil(int degrees) {"],
         );
     }
 }

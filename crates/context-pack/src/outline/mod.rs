@@ -1,10 +1,14 @@
 //! What is in a file without its bodies: signatures, types, headings, keys.
 //!
-//! An outline is made of lines of the file, so that what it shows can be found in the file. It
-//! never fails: a file in no known language, or one that does not parse, is outlined by the shape
-//! of its lines.
+//! An outline is made of lines of the file, so that what it shows can be found in the file; only a
+//! signature that takes several lines is joined to one. It never fails: a file in no known
+//! language, or one that does not parse, is outlined by the shape of its lines.
 
+#[cfg(feature = "grammars")]
+mod grammar;
 mod lines;
+#[cfg(test)]
+mod tests;
 
 use crate::kind::Language;
 
@@ -30,9 +34,11 @@ pub(crate) struct Outline {
 }
 
 impl Outline {
-    /// The outline of a text in a language.
-    pub(crate) fn of(text: &str, language: Option<Language>) -> Self {
-        let mut items = lines::items(text, language.map_or("", |language| language.tag));
+    /// The outline of a text in a language, from a parser or from the shape of its lines.
+    pub(crate) fn of(text: &str, language: Option<Language>, parse: bool) -> Self {
+        let tag = language.map_or("", |language| language.tag);
+        let parsed = if parse { parsed(text, tag) } else { Vec::new() };
+        let mut items = if parsed.is_empty() { lines::items(text, tag) } else { parsed };
         if items.is_empty() {
             items = text
                 .lines()
@@ -88,6 +94,18 @@ impl Outline {
         }
         taken
     }
+}
+
+/// What a parser finds; nothing when there is none for the language.
+#[cfg(feature = "grammars")]
+fn parsed(text: &str, tag: &str) -> Vec<Item> {
+    grammar::items(text, tag).unwrap_or_default()
+}
+
+/// What a parser finds; nothing, since this program was built without any.
+#[cfg(not(feature = "grammars"))]
+fn parsed(_text: &str, _tag: &str) -> Vec<Item> {
+    Vec::new()
 }
 
 impl Item {

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 use crate::kind::Kind;
 use crate::piece::{Maker, Piece};
-use crate::prepare::{self, Prepared};
+use crate::prepare::{Prepared, Reader};
 use crate::redact::Tally;
 use crate::render::{Depth, Place};
 use crate::text::Refusal;
@@ -125,6 +125,7 @@ pub(crate) fn select(
         shares,
         outline_bytes: if wanted.outlines { OUTLINE_BYTES } else { 0 },
         left: limit,
+        reader: Reader::default(),
         prepared: Vec::new(),
         state: vec![None; candidates.len()],
         refused: BTreeSet::new(),
@@ -157,6 +158,7 @@ struct Run<'a> {
     shares: Shares,
     outline_bytes: usize,
     left: usize,
+    reader: Reader,
     prepared: Vec<Option<Prepared>>,
     /// Where in the selection a candidate is.
     state: Vec<Option<usize>>,
@@ -172,7 +174,7 @@ impl Run<'_> {
         let new: Vec<usize> = indices.iter().copied().filter(is_new).collect();
         let paths: Vec<PathBuf> =
             new.iter().map(|index| self.candidates[*index].path.clone()).collect();
-        for (index, result) in new.into_iter().zip(prepare::read_all(&paths)) {
+        for (index, result) in new.into_iter().zip(self.reader.read_all(&paths)) {
             match result {
                 Ok(prepared) => self.prepared[index] = Some(prepared),
                 Err(refusal) => {
