@@ -5,22 +5,33 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use common::cli::OutputArgs;
+use common::name::Name;
 
-use crate::request::{Format, Tokens};
+use crate::request::{Format, Margin, Model, Tokens};
 use crate::tokens::Tokenizer;
 
 const PACK_HELP: &str = "\
 Exit codes:
-  0    the document was written
-  1    not even the heading fits the budget
+  0    the document was written; with --check: it would be the same
+  1    not even the heading fits the budget; with --check: a new document would differ
   2    wrong usage
   3    a path could not be read; the old document at -o is still there
+
+Files:
+  .context-pack.toml                   settings of the packed tree; context-pack init writes one
+  ~/.config/context-pack/config.toml   settings of this user; those of the tree win, flags win over both
+  .context-packignore                  what to leave out, in the form of .gitignore
+
+Environment:
+  HOME  where the settings of this user are
+  PATH  where git is looked for
 
 A path that is named like a command is packed as ./exec, ./count and so on.
 
 Examples:
   context-pack . --budget 8000 | head -40
-  context-pack . --budget 32000 -o /tmp/context.md -v";
+  context-pack . --budget 32000 --model qwen -o /tmp/context.md -v
+  context-pack . --focus 'rate limit' --explain";
 
 const EXEC_HELP: &str = "\
 The command gets the document on stdin and the path of a private copy, removed afterwards, in
@@ -42,6 +53,13 @@ Examples:
   context-pack count README.md
   git diff | context-pack count - --tokenizer o200k_base";
 
+const INIT_HELP: &str = "\
+Exit codes: 0 written; 1 there is one already, and it stays as it is.
+
+Examples:
+  context-pack init
+  cd \"$(mktemp -d)\" && context-pack init && cat .context-pack.toml";
+
 /// Pack a repository into one document that fits the model's window
 ///
 /// Leaves out dependencies, build output, logs, generated files and secrets, chooses what the next
@@ -54,6 +72,8 @@ pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) pack: PackArgs,
     #[command(flatten)]
+    pub(crate) view: ViewArgs,
+    #[command(flatten)]
     pub(crate) output: OutputArgs,
 }
 
@@ -62,10 +82,13 @@ pub(crate) struct Cli {
 pub(crate) enum Verb {
     /// Pack, then run a command with the document on its stdin
     #[command(after_help = EXEC_HELP)]
-    Exec(ExecArgs),
+    Exec(Box<ExecArgs>),
     /// Print the number of tokens of files or of stdin
     #[command(after_help = COUNT_HELP)]
     Count(CountArgs),
+    /// Write a commented .context-pack.toml into the working directory
+    #[command(after_help = INIT_HELP)]
+    Init,
     /// Print the completion script of a shell
     Completions {
         /// The shell
@@ -82,6 +105,8 @@ pub(crate) struct PackArgs {
     #[command(flatten)]
     pub(crate) budget: BudgetArgs,
     #[command(flatten)]
+    pub(crate) choice: ChoiceArgs,
+    #[command(flatten)]
     pub(crate) document: DocumentArgs,
 }
 
@@ -89,30 +114,102 @@ pub(crate) struct PackArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Budget")]
 pub(crate) struct BudgetArgs {
-    /// The most tokens that the document may have, as 32000 or 32k
-    #[arg(long, value_name = "TOKENS", default_value = "32000")]
-    pub(crate) budget: Tokens,
-    /// The vocabulary that counts
-    #[arg(long, value_name = "NAME", default_value = "cl100k_base")]
-    pub(crate) tokenizer: Tokenizer,
+    /// The most tokens that the document may have, as 32000 or 32k [default: 32000]
+    #[arg(long, value_name = "TOKENS")]
+    pub(crate) budget: Option<Tokens>,
+    /// The vocabulary that counts [default: cl100k_base]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) tokenizer: Option<Tokenizer>,
+    /// The model that will read the document; what it needs more than the vocabulary is taken off
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) model: Option<Model>,
+    /// What is taken off the budget for safety, as 5% [default: 5%]
+    #[arg(long, value_name = "PERCENT")]
+    pub(crate) margin: Option<Margin>,
+    /// The most tokens that one file may have
+    #[arg(long, value_name = "TOKENS")]
+    pub(crate) max_file: Option<Tokens>,
+}
+
+/// What is chosen.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Choice")]
+pub(crate) struct ChoiceArgs {
+    /// Pack only files that match (can be repeated); a secret or ignored file comes in when named exactly
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) include: Vec<String>,
+    /// Leave out files that match (can be repeated)
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) exclude: Vec<String>,
+    /// Show files that match first and in full (can be repeated)
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) pin: Vec<String>,
+    /// Pack for this agent: its folder in agents/, the shared one, and no other agent's
+    #[arg(long, value_name = "NAME")]
+    pub(crate) agent: Option<Name>,
+    /// Prefer files with these words in path, names or content (can be repeated)
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) focus: Vec<String>,
+    /// Prefer files that changed since this revision
+    #[arg(long, value_name = "REV")]
+    pub(crate) changed_since: Option<String>,
+    /// Add the changes that are not committed, or those since --changed-since
+    #[arg(long)]
+    pub(crate) diff: bool,
+    /// Add the first lines of the last N commit messages
+    #[arg(long, value_name = "N")]
+    pub(crate) log: Option<usize>,
+    /// Do not ask git
+    #[arg(long, conflicts_with_all = ["changed_since", "diff", "log"])]
+    pub(crate) no_git: bool,
+    /// Show whole files and excerpts only
+    #[arg(long)]
+    pub(crate) no_outline: bool,
+    /// Pack exactly the files that this file lists, one a line; - is stdin
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub(crate) files_from: Option<PathBuf>,
+    /// Read settings from this file instead of .context-pack.toml and ~/.config/context-pack/config.toml
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub(crate) config: Option<PathBuf>,
 }
 
 /// What the document looks like and where it goes.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Document")]
 pub(crate) struct DocumentArgs {
-    /// The form of the document
-    #[arg(long, value_name = "FORM", default_value = "markdown")]
-    pub(crate) format: Format,
+    /// The form of the document [default: markdown]
+    #[arg(long, value_name = "FORM")]
+    pub(crate) format: Option<Format>,
+    /// Number the lines of files
+    #[arg(long)]
+    pub(crate) line_numbers: bool,
     /// Write the document to this file, whole or not at all
     #[arg(short, long = "output", value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub(crate) output_file: Option<PathBuf>,
+    /// Write what was packed as JSON to this file
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub(crate) stats: Option<PathBuf>,
     /// Say nothing about what was packed, not even on a terminal
     #[arg(short, long, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
     /// Say on stderr what was packed
     #[arg(short, long)]
     pub(crate) verbose: bool,
+}
+
+/// What is printed instead of the document.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Instead of the document")]
+pub(crate) struct ViewArgs {
+    /// Write nothing; exit 1 if a new pack would differ from the file at -o
+    #[arg(long, requires = "output_file", conflicts_with_all = ["explain", "list"])]
+    pub(crate) check: bool,
+    /// Print what each file is worth, why, at which depth it is shown and what it costs
+    #[arg(long, conflicts_with = "list")]
+    pub(crate) explain: bool,
+    /// Print the names of the packed files, one a line
+    #[arg(long)]
+    pub(crate) list: bool,
 }
 
 /// `exec`: what is packed, then what is run.

@@ -29,6 +29,50 @@ pub(crate) enum Error {
         /// The path as it was written.
         path: PathBuf,
     },
+    /// A glob that does not parse.
+    #[error("cannot read the pattern {pattern}")]
+    Glob {
+        /// The pattern as it was written.
+        pattern: String,
+        /// What is wrong with it.
+        source: globset::Error,
+    },
+    /// A settings file with a mistake.
+    #[error("cannot read the settings {}: {}{said}", .path.display(), at_line(*.line))]
+    Settings {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1; 0 when it is not known.
+        line: usize,
+        /// What is wrong.
+        said: String,
+    },
+    /// There is no folder of this agent.
+    #[error("cannot find the folder of the agent {name}")]
+    NoAgent {
+        /// The agent that was asked for.
+        name: String,
+        /// The agents that there are.
+        known: Vec<String>,
+    },
+    /// No packed path has this revision.
+    #[error("cannot find the revision {revision}")]
+    NoRevision {
+        /// The revision as it was written.
+        revision: String,
+    },
+    /// The document at -o is not what a new pack would be.
+    #[error("{} would change", .path.display())]
+    Outdated {
+        /// The document.
+        path: PathBuf,
+    },
+    /// `init` found settings.
+    #[error("{} is there already", .path.display())]
+    SettingsThere {
+        /// The settings file.
+        path: PathBuf,
+    },
     /// What should be counted is not text.
     #[error("cannot count {}: it is not text", .path.display())]
     NotText {
@@ -37,12 +81,24 @@ pub(crate) enum Error {
     },
 }
 
+fn at_line(line: usize) -> String {
+    if line == 0 { String::new() } else { format!("line {line}: ") }
+}
+
 impl Explain for Error {
     fn exit(&self) -> Exit {
         match self {
             Self::Common(error) => error.exit(),
-            Self::NothingFits { .. } => Exit::No,
-            Self::NotPackable { .. } | Self::Bare { .. } | Self::NotText { .. } => Exit::Failed,
+            Self::NothingFits { .. } | Self::Outdated { .. } | Self::SettingsThere { .. } => {
+                Exit::No
+            }
+            Self::Glob { .. } => Exit::Usage,
+            Self::NotPackable { .. }
+            | Self::Bare { .. }
+            | Self::NotText { .. }
+            | Self::Settings { .. }
+            | Self::NoAgent { .. }
+            | Self::NoRevision { .. } => Exit::Failed,
         }
     }
 
@@ -52,6 +108,12 @@ impl Explain for Error {
             Self::NothingFits { .. } => "nothing_fits",
             Self::NotPackable { .. } => "not_packable",
             Self::Bare { .. } => "bare_repository",
+            Self::Glob { .. } => "bad_glob",
+            Self::Settings { .. } => "bad_settings",
+            Self::NoAgent { .. } => "no_agent",
+            Self::NoRevision { .. } => "no_revision",
+            Self::Outdated { .. } => "outdated",
+            Self::SettingsThere { .. } => "settings_there",
             Self::NotText { .. } => "not_text",
         }
     }
@@ -59,7 +121,20 @@ impl Explain for Error {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Common(error) => error.hint(),
-            Self::NothingFits { .. } => None,
+            Self::NothingFits { .. } | Self::Outdated { .. } | Self::SettingsThere { .. } => None,
+            Self::Glob { .. } => Some("quote it as in '*.rs', and close every bracket".to_owned()),
+            Self::Settings { .. } => {
+                Some("`context-pack init` writes a file with every key".to_owned())
+            }
+            Self::NoAgent { known, .. } if known.is_empty() => {
+                Some("an agent has the folder agents/NAME under the packed path".to_owned())
+            }
+            Self::NoAgent { known, .. } => {
+                Some(format!("the agents here are {}", known.join(", ")))
+            }
+            Self::NoRevision { .. } => {
+                Some("name a commit, branch or tag of the packed repository".to_owned())
+            }
             Self::NotPackable { .. } => Some("name a directory or a file".to_owned()),
             Self::Bare { path } => {
                 Some(format!("make a work tree of it: git clone {} DIRECTORY", path.display()))

@@ -1,32 +1,52 @@
 //! Keeps the promise: the whole text is counted, and pieces are dropped until it fits.
 
-use crate::select::Piece;
+use crate::piece::Piece;
+use crate::render::{Place, Renderer};
 use crate::tokens::Tokenizer;
 
-/// Joins the pieces, dropping those that `drop_order` names first until the text has at most
-/// `limit` tokens. Returns the text, its tokens, and which pieces are in it.
+/// The document that fits.
+#[derive(Debug, Default)]
+pub(crate) struct Fitted {
+    /// The text; empty when nothing fits.
+    pub(crate) text: String,
+    /// Its tokens, counted on the whole.
+    pub(crate) n_tokens: usize,
+    /// Which of the pieces are in it.
+    pub(crate) kept: Vec<bool>,
+}
+
+/// Joins the pieces, which are in the order of the document; while the text has more than `limit`
+/// tokens, those that `drop_order` names first are dropped.
 pub(crate) fn join(
-    pieces: &[Piece],
+    pieces: &[(Place, &Piece)],
     drop_order: impl IntoIterator<Item = usize>,
     limit: usize,
+    renderer: Renderer,
     tokenizer: Tokenizer,
-) -> (String, usize, Vec<bool>) {
+) -> Fitted {
     let mut kept = vec![true; pieces.len()];
     let mut drop_order = drop_order.into_iter();
     loop {
-        let text: String = pieces
+        let texts: Vec<(Place, &str)> = pieces
             .iter()
             .zip(&kept)
             .filter(|(_, kept)| **kept)
-            .map(|(piece, _)| piece.text.as_str())
+            .map(|((place, piece), _)| (*place, piece.text.as_str()))
             .collect();
+        let text = renderer.document(&texts);
         let n_tokens = tokenizer.count(&text);
         if n_tokens <= limit {
-            return (text, n_tokens, kept);
+            return Fitted { text, n_tokens, kept };
         }
-        match drop_order.next() {
-            Some(index) => kept[index] = false,
-            None => return (String::new(), 0, vec![false; pieces.len()]),
+        let surplus = n_tokens - limit;
+        let mut dropped = 0;
+        while dropped < surplus {
+            let Some(index) = drop_order.next() else {
+                return Fitted { kept: vec![false; pieces.len()], ..Fitted::default() };
+            };
+            kept[index] = false;
+            // Dropping a piece can save a token more or less than it costs alone.
+            dropped += pieces[index].1.n_tokens.max(1);
         }
     }
 }

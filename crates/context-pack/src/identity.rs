@@ -3,7 +3,7 @@
 //! The name of the folder says where somebody keeps the tree and differs from machine to machine,
 //! so it is used only to tell several paths apart, as the user wrote them.
 
-use std::path::{Component, Path};
+use std::path::{Component, PathBuf};
 
 use crate::text;
 use crate::walk::Root;
@@ -18,13 +18,13 @@ pub(crate) fn name(roots: &[Root]) -> String {
 }
 
 /// Gives each of several roots the label that its files are told apart by.
-pub(crate) fn label(roots: &mut [Root], paths: &[impl AsRef<Path>]) {
+pub(crate) fn label(roots: &mut [Root], paths: &[PathBuf]) {
     if roots.len() < 2 {
         return;
     }
     let mut taken: Vec<String> = Vec::new();
     for (index, (root, path)) in roots.iter_mut().zip(paths).enumerate() {
-        let last = path.as_ref().components().next_back();
+        let last = path.components().next_back();
         let typed = match last {
             Some(Component::Normal(name)) if root.only.is_none() => {
                 name.to_string_lossy().into_owned()

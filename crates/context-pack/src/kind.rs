@@ -32,6 +32,24 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    /// The word that `--explain` shows.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Instruction => "instruction",
+            Self::Readme => "readme",
+            Self::Guide => "guide",
+            Self::Manifest => "manifest",
+            Self::Entry => "entry",
+            Self::Source => "source",
+            Self::Test => "test",
+            Self::Settings => "settings",
+            Self::Document => "document",
+            Self::Fixture => "fixture",
+            Self::Chronicle => "chronicle",
+            Self::Other => "other",
+        }
+    }
+
     /// The kind of the file at `path` under its root.
     pub(crate) fn of(path: &Path) -> Self {
         let Some(name) = path.file_name() else { return Self::Other };

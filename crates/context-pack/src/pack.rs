@@ -1,141 +1,220 @@
-//! A pack from end to end: walk, rank, read, choose, render, count.
+//! A pack from end to end: look, rank, select, render, count.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
-use std::path::Path;
+use std::ffi::OsString;
 
-use crate::Error;
-use crate::kind::Language;
-use crate::render::{Heading, Renderer, Section, name_of};
+use crate::look::{Known, look};
+use crate::piece::{Maker, Piece};
+use crate::rank::{entry_name, rank};
+use crate::redact::Tally;
+use crate::render::{Depth, Heading, Place, Renderer, State};
 use crate::request::Request;
-use crate::select::{self, Piece};
-use crate::summary::thousands;
-use crate::text::{self, Refusal};
-use crate::walk::{self, Entry, Reason, Root};
-use crate::{fit, identity, tree, value};
+use crate::select::{self, Candidate, Selection};
+use crate::text::Refusal;
+use crate::value::Value;
+use crate::walk::{self, Found, Progress, Reason, Root, Rules};
+use crate::{Error, extras, fit, identity, tree};
 
 /// A document and what there is to say about it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Pack {
     /// The document; empty when nothing fits.
     pub(crate) document: String,
     /// Its tokens, counted on the whole.
     pub(crate) n_tokens: usize,
-    /// The budget that was asked for.
-    pub(crate) asked: usize,
     /// The tokens that it may have.
     pub(crate) limit: usize,
     /// How many files were seen.
     pub(crate) n_scanned: usize,
-    /// The packed files, best first.
-    pub(crate) files: Vec<String>,
-    /// The best of them, as the summary names them.
-    pub(crate) priority: Vec<String>,
+    /// All files that could have been packed, best first.
+    pub(crate) files: Vec<File>,
     /// What was left out, by reason.
     pub(crate) left_out: BTreeMap<Reason, usize>,
-    /// What could not be read, for people.
+    /// Secrets replaced in what is packed, by kind.
+    pub(crate) redacted: Tally,
+    /// What people should know: unreadable files, a workspace of several agents.
     pub(crate) problems: Vec<String>,
 }
 
-/// Packs what is asked for.
-pub(crate) fn pack(request: &Request) -> Result<Pack, Error> {
+/// What became of one file.
+#[derive(Debug)]
+pub(crate) struct File {
+    /// Its name in the document.
+    pub(crate) name: String,
+    /// What it was worth, and why.
+    pub(crate) value: Value,
+    /// How much of it is in the document; `None` when at most its name is.
+    pub(crate) depth: Option<Depth>,
+    /// What that costs.
+    pub(crate) n_tokens: usize,
+}
+
+impl Pack {
+    /// The files that are in the document as more than a name.
+    pub(crate) fn packed(&self) -> impl Iterator<Item = &File> {
+        self.files.iter().filter(|file| file.depth.is_some())
+    }
+}
+
+/// Packs what is asked for; `search_path` says where git is.
+pub(crate) fn pack(
+    request: &Request,
+    search_path: &OsString,
+    progress: &Progress,
+) -> Result<Pack, Error> {
     let mut roots =
         request.paths.iter().map(|path| Root::open(path)).collect::<Result<Vec<_>, _>>()?;
     identity::label(&mut roots, &request.paths);
-    let mut found = walk::walk(&roots);
-    let tokenizer = request.budget.tokenizer;
+    let rules = Rules::new(
+        &request.include,
+        &request.exclude,
+        request.lift.clone(),
+        request.agent.clone(),
+    )?;
+    let (mut found, known) = look(request, &roots, &rules, search_path, progress)?;
+    check_agents(request, &roots, &mut found)?;
+    let candidates = rank(request, &found, &roots, &known)?;
+
     let limit = request.budget.limit();
     let renderer = Renderer::new(request.format);
-
-    let mut ranked: Vec<(f64, &Entry)> =
-        found.entries.iter().map(|entry| (value::of(&entry.path), entry)).collect();
-    ranked.sort_by(|left, right| right.0.total_cmp(&left.0).then_with(|| left.1.cmp(right.1)));
-
-    let heading =
-        Piece::new(renderer.heading(&Heading { name: identity::name(&roots) }), tokenizer);
-    let names: Vec<String> = found.entries.iter().map(|entry| entry_name(entry, &roots)).collect();
-    let tree = Piece::new(renderer.tree(&tree::render(&names, limit / 100)), tokenizer);
-    let mut left = limit.saturating_sub(heading.price());
-    let mut pieces = vec![heading];
-    let mut owners: Vec<Option<&Entry>> = vec![None];
-    if tree.price() <= left / 4 {
-        left -= tree.price();
-        pieces.push(tree);
-        owners.push(None);
+    let maker =
+        Maker { renderer, tokenizer: request.budget.tokenizer, line_numbers: request.line_numbers };
+    let mut redacted = Tally::new();
+    let mut frame = frame(&roots, &found, &known, maker, limit);
+    frame.extend(extras::pieces(request, &found, &known, maker, limit, &mut redacted));
+    // The frame of JSON and XML has a few tokens of its own.
+    let spent: usize = frame.iter().map(|(_, piece)| piece.n_tokens).sum::<usize>() + 12;
+    let wanted = select::Wanted { outlines: request.outlines, max_file: request.max_file };
+    let selection = select::select(&candidates, limit.saturating_sub(spent), maker, &wanted);
+    for (index, refusal) in &selection.refused {
+        refuse(&mut found, &candidates[*index], refusal);
     }
-    let mut n_misfits = 0;
-    for (_, entry) in &ranked {
-        if n_misfits > 100 || left < 32 {
-            break;
-        }
-        let Some(section) = read(entry, &roots, &mut found.left_out, &mut found.problems) else {
-            continue;
+    Ok(assemble(limit, maker, &frame, &selection, candidates, found, redacted))
+}
+
+/// A pack for one agent needs its folder; without the flag, several agents are worth a word.
+fn check_agents(request: &Request, roots: &[Root], found: &mut Found) -> Result<(), Error> {
+    let known = walk::agents(found.entries.iter().map(|entry| entry.path.as_path()));
+    if let Some(name) = &request.agent {
+        let is_there = |root: &Root| {
+            root.folder.join("agents").join(name).is_dir()
+                || root.folder.ends_with("agents") && root.folder.join(name).is_dir()
+                || root.folder.ends_with(std::path::Path::new("agents").join(name))
         };
-        match select::piece(&section, left.min(limit / 6), renderer, tokenizer) {
-            Some((piece, _)) => {
-                left = left.saturating_sub(piece.price());
-                pieces.push(piece);
-                owners.push(Some(entry));
-            }
-            None => n_misfits += 1,
+        if !roots.iter().any(is_there) && !known.contains(name) {
+            let known =
+                roots.iter().flat_map(|root| walk::folders(&root.folder.join("agents"))).collect();
+            return Err(Error::NoAgent { name: name.clone(), known });
         }
+    } else if known.len() > 1 {
+        let names: Vec<String> = known.into_iter().take(5).collect();
+        found.problems.push(format!(
+            "this is a workspace of several agents ({}); --agent NAME keeps the others' instructions out",
+            names.join(", ")
+        ));
     }
-    let (document, n_tokens, kept) = fit::join(&pieces, (1..pieces.len()).rev(), limit, tokenizer);
-    let files: Vec<String> = owners
-        .iter()
-        .zip(&kept)
-        .filter_map(|(owner, kept)| owner.filter(|_| *kept))
-        .map(|entry| entry_name(entry, &roots))
-        .collect();
-    Ok(Pack {
-        document,
-        n_tokens,
-        asked: request.budget.asked.0,
-        limit,
-        n_scanned: found.n_scanned,
-        priority: files.iter().take(4).cloned().collect(),
-        files,
-        left_out: found.left_out,
-        problems: found.problems,
-    })
+    Ok(())
 }
 
-fn read(
-    entry: &Entry,
+/// The heading, the tree and the commit.
+fn frame(
     roots: &[Root],
-    left_out: &mut BTreeMap<Reason, usize>,
-    problems: &mut Vec<String>,
-) -> Option<Section> {
-    let root = roots.get(entry.root)?;
-    let mut count = |reason| *left_out.entry(reason).or_default() += 1;
-    let text = match text::read(&root.folder.join(&entry.path)) {
-        Ok(text) => text,
-        Err(Refusal::Binary) => {
-            count(Reason::Binary);
-            return None;
-        }
-        Err(Refusal::Generated) => {
-            count(Reason::Generated);
-            return None;
-        }
-        Err(Refusal::Unreadable(error)) => {
-            problems.push(format!("cannot read {}: {error}", entry_name(entry, roots)));
-            return None;
-        }
+    found: &Found,
+    known: &[Known],
+    maker: Maker,
+    limit: usize,
+) -> Vec<(Place, Piece)> {
+    let renderer = maker.renderer;
+    let first = known.first();
+    let heading = Heading {
+        name: identity::name(roots),
+        branch: first.and_then(|known| known.branch.clone()),
     };
-    let mut body = text.body;
-    if text.n_unread > 0 {
-        let n_unread = thousands(usize::try_from(text.n_unread).unwrap_or(usize::MAX));
-        let _ = writeln!(body, "… {n_unread} bytes omitted …");
+    let mut frame = vec![(Place::Heading, maker.piece(renderer.heading(&heading)))];
+    let names: Vec<String> =
+        found.entries.iter().map(|entry| entry_name(&entry.path, &roots[entry.root])).collect();
+    // A line of the tree has about eight tokens; the share is a twentieth of the budget.
+    let n_lines = (limit / 20).min(3000) / 8;
+    if n_lines > 3 && !names.is_empty() {
+        frame.push((Place::Tree, maker.piece(renderer.tree(&tree::render(&names, n_lines)))));
     }
-    let tag = Language::of(&entry.path).map_or("", |language| language.tag);
-    Some(Section { name: entry_name(entry, roots), tag, body })
+    if let Some(commit) = first.and_then(|known| known.history.commits.first()) {
+        frame.push((
+            Place::State,
+            maker.piece(renderer.state(&State { commit: commit.hash.clone() })),
+        ));
+    }
+    frame
 }
 
-/// The name of a file in the document.
-fn entry_name(entry: &Entry, roots: &[Root]) -> String {
-    match roots.get(entry.root) {
-        Some(root) if !root.label.is_empty() => name_of(&Path::new(&root.label).join(&entry.path)),
-        _ => name_of(&entry.path),
+fn refuse(found: &mut Found, candidate: &Candidate, refusal: &Refusal) {
+    let mut count = |reason| *found.left_out.entry(reason).or_default() += 1;
+    match refusal {
+        Refusal::Binary => count(Reason::Binary),
+        Refusal::Generated => count(Reason::Generated),
+        Refusal::Unreadable(error) => {
+            found.problems.push(format!("cannot read {}: {error}", candidate.name));
+        }
+    }
+}
+
+/// Puts the pieces in the order of the document and makes them fit.
+fn assemble(
+    limit: usize,
+    maker: Maker,
+    frame: &[(Place, Piece)],
+    selection: &Selection,
+    candidates: Vec<Candidate>,
+    found: Found,
+    mut redacted: Tally,
+) -> Pack {
+    let taken = &selection.taken;
+    let mut pieces: Vec<(Place, usize, &str, &Piece, Option<usize>)> =
+        frame.iter().map(|(place, piece)| (*place, 0, "", piece, None)).collect();
+    for (order, taken) in taken.iter().enumerate() {
+        let rank = match taken.place {
+            // Outlines stand by name, so that the same files give the same bytes whatever moved.
+            Place::Outlines => 0,
+            Place::Core => order,
+            _ => taken.candidate,
+        };
+        let name = candidates[taken.candidate].name.as_str();
+        pieces.push((taken.place, rank, name, &taken.piece, Some(order)));
+    }
+    pieces.sort_by(|left, right| (left.0, left.1, left.2).cmp(&(right.0, right.1, right.2)));
+    // What was taken last goes first, then the tree and the rest of the frame.
+    let mut drop_order: Vec<(Reverse<Option<usize>>, usize)> = pieces
+        .iter()
+        .enumerate()
+        .filter(|(_, piece)| piece.0 != Place::Heading)
+        .map(|(index, piece)| (Reverse(piece.4), index))
+        .collect();
+    drop_order.sort_unstable();
+    let placed: Vec<(Place, &Piece)> = pieces.iter().map(|piece| (piece.0, piece.3)).collect();
+    let order = drop_order.into_iter().map(|(_, index)| index);
+    let fitted = fit::join(&placed, order, limit, maker.renderer, maker.tokenizer);
+    let mut shown: BTreeMap<usize, (Depth, usize)> = BTreeMap::new();
+    for (piece, kept) in pieces.iter().zip(&fitted.kept) {
+        let Some(taken) = piece.4.map(|order| &taken[order]).filter(|_| *kept) else { continue };
+        shown.insert(taken.candidate, (taken.depth, taken.piece.n_tokens));
+        for (kind, count) in &selection.redacted[taken.candidate] {
+            *redacted.entry(kind).or_default() += count;
+        }
+    }
+    let files = candidates.into_iter().enumerate().map(|(index, candidate)| {
+        let (depth, n_tokens) =
+            shown.get(&index).map_or((None, 0), |(depth, n_tokens)| (Some(*depth), *n_tokens));
+        File { name: candidate.name, value: candidate.value, depth, n_tokens }
+    });
+    Pack {
+        limit,
+        n_tokens: fitted.n_tokens,
+        document: fitted.text,
+        n_scanned: found.n_scanned,
+        files: files.collect(),
+        left_out: found.left_out,
+        redacted,
+        problems: found.problems,
     }
 }

@@ -1,31 +1,68 @@
 //! What people are told about a pack.
 
+use crate::kind::Kind;
 use crate::pack::Pack;
+use crate::request::Request;
+
+/// How many files the summary names besides a test.
+const NAMED: usize = 3;
 
 /// The lines for stderr.
-pub(crate) fn lines(pack: &Pack) -> Vec<String> {
+pub(crate) fn lines(pack: &Pack, request: &Request) -> Vec<String> {
     let mut lines = vec![
         format!("{} files scanned", thousands(pack.n_scanned)),
-        format!("{} high-signal files packed", thousands(pack.files.len())),
+        format!("{} high-signal files packed", thousands(pack.packed().count())),
         format!(
             "{} characters, {} of {} tokens",
             thousands(pack.document.chars().count()),
             thousands(pack.n_tokens),
-            thousands(pack.asked)
+            thousands(request.budget.asked.0)
         ),
     ];
-    if !pack.priority.is_empty() {
-        lines.push(format!("Priority: {}", pack.priority.join(", ")));
+    let priority = priority(pack);
+    if !priority.is_empty() {
+        lines.push(format!("Priority: {}", priority.join(", ")));
     }
-    let left_out: Vec<String> = pack
-        .left_out
-        .iter()
-        .map(|(reason, count)| format!("{} {}", thousands(*count), reason.plural()))
-        .collect();
+    if request.budget.model.is_some() {
+        lines.push(format!(
+            "Budget: {} asked, {} {}",
+            thousands(request.budget.asked.0),
+            thousands(pack.limit),
+            request.budget.tokenizer.name()
+        ));
+    }
+    let left_out = pack.left_out.iter().map(|(reason, count)| counted(*count, reason.plural()));
+    let left_out: Vec<String> = left_out.collect();
     if !left_out.is_empty() {
         lines.push(format!("Left out: {}", left_out.join(", ")));
     }
+    let redacted: Vec<String> =
+        pack.redacted.iter().map(|(kind, count)| format!("{} {kind}", thousands(*count))).collect();
+    if !redacted.is_empty() {
+        lines.push(format!("Redacted: {}", redacted.join(", ")));
+    }
     lines
+}
+
+/// The best files by name, and the folder of the best test.
+fn priority(pack: &Pack) -> Vec<String> {
+    let mut packed: Vec<_> = pack.packed().collect();
+    // What is shown in full says more about the pack than what is outlined.
+    packed.sort_by_key(|file| std::cmp::Reverse(file.depth));
+    let (tests, others): (Vec<_>, Vec<_>) =
+        packed.into_iter().partition(|file| file.value.kind == Kind::Test);
+    let mut names: Vec<String> = others.iter().take(NAMED).map(|file| file.name.clone()).collect();
+    names.extend(tests.first().map(|test| match test.name.split_once('/') {
+        Some((folder, _)) => format!("{folder}/"),
+        None => test.name.clone(),
+    }));
+    names
+}
+
+/// `3 logs`, `1 log`.
+fn counted(count: usize, plural: &str) -> String {
+    let word = if count == 1 { plural.strip_suffix('s').unwrap_or(plural) } else { plural };
+    format!("{} {word}", thousands(count))
 }
 
 /// A number with commas between its thousands.
@@ -43,7 +80,7 @@ pub(crate) fn thousands(number: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::thousands;
+    use super::*;
 
     #[test]
     fn thousands_have_commas() {
@@ -51,5 +88,6 @@ mod tests {
         {
             assert_eq!(thousands(number), expect);
         }
+        assert_eq!(counted(1, "lock files"), "1 lock file");
     }
 }

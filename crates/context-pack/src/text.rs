@@ -57,7 +57,7 @@ pub(crate) fn read(path: &Path) -> Result<Text, Refusal> {
 }
 
 /// The first bytes of a regular file, and its size.
-fn head(path: &Path) -> io::Result<(Vec<u8>, u64)> {
+pub(crate) fn head(path: &Path) -> io::Result<(Vec<u8>, u64)> {
     // A FIFO that took the place of the file since the walk must not block, nor a link lead away.
     let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOFOLLOW;
     let file: File =
@@ -149,7 +149,7 @@ fn windows_1252(byte: u8) -> char {
 }
 
 /// One newline per line, visible control characters, lines of bounded length.
-fn clean(text: &str) -> String {
+pub(crate) fn clean(text: &str) -> String {
     let mut clean = String::with_capacity(text.len() + 1);
     let mut rest = text;
     while !rest.is_empty() {

@@ -1,33 +1,225 @@
 //! What a file is worth: the one table of weights, and the sum that makes a value of them.
 //!
-//! A value is a plain number; it depends on the path, the tree and the history, never on a clock.
+//! The unit is one change in the newest commit. A value depends on the path, the tree, the history
+//! and what was asked for, never on a clock, and is made of sums and quotients only, which every
+//! machine computes alike.
 
-use std::path::Path;
+use std::collections::{BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
 
 use crate::kind::Kind;
 
-/// What a kind is worth by itself.
+/// What a kind is worth by itself, before anything is known about the file.
 pub(crate) fn base(kind: Kind) -> f64 {
     match kind {
-        Kind::Instruction => 100.0,
-        Kind::Readme => 80.0,
-        Kind::Guide => 40.0,
-        Kind::Manifest => 60.0,
-        Kind::Entry => 30.0,
-        Kind::Source => 10.0,
-        Kind::Test => 5.0,
-        Kind::Settings | Kind::Document => 4.0,
-        Kind::Fixture | Kind::Other => 1.0,
-        Kind::Chronicle => 0.5,
+        Kind::Instruction => 4.0,
+        Kind::Readme => 0.5,
+        Kind::Manifest | Kind::Guide => 0.3,
+        Kind::Entry => 0.25,
+        Kind::Source => 0.10,
+        Kind::Test => 0.06,
+        Kind::Settings | Kind::Document => 0.03,
+        Kind::Other => 0.01,
+        Kind::Fixture => 0.004,
+        Kind::Chronicle => 0.002,
     }
 }
 
-/// The value of the file at `path` under its root: the root before the depths.
-pub(crate) fn of(path: &Path) -> f64 {
-    let depth = path.components().count().saturating_sub(1);
-    let mut value = base(Kind::of(path));
-    for _ in 0..depth {
-        value *= 0.7;
+/// What is left of the base value one folder further down.
+const DEEPER: f64 = 0.8;
+
+/// After this many commits a change counts half, or a little less.
+const HALF_AT: f64 = 40.0;
+
+/// A commit of this many files counts half for each of them.
+const WIDE: f64 = 12.0;
+
+/// What a file gets of the average movement of the files beside it.
+const NEIGHBORS: f64 = 0.25;
+
+/// What a file gets of the movement of its test, and a test of what it tests.
+const COUNTERPART: f64 = 0.25;
+
+/// What a file that differs from HEAD is worth on top.
+const CHANGED: f64 = 20.0;
+
+/// What a file that changed since the asked revision is worth on top.
+const SINCE: f64 = 20.0;
+
+/// What a file is worth on top that has all asked words in its path, and in its content.
+const FOCUS: (f64, f64) = (20.0, 10.0);
+
+/// What a kind keeps of its movement: long chronicles move often, and nobody reads them.
+fn mobility(kind: Kind) -> f64 {
+    match kind {
+        Kind::Chronicle => 0.05,
+        Kind::Fixture => 0.4,
+        _ => 1.0,
     }
-    value
+}
+
+/// How much of a commit each of its files gets.
+pub(crate) fn weight(age: usize, n_files: usize) -> f64 {
+    let age = to_f64(age) / HALF_AT;
+    let width = to_f64(n_files) / WIDE;
+    1.0 / (1.0 + age) / (1.0 + age * 0.3) / (1.0 + width)
+}
+
+/// What the shares of the asked words are worth.
+pub(crate) fn focus(in_name: f64, in_content: f64) -> f64 {
+    // All words in one place say more than each of them somewhere.
+    FOCUS.0 * in_name * in_name + FOCUS.1 * in_content * in_content
+}
+
+/// How the lines of a file are rated.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Excerpts {
+    /// The rate of a line that did not move.
+    pub(crate) cold: f64,
+    /// How many lines on either side of a hot one are as hot.
+    pub(crate) reach: usize,
+    /// After this many commits a hot line counts half.
+    pub(crate) half_at: f64,
+}
+
+/// The rates of lines.
+pub(crate) const EXCERPTS: Excerpts = Excerpts { cold: 0.12, reach: 6, half_at: 15.0 };
+
+impl Excerpts {
+    /// The rate of a line that was written `age` commits ago.
+    pub(crate) fn rate(&self, age: usize) -> f64 {
+        self.cold + 1.0 / (1.0 + to_f64(age) / self.half_at)
+    }
+}
+
+/// A value and what it is made of.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Value {
+    /// What the file is.
+    pub(crate) kind: Kind,
+    /// What it is worth as such.
+    pub(crate) base: f64,
+    /// How much it moved lately.
+    pub(crate) movement: f64,
+    /// How much the files beside it, its test or what it tests moved.
+    pub(crate) related: f64,
+    /// That it differs from what is committed, or changed since the asked revision.
+    pub(crate) changed: f64,
+    /// That it has the words that were asked for.
+    pub(crate) focus: f64,
+}
+
+impl Value {
+    /// The sum.
+    pub(crate) fn total(&self) -> f64 {
+        self.base + self.movement + self.related + self.changed + self.focus
+    }
+}
+
+/// What is known about the files besides their names.
+#[derive(Debug, Default)]
+pub(crate) struct Signals {
+    /// How much each file moved.
+    pub(crate) movement: HashMap<PathBuf, f64>,
+    /// Files that differ from what is committed.
+    pub(crate) changed: BTreeSet<PathBuf>,
+    /// Files that changed since the asked revision.
+    pub(crate) since: BTreeSet<PathBuf>,
+    /// What files have of the asked words, in units of value.
+    pub(crate) focus: HashMap<PathBuf, f64>,
+}
+
+impl Signals {
+    fn movement(&self, path: &Path) -> f64 {
+        self.movement.get(path).copied().unwrap_or(0.0)
+    }
+}
+
+/// The values of the files at `paths`, all of one root.
+pub(crate) fn of_all(paths: &[&Path], signals: &Signals) -> Vec<Value> {
+    let mut folders: HashMap<&Path, (f64, usize)> = HashMap::new();
+    let mut subjects: HashMap<String, (f64, f64)> = HashMap::new();
+    for path in paths {
+        let movement = signals.movement(path);
+        let folder = folders.entry(parent(path)).or_default();
+        folder.0 += movement;
+        folder.1 += 1;
+        if movement > 0.0 {
+            let subject = subjects.entry(subject(path)).or_default();
+            let side = if Kind::of(path) == Kind::Test { &mut subject.1 } else { &mut subject.0 };
+            *side = side.max(movement);
+        }
+    }
+    let value = |path: &&Path| {
+        let kind = Kind::of(path);
+        let depth = path.components().count().saturating_sub(1);
+        let base = (0..depth).fold(base(kind), |base, _| base * DEEPER);
+        let movement = signals.movement(path) * mobility(kind);
+        let beside = folders.get(parent(path)).copied().unwrap_or_default();
+        let counterpart = match (kind, subjects.get(&subject(path))) {
+            (Kind::Test, Some((source, _))) => *source,
+            (Kind::Source | Kind::Entry, Some((_, test))) => *test,
+            _ => 0.0,
+        };
+        let related = mobility(kind)
+            * (NEIGHBORS * beside.0 / to_f64(beside.1.max(1)) + COUNTERPART * counterpart);
+        let changed = if signals.changed.contains(*path) { CHANGED } else { 0.0 }
+            + if signals.since.contains(*path) { SINCE } else { 0.0 };
+        let focus = signals.focus.get(*path).copied().unwrap_or(0.0);
+        Value { kind, base, movement, related, changed, focus }
+    };
+    paths.iter().map(value).collect()
+}
+
+fn parent(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new(""))
+}
+
+/// What a file or its test is about: its name without the words that mark a test.
+fn subject(path: &Path) -> String {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy().to_lowercase();
+    let stem = stem.trim_start_matches("test_");
+    let marks = ["_test", "_tests", ".test", ".spec", "_spec", "-test", "test", "tests"];
+    let bare =
+        marks.iter().find_map(|mark| stem.strip_suffix(mark)).filter(|bare| !bare.is_empty());
+    bare.unwrap_or(stem).to_owned()
+}
+
+/// Counts here are far below the point where a float loses integers.
+pub(crate) fn to_f64(count: usize) -> f64 {
+    u32::try_from(count).map_or(f64::from(u32::MAX), f64::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_moved_is_worth_more_than_what_did_not_and_a_wide_commit_less() {
+        assert!(weight(0, 1) > weight(50, 1));
+        assert!(weight(0, 1) > 10.0 * weight(0, 300));
+        let paths = [
+            Path::new("src/a.rs"),
+            Path::new("src/b.rs"),
+            Path::new("tests/a.rs"),
+            Path::new("tests/b.rs"),
+        ];
+        let movement = HashMap::from([(PathBuf::from("src/a.rs"), 1.0)]);
+        let values = of_all(&paths, &Signals { movement, ..Signals::default() });
+        assert!(values[0].total() > values[1].total());
+        assert!(
+            values[2].total() > values[3].total(),
+            "the test of what moves comes before another test"
+        );
+    }
+
+    #[test]
+    fn the_root_comes_before_the_depths_and_uncommitted_changes_before_all() {
+        let paths =
+            [Path::new("Cargo.toml"), Path::new("a/b/c/Cargo.toml"), Path::new("deep/down/x.rs")];
+        let changed = BTreeSet::from([PathBuf::from("deep/down/x.rs")]);
+        let values = of_all(&paths, &Signals { changed, ..Signals::default() });
+        assert!(values[0].total() > values[1].total());
+        assert!(values[2].total() > values[0].total());
+    }
 }

@@ -4,7 +4,15 @@
 
 #[path = "cli/budget.rs"]
 mod budget;
+#[path = "cli/choice.rs"]
+mod choice;
 #[path = "cli/exec.rs"]
 mod exec;
+#[path = "cli/faults.rs"]
+mod faults;
+#[path = "cli/forms.rs"]
+mod forms;
+#[path = "cli/repository.rs"]
+mod repository;
 #[path = "cli/sandbox.rs"]
 mod sandbox;

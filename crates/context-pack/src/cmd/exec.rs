@@ -36,7 +36,7 @@ pub(super) fn run(args: &ExecArgs, output: &OutputArgs) -> anyhow::Result<Exit> 
 
 /// Packs, writes the document, and builds the command; the file lives as long as the first value.
 fn prepare(args: &ExecArgs) -> Result<(Option<NamedTempFile>, Command), Error> {
-    let pack = pack::make(&args.pack)?;
+    let (request, pack) = pack::make(&args.pack)?;
     if pack.document.is_empty() {
         return Err(Error::NothingFits { limit: pack.limit });
     }
@@ -45,7 +45,7 @@ fn prepare(args: &ExecArgs) -> Result<(Option<NamedTempFile>, Command), Error> {
             atomic::write(path, pack.document.as_bytes(), 0o644)?;
             None
         }
-        None => Some(private_copy(&pack, args.pack.document.format)?),
+        None => Some(private_copy(&pack, request.format)?),
     };
     let path = match &private {
         Some(file) => file.path(),
@@ -57,7 +57,7 @@ fn prepare(args: &ExecArgs) -> Result<(Option<NamedTempFile>, Command), Error> {
     command.args(words);
     command.stdin(File::open(&path).map_err(file("open", &path))?);
     command.env("CONTEXT_PACK_FILE", &path);
-    pack::said(&args.pack, &pack);
+    pack::said(&args.pack, &request, &pack)?;
     Ok((private, command))
 }
 

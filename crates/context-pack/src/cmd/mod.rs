@@ -3,7 +3,9 @@
 mod completions;
 mod count;
 mod exec;
+mod init;
 mod pack;
+mod request;
 
 use common::Exit;
 
@@ -12,9 +14,10 @@ use crate::cli::{Cli, Verb};
 /// Runs what the command line asks for.
 pub(crate) fn run(cli: &Cli) -> anyhow::Result<Exit> {
     match &cli.verb {
-        None => pack::run(&cli.pack, &cli.output),
+        None => pack::run(&cli.pack, &cli.view, &cli.output),
         Some(Verb::Exec(args)) => exec::run(args, &cli.output),
         Some(Verb::Count(args)) => count::run(args, &cli.output),
+        Some(Verb::Init) => init::run(),
         Some(Verb::Completions { shell }) => completions::run(*shell),
     }
 }

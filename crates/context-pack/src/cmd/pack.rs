@@ -1,27 +1,53 @@
 //! `context-pack PATH…`: packs and writes the document to stdout or to a file.
 
 use std::io::{IsTerminal as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::mpsc;
+use std::time::Duration;
 
 use common::cli::OutputArgs;
 use common::out::{Out, sanitize};
-use common::{Exit, atomic, report};
+use common::{Exit, atomic, environment, report};
 
-use crate::cli::PackArgs;
+use super::request;
+use crate::cli::{PackArgs, ViewArgs};
 use crate::pack::{self, Pack};
-use crate::request::{Budget, Request};
-use crate::{Error, TOOL, summary};
+use crate::request::Request;
+use crate::summary::thousands;
+use crate::walk::Progress;
+use crate::{Error, TOOL, explain, summary};
 
-pub(super) fn run(args: &PackArgs, output: &OutputArgs) -> anyhow::Result<Exit> {
-    let pack = make(args)?;
-    if let Some(path) = target(args) {
-        atomic::write(path, pack.document.as_bytes(), 0o644)?;
-    } else {
-        let mut out = Out::stdout(output.color);
-        out.bytes(pack.document.as_bytes())?;
-        out.flush()?;
+pub(super) fn run(args: &PackArgs, view: &ViewArgs, output: &OutputArgs) -> anyhow::Result<Exit> {
+    let (request, pack) = make(args)?;
+    let target = target(args);
+    if view.check {
+        let path = target.unwrap_or(Path::new("-"));
+        let is_same = std::fs::read(path).is_ok_and(|old| old == pack.document.as_bytes());
+        return if is_same {
+            Ok(Exit::Done)
+        } else {
+            Err(Error::Outdated { path: path.to_path_buf() }.into())
+        };
     }
-    said(args, &pack);
+    if let Some(path) = target {
+        atomic::write(path, pack.document.as_bytes(), 0o644)?;
+    }
+    let mut out = Out::stdout(output.color);
+    if view.explain && output.json {
+        for object in explain::objects(&pack) {
+            out.json(&object)?;
+        }
+    } else if view.explain {
+        out.line(explain::table(&pack))?;
+    } else if view.list {
+        for file in pack.packed() {
+            out.line(&file.name)?;
+        }
+    } else if target.is_none() {
+        out.bytes(pack.document.as_bytes())?;
+    }
+    out.flush()?;
+    said(args, &request, &pack)?;
     if pack.document.is_empty() {
         return Err(Error::NothingFits { limit: pack.limit }.into());
     }
@@ -29,14 +55,43 @@ pub(super) fn run(args: &PackArgs, output: &OutputArgs) -> anyhow::Result<Exit> 
 }
 
 /// Packs what the arguments ask for.
-pub(super) fn make(args: &PackArgs) -> Result<Pack, Error> {
-    let pack = pack::pack(&request(args))?;
+pub(super) fn make(args: &PackArgs) -> Result<(Request, Pack), Error> {
+    let request = request::of(args)?;
+    // Cron's own default, when there is no PATH.
+    let search_path =
+        environment::os("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into());
+    let progress = Progress::default();
+    let is_watched = std::io::stderr().is_terminal() && !args.document.quiet;
+    let pack = std::thread::scope(|scope| {
+        let (done, wait) = mpsc::channel::<()>();
+        if is_watched {
+            let progress = &progress;
+            scope.spawn(move || show_progress(progress, &wait));
+        }
+        let pack = pack::pack(&request, &search_path, &progress);
+        drop(done);
+        pack
+    })?;
     if !args.document.quiet {
         for problem in &pack.problems {
             report::warn(TOOL, problem);
         }
     }
-    Ok(pack)
+    Ok((request, pack))
+}
+
+/// A line on the terminal once the walk takes over a second, removed when it is done.
+fn show_progress(progress: &Progress, wait: &mpsc::Receiver<()>) {
+    let mut stderr = std::io::stderr();
+    let mut is_shown = false;
+    while let Err(mpsc::RecvTimeoutError::Timeout) = wait.recv_timeout(Duration::from_secs(1)) {
+        let _ = write!(stderr, "\r{} files and folders seen", thousands(progress.n_seen()));
+        let _ = stderr.flush();
+        is_shown = true;
+    }
+    if is_shown {
+        let _ = write!(stderr, "\r\u{1b}[K");
+    }
 }
 
 /// The file that gets the document; stdout when there is none.
@@ -45,20 +100,16 @@ pub(super) fn target(args: &PackArgs) -> Option<&Path> {
 }
 
 /// Tells people what was packed: on a terminal, or when asked; cron would mail it.
-pub(super) fn said(args: &PackArgs, pack: &Pack) {
+pub(super) fn said(args: &PackArgs, request: &Request, pack: &Pack) -> Result<(), Error> {
+    if let Some(path) = &args.document.stats {
+        let stats = format!("{}\n", explain::stats(pack, request));
+        atomic::write(path, stats.as_bytes(), 0o644)?;
+    }
     let mut stderr = std::io::stderr();
     if args.document.verbose || (stderr.is_terminal() && !args.document.quiet) {
-        for line in summary::lines(pack) {
+        for line in summary::lines(pack, request) {
             let _ = writeln!(stderr, "{}", sanitize(&line));
         }
     }
-}
-
-fn request(args: &PackArgs) -> Request {
-    let paths = if args.paths.is_empty() { vec![PathBuf::from(".")] } else { args.paths.clone() };
-    Request {
-        paths,
-        budget: Budget { asked: args.budget.budget, tokenizer: args.budget.tokenizer },
-        format: args.document.format,
-    }
+    Ok(())
 }

@@ -1,19 +1,41 @@
 //! Markdown: a heading a file, its content in a fence that nothing inside can close.
 
-use super::{Heading, Section};
+use super::{Depth, Heading, Section, State};
 
 pub(super) fn heading(heading: &Heading) -> String {
-    format!("# {}\n\n", heading.name)
+    match &heading.branch {
+        Some(branch) => format!("# {}, branch {branch}\n\n", heading.name),
+        None => format!("# {}\n\n", heading.name),
+    }
 }
 
 pub(super) fn tree(tree: &str) -> String {
-    let fence = fence(tree);
-    format!("{fence}\n{tree}{fence}\n\n")
+    fenced("", tree)
 }
 
 pub(super) fn section(section: &Section) -> String {
-    let fence = fence(&section.body);
-    format!("## {}\n\n{fence}{}\n{}{fence}\n\n", section.name, section.tag, section.body)
+    let depth = match section.depth {
+        Depth::Outline => " (outline)",
+        Depth::Head | Depth::Full => "",
+    };
+    format!("## {}{depth}\n\n{}", section.name, fenced(section.tag, &section.body))
+}
+
+pub(super) fn patch(patch: &str) -> String {
+    format!("## Changes\n\n{}", fenced("diff", patch))
+}
+
+pub(super) fn log(log: &str) -> String {
+    format!("## Last commits\n\n{}", fenced("", log))
+}
+
+pub(super) fn state(state: &State) -> String {
+    format!("Packed at commit {}\n", state.commit)
+}
+
+fn fenced(tag: &str, body: &str) -> String {
+    let fence = fence(body);
+    format!("{fence}{tag}\n{body}{fence}\n\n")
 }
 
 /// A fence longer than any run of backticks in `body`.

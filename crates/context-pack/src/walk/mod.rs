@@ -5,19 +5,24 @@
 //! Symbolic links are not followed. Threads find files in any order; the list is sorted.
 
 mod names;
+mod parents;
+mod rules;
 mod secrets;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use common::error::file;
 use ignore::{DirEntry, WalkBuilder, WalkState};
 
 pub(crate) use names::Reason;
+pub(crate) use rules::{Rules, agents, globs, is_exact};
 
 use crate::Error;
+use parents::Parents;
 
 /// One path of the command line.
 #[derive(Debug)]
@@ -84,20 +89,43 @@ impl Root {
     }
 }
 
+/// The folders in a folder, by name.
+pub(crate) fn folders(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+    let folders = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    let mut names: Vec<String> =
+        folders.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
 fn is_bare_repository(folder: &Path) -> bool {
     folder.join("HEAD").is_file() && folder.join("objects").is_dir() && folder.join("refs").is_dir()
 }
 
+/// How far a walk is, for whoever shows progress.
+#[derive(Debug, Default)]
+pub(crate) struct Progress(AtomicUsize);
+
+impl Progress {
+    /// The entries seen so far.
+    pub(crate) fn n_seen(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// Lists the files under the roots.
-pub(crate) fn walk(roots: &[Root]) -> Found {
+pub(crate) fn walk(roots: &[Root], rules: &Rules, progress: &Progress) -> Found {
     let mut found = Found::default();
     for (index, root) in roots.iter().enumerate() {
         found.absorb(match &root.only {
             Some(only) => single(index, only),
-            None => folder(index, &root.folder),
+            None => folder(index, &root.folder, rules, progress),
         });
+        lift(index, root, rules, &mut found);
     }
     found.entries.sort();
+    found.entries.dedup();
     found.problems.sort();
     found
 }
@@ -113,10 +141,60 @@ fn single(root: usize, path: &Path) -> Found {
     found
 }
 
-fn folder(root: usize, folder: &Path) -> Found {
+/// Adds the files that the user named exactly, whatever leaves them out.
+fn lift(root: usize, of: &Root, rules: &Rules, found: &mut Found) {
+    for name in &rules.lift {
+        let path: PathBuf =
+            Path::new(name).components().filter(|part| *part != Component::CurDir).collect();
+        let real = of.folder.join(&path);
+        let is_file = real.symlink_metadata().is_ok_and(|metadata| metadata.is_file());
+        if of.only.is_none() && is_file && !rules.hides(&of.folder, &path) {
+            found.entries.push(Entry { root, path });
+        }
+    }
+}
+
+/// Takes exactly these files, which lie under one of the roots; secrets stay out.
+pub(crate) fn list(roots: &[Root], files: &[PathBuf], rules: &Rules) -> Found {
+    let mut found = Found::default();
+    for file in files {
+        let name = file.display();
+        let real = match fs::canonicalize(file) {
+            Ok(real) => real,
+            Err(error) => {
+                found.problems.push(format!("cannot read {name}: {error}"));
+                continue;
+            }
+        };
+        let place = roots
+            .iter()
+            .enumerate()
+            .find_map(|(index, root)| Some((index, real.strip_prefix(&root.folder).ok()?)));
+        let Some((root, path)) = place else {
+            found.problems.push(format!("{name} is not under a packed path"));
+            continue;
+        };
+        if !real.is_file() || rules.hides(&roots[root].folder, path) {
+            continue;
+        }
+        found.n_scanned += 1;
+        if secrets::is_secret(path) && !rules.lifts(path) {
+            *found.left_out.entry(Reason::Secret).or_default() += 1;
+        } else if rules.allow(path) {
+            found.entries.push(Entry { root, path: path.to_path_buf() });
+        }
+    }
+    found.entries.sort();
+    found.entries.dedup();
+    found
+}
+
+fn folder(root: usize, folder: &Path, rules: &Rules, progress: &Progress) -> Found {
     let total = Arc::new(Mutex::new(Found::default()));
     let pruned = Arc::clone(&total);
     let base = folder.to_path_buf();
+    let above = Parents::of(folder);
+    let agents = rules.clone();
     let walker = WalkBuilder::new(folder)
         .hidden(false)
         .parents(false)
@@ -125,6 +203,10 @@ fn folder(root: usize, folder: &Path) -> Found {
         .add_custom_ignore_filename(".context-packignore")
         .threads(std::thread::available_parallelism().map_or(2, |count| count.get().min(8)))
         .filter_entry(move |entry| {
+            let is_folder = entry.file_type().is_some_and(|kind| kind.is_dir());
+            if is_folder && agents.is_of_another_agent(entry.path()) || above.ignore(entry) {
+                return false;
+            }
             let reason = left_out_folder(&base, entry);
             if let Some(reason) = reason {
                 *lock(&pruned).left_out.entry(reason).or_default() += 1;
@@ -136,7 +218,10 @@ fn folder(root: usize, folder: &Path) -> Found {
         let mut bag = Bag { found: Found::default(), total: Arc::clone(&total) };
         Box::new(move |result| {
             match result {
-                Ok(entry) => bag.found.take(root, folder, &entry),
+                Ok(entry) => {
+                    progress.0.fetch_add(1, Ordering::Relaxed);
+                    bag.found.take(root, folder, &entry, rules);
+                }
                 Err(error) => bag.found.problems.push(problem(folder, &error)),
             }
             WalkState::Continue
@@ -146,17 +231,24 @@ fn folder(root: usize, folder: &Path) -> Found {
 }
 
 impl Found {
-    fn take(&mut self, root: usize, folder: &Path, entry: &DirEntry) {
+    fn take(&mut self, root: usize, folder: &Path, entry: &DirEntry, rules: &Rules) {
         if !entry.file_type().is_some_and(|kind| kind.is_file()) {
             return;
         }
         let Ok(path) = entry.path().strip_prefix(folder) else { return };
         self.n_scanned += 1;
+        if rules.lifts(path) {
+            // It is added by its name, whatever leaves it out.
+            return;
+        }
         let reason =
             if secrets::is_secret(path) { Some(Reason::Secret) } else { names::file(path) };
         match reason {
             Some(reason) => *self.left_out.entry(reason).or_default() += 1,
-            None => self.entries.push(Entry { root, path: path.to_path_buf() }),
+            None if rules.allow(path) => {
+                self.entries.push(Entry { root, path: path.to_path_buf() });
+            }
+            None => {}
         }
     }
 }

@@ -1,0 +1,320 @@
+//! Replays a repository's own history: does a pack hold what the next commits change?
+//!
+//! At 12 commits in the past, 40 apart, the tree is packed as it was then. Of the files that the
+//! next 20 commits modify, weighted by how often, `seen` is the share that is in the pack at
+//! outline depth or better, and `read` the share of the modified lines that is in it word for
+//! word. The same is measured for simple strategies with whole and with cut files.
+//!
+//! `cargo bench -p context-pack --bench recall -- --repo PATH [--budget 32000]…`
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a benchmark that cannot go on should stop"
+)]
+#![expect(clippy::cast_precision_loss, reason = "shares are for people")]
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const N_POINTS: usize = 12;
+const SPACING: usize = 40;
+const WINDOW: usize = 20;
+
+/// What a strategy shows of each file: its lines.
+type Shown = HashMap<String, HashSet<String>>;
+
+/// What the next commits change: how often each file, and which of its lines.
+#[derive(Default)]
+struct Future {
+    files: BTreeMap<String, usize>,
+    lines: Vec<(String, String)>,
+}
+
+#[derive(Default, Clone)]
+struct Score {
+    seen: f64,
+    read: f64,
+    n_points: usize,
+}
+
+fn main() {
+    let mut repositories = Vec::new();
+    let mut budgets = Vec::new();
+    let mut extra = Vec::new();
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--repo" => repositories.push(PathBuf::from(arguments.next().unwrap())),
+            "--budget" => budgets.push(arguments.next().unwrap().parse::<usize>().unwrap()),
+            "--flag" => extra.push(arguments.next().unwrap()),
+            // cargo bench adds this.
+            "--bench" => {}
+            other => panic!(
+                "unknown argument {other}; known are --repo PATH, --budget TOKENS, --flag FLAG"
+            ),
+        }
+    }
+    if budgets.is_empty() {
+        budgets.push(32_000);
+    }
+    if repositories.is_empty() {
+        println!("name a repository with a history: --repo PATH");
+    }
+    for budget in budgets {
+        let mut means: BTreeMap<String, Vec<Score>> = BTreeMap::new();
+        for repository in &repositories {
+            let name = repository
+                .file_name()
+                .map_or_else(|| "repository".into(), |name| name.to_string_lossy());
+            for (strategy, score) in replay(repository, budget, &extra) {
+                println!(
+                    "{budget:>7}  {name:<16} {strategy:<28} seen {:.3}  read {:.3}",
+                    score.seen, score.read
+                );
+                means.entry(strategy).or_default().push(score);
+            }
+        }
+        for (strategy, scores) in means {
+            let n_scores = scores.len() as f64;
+            let seen: f64 = scores.iter().map(|score| score.seen).sum::<f64>() / n_scores;
+            let read: f64 = scores.iter().map(|score| score.read).sum::<f64>() / n_scores;
+            println!("{budget:>7}  {:<16} {strategy:<28} seen {seen:.3}  read {read:.3}", "mean");
+        }
+    }
+}
+
+fn git(folder: &Path, arguments: &[&str]) -> Vec<u8> {
+    let output = Command::new("git").current_dir(folder).args(arguments).output().unwrap();
+    assert!(
+        output.status.success(),
+        "git {arguments:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    output.stdout
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn replay(repository: &Path, budget: usize, extra: &[String]) -> Vec<(String, Score)> {
+    let scratch = tempfile::tempdir().unwrap();
+    let tree = scratch.path().join("tree");
+    let source = fs::canonicalize(repository).unwrap();
+    git(
+        scratch.path(),
+        &[
+            "clone",
+            "-q",
+            "--shared",
+            "--no-checkout",
+            source.to_str().unwrap(),
+            tree.to_str().unwrap(),
+        ],
+    );
+    let listed = text(&git(&tree, &["rev-list", "--no-merges", "HEAD"]));
+    let commits: Vec<&str> = listed.lines().collect();
+    let mut totals: BTreeMap<String, Score> = BTreeMap::new();
+    for point in 0..N_POINTS {
+        let index = WINDOW + point * SPACING;
+        let Some(commit) = commits.get(index) else { break };
+        git(&tree, &["checkout", "-q", "-f", "--detach", commit]);
+        let snapshot = Snapshot::of(&tree);
+        let future = future(&tree, &snapshot, &commits[index - WINDOW..index]);
+        if future.files.is_empty() {
+            continue;
+        }
+        let mut shown = vec![("context-pack".to_owned(), product(&tree, budget, extra))];
+        for (name, order) in snapshot.orders() {
+            for cut in [usize::MAX, 600, 200] {
+                let label = if cut == usize::MAX {
+                    format!("{name}, whole files")
+                } else {
+                    format!("{name}, cut to {cut}")
+                };
+                shown.push((label, snapshot.fill(&order, budget, cut)));
+            }
+        }
+        for (name, shown) in shown {
+            let score = totals.entry(name).or_default();
+            let (seen, read) = future.score(&shown);
+            score.seen += seen;
+            score.read += read;
+            score.n_points += 1;
+        }
+    }
+    totals
+        .into_iter()
+        .map(|(name, score)| {
+            let n_points = score.n_points as f64;
+            (name, Score { seen: score.seen / n_points, read: score.read / n_points, ..score })
+        })
+        .collect()
+}
+
+/// Lock files, changelogs, images and snapshots are modified often and read by nobody.
+fn counts(path: &str) -> bool {
+    let lower = path.to_ascii_lowercase();
+    let name = lower.rsplit('/').next().unwrap_or_default();
+    let images = [".png", ".jpg", ".jpeg", ".gif", ".svg", ".ico", ".webp"];
+    let ends = |ends: &[&str]| ends.iter().any(|end| name.ends_with(end));
+    let is_lock = ends(&[".lock", "-lock.json", "-lock.yaml"]) || name == "go.sum";
+    let is_snapshot =
+        ends(&[".snap"]) || lower.contains("__snapshots__") || lower.contains("snapshots/");
+    !is_lock && !is_snapshot && !name.starts_with("change") && !ends(&images)
+}
+
+fn future(tree: &Path, snapshot: &Snapshot, commits: &[&str]) -> Future {
+    let mut future = Future::default();
+    for commit in commits {
+        let patch = text(&git(
+            tree,
+            &[
+                "diff-tree",
+                "-p",
+                "-U0",
+                "--no-renames",
+                "--root",
+                "--no-color",
+                "--no-ext-diff",
+                commit,
+            ],
+        ));
+        let mut file: Option<String> = None;
+        for line in patch.lines() {
+            if let Some(path) = line.strip_prefix("--- ") {
+                file = path
+                    .strip_prefix("a/")
+                    .filter(|path| counts(path) && snapshot.lines.contains_key(*path))
+                    .map(str::to_owned);
+            } else if let Some(path) = line.strip_prefix("+++ ") {
+                // A deleted file is not modified.
+                file = file.filter(|_| path != "/dev/null");
+                if let Some(file) = &file {
+                    *future.files.entry(file.clone()).or_default() += 1;
+                }
+            } else if let (Some(file), Some(removed)) = (&file, line.strip_prefix('-'))
+                && !removed.trim().is_empty()
+                && snapshot.lines[file].contains(removed)
+            {
+                future.lines.push((file.clone(), removed.to_owned()));
+            }
+        }
+    }
+    future
+}
+
+impl Future {
+    fn score(&self, shown: &Shown) -> (f64, f64) {
+        let all: usize = self.files.values().sum();
+        let seen: usize = self
+            .files
+            .iter()
+            .filter(|(file, _)| shown.contains_key(*file))
+            .map(|(_, count)| count)
+            .sum();
+        let read = self
+            .lines
+            .iter()
+            .filter(|(file, line)| shown.get(file).is_some_and(|lines| lines.contains(line)));
+        (seen as f64 / all.max(1) as f64, read.count() as f64 / self.lines.len().max(1) as f64)
+    }
+}
+
+/// Packs the tree with the real binary.
+fn product(tree: &Path, budget: usize, extra: &[String]) -> Shown {
+    let output = Command::new(env!("CARGO_BIN_EXE_context-pack"))
+        .args([tree.to_str().unwrap(), "--format", "json", "--budget", &budget.to_string(), "-q"])
+        .args(extra)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let files = document["files"].as_array().unwrap();
+    files
+        .iter()
+        .map(|file| {
+            let lines = file["text"].as_str().unwrap().lines().map(str::to_owned).collect();
+            (file["path"].as_str().unwrap().to_owned(), lines)
+        })
+        .collect()
+}
+
+/// A tree at one commit, and what its history says.
+struct Snapshot {
+    texts: BTreeMap<String, String>,
+    lines: HashMap<String, HashSet<String>>,
+    newest: Vec<String>,
+    busiest: Vec<String>,
+}
+
+impl Snapshot {
+    fn of(tree: &Path) -> Self {
+        let listed = git(tree, &["ls-files", "-z"]);
+        let mut texts = BTreeMap::new();
+        for name in
+            listed.split(|byte| *byte == 0).filter_map(|name| std::str::from_utf8(name).ok())
+        {
+            if counts(name)
+                && tree
+                    .join(name)
+                    .symlink_metadata()
+                    .is_ok_and(|metadata| metadata.is_file() && metadata.len() < 2_000_000)
+                && let Ok(body) = fs::read_to_string(tree.join(name))
+                && !body.contains('\0')
+            {
+                texts.insert(name.to_owned(), body);
+            }
+        }
+        let lines = texts
+            .iter()
+            .map(|(name, body)| (name.clone(), body.lines().map(str::to_owned).collect()))
+            .collect();
+        let log = text(&git(
+            tree,
+            &["log", "-n", "2000", "--no-merges", "--no-renames", "--name-only", "--format="],
+        ));
+        let mut newest = Vec::new();
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut known = BTreeSet::new();
+        for name in log.lines().filter(|name| texts.contains_key(*name)) {
+            if known.insert(name) {
+                newest.push(name.to_owned());
+            }
+            *counts.entry(name).or_default() += 1;
+        }
+        let mut busiest = newest.clone();
+        busiest.sort_by_key(|name| std::cmp::Reverse(counts[name.as_str()]));
+        Self { texts, lines, newest, busiest }
+    }
+
+    fn orders(&self) -> Vec<(&'static str, Vec<String>)> {
+        vec![
+            ("alphabetical", self.texts.keys().cloned().collect()),
+            ("newest first", self.newest.clone()),
+            ("most often changed first", self.busiest.clone()),
+        ]
+    }
+
+    /// Takes files in this order, each cut to `cut` tokens, until the budget is spent.
+    fn fill(&self, order: &[String], budget: usize, cut: usize) -> Shown {
+        // Four bytes a token: the strategies are simple in this, too.
+        let mut left = budget * 4;
+        let mut shown = Shown::new();
+        for name in order {
+            let body = &self.texts[name];
+            let end = body.len().min(cut.saturating_mul(4));
+            let end = (0..=end).rev().find(|end| body.is_char_boundary(*end)).unwrap_or(0);
+            let price = end + name.len() + 16;
+            if price > left {
+                continue;
+            }
+            left -= price;
+            shown.insert(name.clone(), body[..end].lines().map(str::to_owned).collect());
+        }
+        shown
+    }
+}

@@ -1,0 +1,100 @@
+//! From flags and settings files to a request: flags win, then the tree's file, then the user's.
+
+use std::io::Read as _;
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum as _;
+use common::error::file;
+use common::place;
+
+use crate::Error;
+use crate::cli::PackArgs;
+use crate::request::{Budget, Format, Request, Tokens};
+use crate::settings::{self, Settings};
+use crate::tokens::Tokenizer;
+use crate::walk;
+
+/// The budget when nothing else is said.
+const BUDGET: Tokens = Tokens(32_000);
+
+/// What these arguments ask for.
+pub(super) fn of(args: &PackArgs) -> Result<Request, Error> {
+    let paths = if args.paths.is_empty() { vec![PathBuf::from(".")] } else { args.paths.clone() };
+    let (settings, source) = read_settings(args, &paths)?;
+    let choice = &args.choice;
+    let join = |flags: &[String], settings: &[String]| {
+        flags.iter().chain(settings).cloned().collect::<Vec<_>>()
+    };
+    let tokens = |setting: &Option<settings::BudgetText>| {
+        setting.as_ref().map(|text| text.tokens(&source)).transpose()
+    };
+    let tokenizer = match (args.budget.tokenizer, &settings.tokenizer) {
+        (Some(tokenizer), _) => tokenizer,
+        (None, Some(name)) => Tokenizer::from_str(name, false).map_err(|_| Error::Settings {
+            path: source.clone(),
+            line: 0,
+            said: format!("there is no tokenizer {name}"),
+        })?,
+        (None, None) => Tokenizer::Cl100k,
+    };
+    Ok(Request {
+        budget: Budget {
+            asked: args.budget.budget.or(tokens(&settings.budget)?).unwrap_or(BUDGET),
+            tokenizer,
+            model: args.budget.model.or(settings.model),
+            margin: args.budget.margin.or(settings.margin(&source)?).unwrap_or_default(),
+        },
+        max_file: args.budget.max_file.or(tokens(&settings.max_file)?).map(|tokens| tokens.0),
+        format: args.document.format.or(settings.format).unwrap_or(Format::Markdown),
+        line_numbers: args.document.line_numbers || settings.line_numbers.unwrap_or(false),
+        outlines: !choice.no_outline && settings.outline.unwrap_or(true),
+        include: join(&choice.include, &settings.include),
+        lift: choice
+            .include
+            .iter()
+            .chain(&choice.pin)
+            .filter(|name| walk::is_exact(name))
+            .cloned()
+            .collect(),
+        exclude: join(&choice.exclude, &settings.exclude),
+        pin: join(&choice.pin, &settings.pin),
+        agent: choice.agent.as_ref().map(|name| name.as_str().to_owned()),
+        focus: join(&choice.focus, &settings.focus),
+        changed_since: choice.changed_since.clone(),
+        diff: choice.diff || settings.diff.unwrap_or(false),
+        log: choice.log.or(settings.log).unwrap_or(0),
+        git: !choice.no_git,
+        files: choice.files_from.as_deref().map(read_list).transpose()?,
+        paths,
+    })
+}
+
+/// The settings, and the file that an error in them is blamed on.
+fn read_settings(args: &PackArgs, paths: &[PathBuf]) -> Result<(Settings, PathBuf), Error> {
+    if let Some(path) = &args.choice.config {
+        return Ok((Settings::read(path)?, path.clone()));
+    }
+    let in_tree = paths.first().map(|path| path.join(settings::IN_TREE)).unwrap_or_default();
+    let tree = Settings::read_if_there(&in_tree)?;
+    // Without a home directory there are no settings of the user, and packing goes on.
+    let user = match place::in_home(settings::IN_HOME) {
+        Ok(path) => Settings::read_if_there(&path)?,
+        Err(_) => Settings::default(),
+    };
+    Ok((tree.over(user), in_tree))
+}
+
+/// The names in a list, ended by NUL if there is one, else by newlines.
+fn read_list(path: &Path) -> Result<Vec<PathBuf>, Error> {
+    let bytes = if path == Path::new("-") {
+        let mut bytes = Vec::new();
+        std::io::stdin().read_to_end(&mut bytes).map_err(file("read", path))?;
+        bytes
+    } else {
+        std::fs::read(path).map_err(file("read", path))?
+    };
+    let end = if bytes.contains(&0) { 0 } else { b'\n' };
+    let names = bytes.split(|byte| *byte == end).filter(|name| !name.is_empty());
+    Ok(names.map(|name| PathBuf::from(std::ffi::OsString::from_vec(name.to_vec()))).collect())
+}

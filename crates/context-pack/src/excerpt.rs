@@ -1,0 +1,81 @@
+//! Which parts of a file are worth their tokens: chunks of lines, each with a rate and a price.
+//!
+//! Lines near one that was written lately are rated high, the rest of the file low. A file whose
+//! chunks are all taken is shown whole; else the missing lines are counted where they are missing.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use crate::git::hot;
+use crate::value::Excerpts;
+
+/// Consecutive lines of a file.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Chunk {
+    /// Which lines, counted from 0.
+    pub(crate) lines: Range<usize>,
+    /// How likely one of them is to be edited, when the file is.
+    pub(crate) rate: f64,
+    /// Whether one of them moved lately.
+    pub(crate) hot: bool,
+    /// Their bytes.
+    pub(crate) n_bytes: usize,
+}
+
+/// The most lines of a chunk.
+const LONGEST: usize = 24;
+
+/// Divides a text into chunks; `hot` has the hashes of lines that moved and the age of each.
+pub(crate) fn chunks(
+    text: &str,
+    hot: Option<&HashMap<u64, usize>>,
+    weights: &Excerpts,
+) -> Vec<Chunk> {
+    let lines: Vec<&str> = text.lines().collect();
+    let mut rates = vec![weights.cold; lines.len()];
+    if let Some(hot) = hot {
+        for (index, line) in lines.iter().enumerate() {
+            let Some(age) = hot.get(&hot::hash(line)) else { continue };
+            let rate = weights.rate(*age);
+            let from = index.saturating_sub(weights.reach);
+            for near in rates.iter_mut().skip(from).take(2 * weights.reach + 1) {
+                *near = near.max(rate);
+            }
+        }
+    }
+    let mut chunks: Vec<Chunk> = Vec::new();
+    for (index, (line, rate)) in lines.iter().zip(rates).enumerate() {
+        let is_hot = rate > weights.cold;
+        match chunks.last_mut() {
+            Some(last) if last.lines.len() < LONGEST && last.hot == is_hot => {
+                last.lines.end = index + 1;
+                last.rate += rate;
+                last.n_bytes += line.len() + 1;
+            }
+            _ => chunks.push(Chunk {
+                lines: index..index + 1,
+                rate,
+                hot: is_hot,
+                n_bytes: line.len() + 1,
+            }),
+        }
+    }
+    chunks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_near_a_hot_one_make_a_chunk_of_their_own() {
+        let text: String =
+            (0..40).map(|index| format!("line {index}")).collect::<Vec<_>>().join("\n");
+        let hot = HashMap::from([(hot::hash("line 20"), 0)]);
+        let chunks = chunks(&text, Some(&hot), &crate::value::EXCERPTS);
+        let hottest = chunks.iter().max_by(|left, right| left.rate.total_cmp(&right.rate)).unwrap();
+        assert!(hottest.lines.contains(&20));
+        assert!(hottest.lines.len() < 16);
+        assert_eq!(chunks.iter().map(|chunk| chunk.lines.len()).sum::<usize>(), 40);
+    }
+}

@@ -1,0 +1,106 @@
+//! What `--explain`, `--list` and `--stats` say about a pack.
+
+use std::fmt::Write as _;
+
+use common::out::sanitize;
+use common::table::Columns;
+use serde_json::{Value as Json, json};
+
+use crate::pack::{File, Pack};
+use crate::request::Request;
+
+/// Files that were not packed and are still worth a row of the table.
+const PASSED_OVER: usize = 25;
+
+/// The table for people.
+pub(crate) fn table(pack: &Pack) -> String {
+    let mut table = Columns::new([
+        "FILE", "KIND", "VALUE", "BASE", "MOVED", "RELATED", "CHANGED", "FOCUS", "DEPTH", "TOKENS",
+    ]);
+    let mut n_passed_over = 0;
+    for file in &pack.files {
+        if file.depth.is_none() {
+            n_passed_over += 1;
+            if n_passed_over > PASSED_OVER {
+                continue;
+            }
+        }
+        let value = &file.value;
+        table.row([
+            file.name.clone(),
+            value.kind.word().to_owned(),
+            number(value.total()),
+            number(value.base),
+            number(value.movement),
+            number(value.related),
+            number(value.changed),
+            number(value.focus),
+            depth(file).to_owned(),
+            if file.n_tokens == 0 { "-".to_owned() } else { file.n_tokens.to_string() },
+        ]);
+    }
+    let mut text = table.render();
+    let n_hidden = n_passed_over.saturating_sub(PASSED_OVER);
+    if n_hidden > 0 {
+        let _ = write!(text, "\n… {n_hidden} more files not packed …");
+    }
+    text
+}
+
+/// One object a file, for programs.
+pub(crate) fn objects(pack: &Pack) -> impl Iterator<Item = Json> {
+    pack.files.iter().map(|file| {
+        let value = &file.value;
+        json!({
+            "path": file.name,
+            "kind": value.kind.word(),
+            "value": rounded(value.total()),
+            "base": rounded(value.base),
+            "moved": rounded(value.movement),
+            "related": rounded(value.related),
+            "changed": rounded(value.changed),
+            "focus": rounded(value.focus),
+            "depth": depth(file),
+            "tokens": file.n_tokens,
+        })
+    })
+}
+
+/// What `--stats` writes.
+pub(crate) fn stats(pack: &Pack, request: &Request) -> Json {
+    let left_out: serde_json::Map<String, Json> = pack
+        .left_out
+        .iter()
+        .map(|(reason, count)| (reason.plural().replace(' ', "_"), json!(count)))
+        .collect();
+    let files: Vec<Json> = pack
+        .packed()
+        .map(|file| json!({ "path": file.name, "depth": depth(file), "tokens": file.n_tokens }))
+        .collect();
+    json!({
+        "files_scanned": pack.n_scanned,
+        "files_packed": files.len(),
+        "characters": pack.document.chars().count(),
+        "bytes": pack.document.len(),
+        "tokens": pack.n_tokens,
+        "budget": request.budget.asked.0,
+        "limit": pack.limit,
+        "tokenizer": request.budget.tokenizer.name(),
+        "left_out": left_out,
+        "redacted": pack.redacted,
+        "problems": pack.problems.iter().map(|problem| sanitize(problem)).collect::<Vec<_>>(),
+        "files": files,
+    })
+}
+
+fn depth(file: &File) -> &'static str {
+    file.depth.map_or("-", crate::render::Depth::word)
+}
+
+fn number(value: f64) -> String {
+    if value == 0.0 { "-".to_owned() } else { format!("{value:.3}") }
+}
+
+fn rounded(value: f64) -> f64 {
+    (value * 1000.0).round() / 1000.0
+}

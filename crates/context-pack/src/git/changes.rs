@@ -1,0 +1,77 @@
+//! What is not committed, and what changed since a revision.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use super::{Failure, Git, to_path};
+
+/// Files that differ from what is committed.
+#[derive(Debug, Default)]
+pub(crate) struct Changes {
+    /// Staged or changed in the work tree.
+    pub(crate) changed: BTreeSet<PathBuf>,
+    /// The files that git tracks under the packed folder.
+    pub(crate) tracked: Option<BTreeSet<PathBuf>>,
+    /// Why there is no answer.
+    pub(crate) failure: Option<Failure>,
+}
+
+impl Changes {
+    /// Compares the work tree with HEAD.
+    pub(crate) fn read(git: &Git) -> Self {
+        let status = git.run(&[
+            "status",
+            "--porcelain=v1",
+            "-z",
+            "--untracked-files=no",
+            "--ignore-submodules=all",
+            "--no-renames",
+        ]);
+        let (status, failure) = match status {
+            Ok(status) => (status, None),
+            Err(failure) => (Vec::new(), Some(failure)),
+        };
+        let changed =
+            fields(&status).filter_map(|field| git.strip(field.get(3..)?).map(to_path)).collect();
+        let tracked = git.run(&["ls-files", "-z"]).ok();
+        let tracked = tracked.map(|listed| {
+            fields(&listed).filter_map(|file| git.strip(file)).map(to_path).collect()
+        });
+        Self { changed, tracked, failure }
+    }
+}
+
+impl Git {
+    /// The files that differ between a commit and the work tree.
+    pub(crate) fn changed_since(&self, commit: &str) -> Result<BTreeSet<PathBuf>, Failure> {
+        let listed = self.run(&[
+            "diff",
+            "--name-only",
+            "-z",
+            "--no-renames",
+            "--no-ext-diff",
+            "--no-textconv",
+            "--ignore-submodules=all",
+            commit,
+            "--",
+        ])?;
+        Ok(fields(&listed).filter_map(|file| self.strip(file)).map(to_path).collect())
+    }
+
+    /// The difference between a commit and the work tree in these files, as a patch.
+    pub(crate) fn patch(&self, commit: &str, files: &[PathBuf]) -> Result<String, Failure> {
+        let names: Vec<String> = files
+            .iter()
+            .map(|file| format!("{}{}", String::from_utf8_lossy(&self.prefix), Path::display(file)))
+            .collect();
+        let mut arguments =
+            vec!["diff", "--no-color", "--no-renames", "--no-ext-diff", "--no-textconv"];
+        arguments.extend(["--ignore-submodules=all", commit, "--"]);
+        arguments.extend(names.iter().map(String::as_str));
+        self.run(&arguments).map(|patch| String::from_utf8_lossy(&patch).into_owned())
+    }
+}
+
+fn fields(listed: &[u8]) -> impl Iterator<Item = &[u8]> {
+    listed.split(|byte| *byte == 0).filter(|field| !field.is_empty())
+}

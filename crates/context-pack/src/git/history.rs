@@ -1,0 +1,120 @@
+//! What moved lately: the files of the last commits, as far back as it changes the answer.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use super::{Failure, Git, to_path};
+
+/// A commit with the files that it changed under the packed folder.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct Commit {
+    /// Its hash.
+    pub(crate) hash: String,
+    /// The first line of its message.
+    pub(crate) subject: String,
+    /// The files that it changed.
+    pub(crate) files: Vec<PathBuf>,
+}
+
+/// The last commits, newest first, merges left out.
+#[derive(Debug, Default)]
+pub(crate) struct History {
+    /// The commits.
+    pub(crate) commits: Vec<Commit>,
+    /// Why there are fewer than there should be.
+    pub(crate) failure: Option<Failure>,
+}
+
+/// Starts the record of a commit; file names follow, each ended by NUL.
+const MARK: u8 = 0x01;
+
+impl History {
+    /// Reads the last `n_commits` commits.
+    pub(crate) fn read(git: &Git, n_commits: usize) -> Self {
+        let count = n_commits.to_string();
+        let format = "--format=%x01%H%x02%s";
+        let prefix = String::from_utf8_lossy(&git.prefix).into_owned();
+        let mut arguments = vec![
+            "log",
+            "-n",
+            &count,
+            "--no-merges",
+            "--no-renames",
+            "--no-ext-diff",
+            "--no-textconv",
+        ];
+        arguments.extend(["--ignore-submodules=all", "--name-only", "-z", format]);
+        if !prefix.is_empty() {
+            arguments.extend(["--", &prefix]);
+        }
+        let mut parser = Parser { git, commits: Vec::new(), rest: Vec::new() };
+        let failure = git
+            .stream(&arguments, |piece| {
+                parser.feed(piece);
+                true
+            })
+            .err();
+        parser.finish();
+        Self { commits: parser.commits, failure: failure.filter(|failure| !is_unborn(failure)) }
+    }
+
+    /// How much each file moved: for every commit that touched it, a weight that says how late and how narrow it was.
+    pub(crate) fn movement(&self, weight: impl Fn(usize, usize) -> f64) -> HashMap<&PathBuf, f64> {
+        let mut movement = HashMap::new();
+        for (age, commit) in self.commits.iter().enumerate() {
+            let weight = weight(age, commit.files.len());
+            for file in &commit.files {
+                *movement.entry(file).or_insert(0.0) += weight;
+            }
+        }
+        movement
+    }
+}
+
+/// A repository without a commit has no history, and that is no failure.
+fn is_unborn(failure: &Failure) -> bool {
+    matches!(failure, Failure::Said(text) if text.contains("does not have any commits yet"))
+}
+
+struct Parser<'a> {
+    git: &'a Git,
+    commits: Vec<Commit>,
+    rest: Vec<u8>,
+}
+
+impl Parser<'_> {
+    fn feed(&mut self, piece: &[u8]) {
+        self.rest.extend_from_slice(piece);
+        let Some(end) = self.rest.iter().rposition(|byte| *byte == 0) else { return };
+        let whole: Vec<u8> = self.rest.drain(..=end).collect();
+        for field in whole.split(|byte| *byte == 0) {
+            self.field(field);
+        }
+    }
+
+    fn finish(&mut self) {
+        let rest = std::mem::take(&mut self.rest);
+        self.field(&rest);
+    }
+
+    fn field(&mut self, field: &[u8]) {
+        let field = field.strip_prefix(b"\n").unwrap_or(field);
+        match field {
+            [] => {}
+            [MARK, head @ ..] => {
+                let mut parts = head.splitn(2, |byte| *byte == 0x02);
+                let text = |part: Option<&[u8]>| {
+                    String::from_utf8_lossy(part.unwrap_or_default()).trim().to_owned()
+                };
+                let hash = text(parts.next());
+                self.commits.push(Commit { hash, subject: text(parts.next()), files: Vec::new() });
+            }
+            file => {
+                if let (Some(commit), Some(file)) = (self.commits.last_mut(), self.git.strip(file))
+                {
+                    commit.files.push(to_path(file));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Which lines moved lately: the lines that the last commits wrote, by their content.
+//!
+//! A line that was just written is likely to be written again, and so are its neighbors. Lines are
+//! found again in the file by what they say, so no line numbers have to be carried through commits.
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::path::PathBuf;
+
+use super::{Git, to_path};
+
+/// The most bytes of patches that are looked at.
+const LIMIT: usize = 6_000_000;
+
+/// For each file the lines that were written lately, and how many commits ago.
+#[derive(Debug, Default)]
+pub(crate) struct Hot {
+    /// Hashes of lines, with the age of the newest commit that wrote them.
+    pub(crate) files: HashMap<PathBuf, HashMap<u64, usize>>,
+}
+
+/// The hash by which a line is found again.
+pub(crate) fn hash(line: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    line.trim().hash(&mut hasher);
+    hasher.finish()
+}
+
+impl Hot {
+    /// Reads the patches of the last `n_commits` commits.
+    pub(crate) fn read(git: &Git, n_commits: usize) -> Self {
+        let count = n_commits.to_string();
+        let prefix = String::from_utf8_lossy(&git.prefix).into_owned();
+        let mut arguments = vec![
+            "log",
+            "-n",
+            &count,
+            "--no-merges",
+            "--no-renames",
+            "--no-ext-diff",
+            "--no-textconv",
+        ];
+        arguments.extend([
+            "--ignore-submodules=all",
+            "-p",
+            "-U0",
+            "--no-color",
+            "--src-prefix=a/",
+            "--dst-prefix=b/",
+        ]);
+        arguments.push("--format=%x01%H");
+        if !prefix.is_empty() {
+            arguments.extend(["--", &prefix]);
+        }
+        let mut parser = Parser {
+            git,
+            hot: Self::default(),
+            rest: Vec::new(),
+            age: 0,
+            n_bytes: 0,
+            file: None,
+            n_commits: 0,
+        };
+        // Without an answer nothing is hot, and the reason is told with the history.
+        let _ = git.stream(&arguments, |piece| parser.feed(piece));
+        parser.hot
+    }
+}
+
+struct Parser<'a> {
+    git: &'a Git,
+    hot: Hot,
+    rest: Vec<u8>,
+    age: usize,
+    n_commits: usize,
+    n_bytes: usize,
+    file: Option<PathBuf>,
+}
+
+impl Parser<'_> {
+    /// Takes a piece; false when enough has been seen.
+    fn feed(&mut self, piece: &[u8]) -> bool {
+        self.rest.extend_from_slice(piece);
+        let Some(end) = self.rest.iter().rposition(|byte| *byte == b'\n') else {
+            return self.rest.len() < LIMIT;
+        };
+        let whole: Vec<u8> = self.rest.drain(..=end).collect();
+        for line in whole.split(|byte| *byte == b'\n') {
+            self.n_bytes += line.len() + 1;
+            if self.n_bytes > LIMIT {
+                return false;
+            }
+            self.line(line);
+        }
+        true
+    }
+
+    fn line(&mut self, line: &[u8]) {
+        match line {
+            [0x01, ..] => {
+                self.age = self.n_commits;
+                self.n_commits += 1;
+                self.file = None;
+            }
+            [b'+', b'+', b'+', b' ', name @ ..] => {
+                let name = name.strip_prefix(b"b/").and_then(|name| self.git.strip(name));
+                self.file = name.map(to_path);
+            }
+            [b'+', text @ ..] if text.len() < 2000 => {
+                let text = String::from_utf8_lossy(text);
+                if let Some(file) = &self.file
+                    && text.trim().len() >= 3
+                {
+                    if !self.hot.files.contains_key(file) {
+                        self.hot.files.insert(file.clone(), HashMap::new());
+                    }
+                    if let Some(lines) = self.hot.files.get_mut(file) {
+                        lines.entry(hash(&text)).or_insert(self.age);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+}

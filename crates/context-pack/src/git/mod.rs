@@ -1,0 +1,251 @@
+//! Asks git, and lets nothing that a repository's configuration names run.
+//!
+//! The environment is empty but for what is set here; no system or user configuration is read;
+//! hooks, pagers, filters, signature programs, the file-system monitor and every transport are
+//! switched off; no lock is taken; a call has a time limit. A repository of another user is read
+//! all the same, since nothing of it is executed.
+
+mod changes;
+mod history;
+pub(crate) mod hot;
+
+use std::io::Read as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+pub(crate) use changes::Changes;
+pub(crate) use history::History;
+pub(crate) use hot::Hot;
+
+/// How long one call of git may take.
+const TIME_LIMIT: Duration = Duration::from_secs(20);
+
+/// The most that is read of one call's output.
+const OUTPUT_LIMIT: usize = 64 * 1024 * 1024;
+
+/// Settings that keep git from running or fetching anything.
+const SETTINGS: &[(&str, &str)] = &[
+    ("core.fsmonitor", "false"),
+    ("core.hooksPath", "/dev/null"),
+    ("core.pager", "cat"),
+    ("core.attributesFile", "/dev/null"),
+    ("core.excludesFile", "/dev/null"),
+    ("core.quotePath", "false"),
+    ("core.untrackedCache", "false"),
+    ("diff.external", ""),
+    ("diff.ignoreSubmodules", "all"),
+    ("diff.noprefix", "false"),
+    ("diff.mnemonicPrefix", "false"),
+    ("log.showSignature", "false"),
+    ("log.follow", "false"),
+    ("protocol.allow", "never"),
+    ("safe.directory", "*"),
+    ("safe.bareRepository", "all"),
+    ("submodule.recurse", "false"),
+];
+
+/// Why git gave no answer.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// There is no git on this machine.
+    Absent,
+    /// It took too long.
+    TimedOut,
+    /// It failed and said this.
+    Said(String),
+}
+
+impl Failure {
+    /// The reason for people.
+    pub(crate) fn reason(&self) -> String {
+        match self {
+            Self::Absent => "git is not installed".to_owned(),
+            Self::TimedOut => format!("git took longer than {} seconds", TIME_LIMIT.as_secs()),
+            Self::Said(text) => text.clone(),
+        }
+    }
+}
+
+/// A work tree that git knows.
+#[derive(Debug, Clone)]
+pub(crate) struct Git {
+    /// Where the work tree begins.
+    pub(crate) top: PathBuf,
+    /// The packed folder under it, empty or ending with `/`.
+    prefix: Vec<u8>,
+    path: std::ffi::OsString,
+    filters: Vec<String>,
+}
+
+impl Git {
+    /// The work tree that holds `folder`; `search_path` says where git is.
+    pub(crate) fn of(folder: &Path, search_path: std::ffi::OsString) -> Option<Self> {
+        let top =
+            folder.ancestors().find(|folder| folder.join(".git").symlink_metadata().is_ok())?;
+        let mut prefix = folder.strip_prefix(top).ok()?.as_os_str().as_bytes().to_vec();
+        if !prefix.is_empty() {
+            prefix.push(b'/');
+        }
+        Some(Self { top: top.to_path_buf(), prefix, path: search_path, filters: Vec::new() })
+    }
+
+    /// Learns the names of the repository's filters, so that they can be switched off.
+    ///
+    /// Comparing a file with the index would otherwise run them.
+    pub(crate) fn without_filters(mut self) -> Self {
+        let listed = self.run(&["config", "-z", "--name-only", "--get-regexp", r"^filter\."]);
+        for name in listed.unwrap_or_default().split(|byte| *byte == 0) {
+            if let Ok(name) = std::str::from_utf8(name)
+                && let Some((filter, _)) = name.rsplit_once('.')
+                && !self.filters.iter().any(|known| known == filter)
+            {
+                self.filters.push(filter.to_owned());
+            }
+        }
+        self
+    }
+
+    /// The path under the packed folder, for a path under the top.
+    fn strip<'a>(&self, path: &'a [u8]) -> Option<&'a [u8]> {
+        path.strip_prefix(self.prefix.as_slice())
+    }
+
+    /// The branch that is checked out; `None` for a detached HEAD.
+    pub(crate) fn branch(&self) -> Option<String> {
+        let name = self.run(&["symbolic-ref", "-q", "--short", "HEAD"]).ok()?;
+        let name = String::from_utf8_lossy(&name).trim().to_owned();
+        (!name.is_empty()).then_some(name)
+    }
+
+    /// The commit that a revision names.
+    pub(crate) fn commit(&self, revision: &str) -> Option<String> {
+        let revision = format!("{revision}^{{commit}}");
+        let hash =
+            self.run(&["rev-parse", "--verify", "-q", "--end-of-options", &revision]).ok()?;
+        let hash = String::from_utf8_lossy(&hash).trim().to_owned();
+        (!hash.is_empty()).then_some(hash)
+    }
+
+    /// Runs git to its end and gives what it printed.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Result<Vec<u8>, Failure> {
+        let mut output = Vec::new();
+        self.stream(arguments, |piece| {
+            output.extend_from_slice(piece);
+            output.len() < OUTPUT_LIMIT
+        })?;
+        Ok(output)
+    }
+
+    /// Runs git and hands out what it prints until `take` has enough.
+    fn stream(
+        &self,
+        arguments: &[&str],
+        mut take: impl FnMut(&[u8]) -> bool,
+    ) -> Result<(), Failure> {
+        let child = self.command(arguments).spawn().map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => Failure::Absent,
+            _ => Failure::Said(error.to_string()),
+        })?;
+        let mut child = Guard(child);
+        let Some(mut stdout) = child.0.stdout.take() else { return Err(Failure::Absent) };
+        let deadline = Instant::now() + TIME_LIMIT;
+        let mut piece = vec![0_u8; 64 * 1024];
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let wait = Timespec {
+                tv_sec: left.as_secs().cast_signed(),
+                tv_nsec: left.subsec_nanos().into(),
+            };
+            let mut fds = [PollFd::new(&stdout, PollFlags::IN)];
+            match poll(&mut fds, Some(&wait)) {
+                Ok(0) => return Err(Failure::TimedOut),
+                Ok(_) => {}
+                Err(rustix::io::Errno::INTR) => continue,
+                Err(error) => return Err(Failure::Said(error.to_string())),
+            }
+            let n_bytes =
+                stdout.read(&mut piece).map_err(|error| Failure::Said(error.to_string()))?;
+            if n_bytes == 0 {
+                break;
+            }
+            if !take(piece.get(..n_bytes).unwrap_or_default()) {
+                return Ok(());
+            }
+        }
+        child.end()
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new("git");
+        command
+            .env_clear()
+            .env("PATH", &self.path)
+            .env("LC_ALL", "C")
+            .env("GIT_CONFIG_NOSYSTEM", "1");
+        command
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .env("GIT_OPTIONAL_LOCKS", "0")
+            .env("GIT_TERMINAL_PROMPT", "0");
+        command
+            .env("GIT_NO_LAZY_FETCH", "1")
+            .env("GIT_NO_REPLACE_OBJECTS", "1")
+            .env("GIT_ALLOW_PROTOCOL", "none");
+        let filters = self.filters.iter().flat_map(|filter| {
+            [("clean", ""), ("smudge", ""), ("process", ""), ("required", "false")]
+                .map(|(key, value)| (format!("{filter}.{key}"), value))
+        });
+        let settings =
+            SETTINGS.iter().map(|(key, value)| ((*key).to_owned(), *value)).chain(filters);
+        let mut n_settings = 0;
+        for (index, (key, value)) in settings.enumerate() {
+            command
+                .env(format!("GIT_CONFIG_KEY_{index}"), key)
+                .env(format!("GIT_CONFIG_VALUE_{index}"), value);
+            n_settings = index + 1;
+        }
+        command.env("GIT_CONFIG_COUNT", n_settings.to_string());
+        command.arg("--no-pager").arg("--literal-pathspecs").args(arguments).current_dir(&self.top);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+}
+
+/// A child that is killed and reaped when nobody needs it any more.
+struct Guard(Child);
+
+impl Guard {
+    /// Waits for the end of a child whose output has been read.
+    fn end(&mut self) -> Result<(), Failure> {
+        let status = self.0.wait().map_err(|error| Failure::Said(error.to_string()))?;
+        if status.success() {
+            return Ok(());
+        }
+        let mut said = Vec::new();
+        if let Some(stderr) = self.0.stderr.take() {
+            // The child is gone, so this reads what is left in the pipe and no more than fits it.
+            let _ = stderr.take(4096).read_to_end(&mut said);
+        }
+        let said = String::from_utf8_lossy(&said);
+        let line = said
+            .lines()
+            .find(|line| !line.trim().is_empty())
+            .unwrap_or("git failed without a word");
+        Err(Failure::Said(line.trim_start_matches("fatal: ").to_owned()))
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A path as git prints it, as a path of this system.
+fn to_path(bytes: &[u8]) -> PathBuf {
+    PathBuf::from(std::ffi::OsStr::from_bytes(bytes))
+}

@@ -1,0 +1,99 @@
+//! Everything that is looked at before anything is chosen: the trees, and what git knows of them.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use crate::Error;
+use crate::git::{Changes, Failure, Git, History, Hot};
+use crate::request::Request;
+use crate::walk::{self, Found, Progress, Root, Rules};
+
+/// How many commits are read for what moves.
+const N_COMMITS: usize = 600;
+
+/// Of how many commits the lines are looked at.
+const N_PATCHES: usize = 50;
+
+/// What git says about one root.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    /// The work tree, when there is one.
+    pub(crate) git: Option<Git>,
+    /// The last commits.
+    pub(crate) history: History,
+    /// The lines that they wrote.
+    pub(crate) hot: Hot,
+    /// What is not committed.
+    pub(crate) changes: Changes,
+    /// The branch.
+    pub(crate) branch: Option<String>,
+    /// The commit that --changed-since names.
+    pub(crate) since: Option<String>,
+    /// What changed since then.
+    pub(crate) changed_since: BTreeSet<PathBuf>,
+}
+
+/// Walks the trees and asks git at the same time; `search_path` says where git is.
+pub(crate) fn look(
+    request: &Request,
+    roots: &[Root],
+    rules: &Rules,
+    search_path: &OsString,
+    progress: &Progress,
+) -> Result<(Found, Vec<Known>), Error> {
+    let (mut found, known) = std::thread::scope(|scope| {
+        let asked: Vec<_> = roots
+            .iter()
+            .map(|root| {
+                let git = Git::of(&root.folder, search_path.clone()).filter(|_| request.git)?;
+                let (first, second) = (git.clone(), git.clone());
+                let since = request.changed_since.clone();
+                Some((
+                    scope.spawn(move || (History::read(&first, N_COMMITS), first.branch())),
+                    scope.spawn(move || Hot::read(&second, N_PATCHES)),
+                    scope.spawn(move || changes(git, since.as_deref())),
+                ))
+            })
+            .collect();
+        let found = match &request.files {
+            Some(files) => walk::list(roots, files, rules),
+            None => walk::walk(roots, rules, progress),
+        };
+        let known: Vec<Known> = asked
+            .into_iter()
+            .map(|asked| {
+                let Some((history, hot, changes)) = asked else { return Known::default() };
+                let (history, branch) = history.join().unwrap_or_default();
+                let hot = hot.join().unwrap_or_default();
+                Known { history, hot, branch, ..changes.join().unwrap_or_default() }
+            })
+            .collect();
+        (found, known)
+    });
+    if let Some(revision) = &request.changed_since
+        && known.iter().all(|known| known.since.is_none())
+    {
+        return Err(Error::NoRevision { revision: revision.clone() });
+    }
+    for (root, known) in roots.iter().zip(&known) {
+        let failure = known.history.failure.as_ref().or(known.changes.failure.as_ref());
+        if let Some(failure) = failure.filter(|failure| !matches!(failure, Failure::Absent)) {
+            let of =
+                if root.label.is_empty() { String::new() } else { format!(" of {}", root.label) };
+            found
+                .problems
+                .push(format!("packing without all of the history{of}: {}", failure.reason()));
+        }
+    }
+    Ok((found, known))
+}
+
+fn changes(git: Git, since: Option<&str>) -> Known {
+    let git = git.without_filters();
+    let changes = Changes::read(&git);
+    let since = since.and_then(|revision| git.commit(revision));
+    let changed_since =
+        since.as_ref().and_then(|commit| git.changed_since(commit).ok()).unwrap_or_default();
+    Known { changes, since, changed_since, git: Some(git), ..Known::default() }
+}

@@ -1,0 +1,25 @@
+"""A kettle."""
+import time
+
+BOILING = 100
+
+
+class Kettle:
+    """Boils water."""
+
+    def __init__(self, degrees: int = 20):
+        self.degrees = degrees
+
+    @property
+    def boils(self) -> bool:
+        def inner():
+            pass
+        return self.degrees >= BOILING
+
+
+async def pour(
+    kettle: Kettle,
+    cups: int,
+) -> None:
+    text = "def not_here():"
+    time.sleep(1)

@@ -1,0 +1,19 @@
+export interface Vessel {
+  degrees: number;
+  heat(by: number): State;
+}
+
+type State = 'cold' | 'hot';
+
+export abstract class Kettle implements Vessel {
+  degrees = 20;
+  abstract whistle(): void;
+  heat(by: number): State {
+    this.degrees += by;
+    return this.degrees >= 100 ? 'hot' : 'cold';
+  }
+}
+
+export enum Size { Small, Large }
+
+declare function pour(cups: number): void;

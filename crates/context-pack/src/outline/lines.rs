@@ -1,0 +1,293 @@
+//! Outlines by the shape of lines: indentation, the first words, what a line ends with.
+
+use super::Item;
+
+/// The items of a text; none when nothing has a known shape.
+pub(super) fn items(text: &str, tag: &str) -> Vec<Item> {
+    match tag {
+        "markdown" | "rst" => headings(text),
+        "toml" => tables(text),
+        "yaml" => keys(text, ':', 2),
+        "json" => keys(text, ':', 4),
+        _ => declarations(text, tag),
+    }
+}
+
+/// Headings with their marks, outside of fences; underlined ones too.
+fn headings(text: &str) -> Vec<Item> {
+    let mut items = Vec::new();
+    let mut fence: Option<&str> = None;
+    let mut previous = "";
+    for (at, line) in text.lines().enumerate() {
+        let start = line.trim_start();
+        let opens = ["```", "~~~"].into_iter().find(|mark| start.starts_with(mark));
+        match (fence, opens) {
+            (None, Some(mark)) => fence = Some(mark),
+            (Some(mark), Some(_)) if start.starts_with(mark) => fence = None,
+            (Some(_), _) => {}
+            (None, None) => {
+                let level = line.bytes().take_while(|byte| *byte == b'#').count();
+                if (1..=6).contains(&level) && line.as_bytes().get(level) == Some(&b' ') {
+                    items.push(Item { at, depth: level - 1, line: line.to_owned() });
+                } else if let Some(depth) = underline(line)
+                    && !previous.trim().is_empty()
+                {
+                    items.push(Item { at: at.saturating_sub(1), depth, line: previous.to_owned() });
+                }
+            }
+        }
+        previous = line;
+    }
+    items
+}
+
+/// The depth of the heading that a line of marks underlines.
+fn underline(line: &str) -> Option<usize> {
+    let mark = line.chars().next()?;
+    let depth = ['=', '-', '~', '^'].iter().position(|known| *known == mark)?;
+    (line.len() >= 3 && line.chars().all(|character| character == mark)).then_some(depth)
+}
+
+/// The tables of a TOML file, and the keys before the first.
+fn tables(text: &str) -> Vec<Item> {
+    let mut in_table = false;
+    let lines = text.lines().enumerate().filter_map(|(at, line)| {
+        if line.starts_with('[') {
+            in_table = true;
+            return Some(Item { at, depth: 0, line: line.to_owned() });
+        }
+        let is_key = line.starts_with(|first: char| first.is_alphanumeric() || first == '"')
+            && line.contains('=');
+        is_key.then(|| Item { at, depth: usize::from(in_table), line: line.to_owned() })
+    });
+    lines.collect()
+}
+
+/// Keys in the first two levels of indentation.
+fn keys(text: &str, mark: char, indent: usize) -> Vec<Item> {
+    let lines = text.lines().enumerate().filter_map(|(at, line)| {
+        let start = line.trim_start();
+        let width = line.len() - start.len();
+        let is_key = start.starts_with(|first: char| {
+            first.is_alphanumeric() || matches!(first, '"' | '_' | '.' | '\'')
+        });
+        (is_key && width <= indent && start.contains(mark)).then(|| Item {
+            at,
+            depth: width.div_ceil(2),
+            line: line.to_owned(),
+        })
+    });
+    lines.collect()
+}
+
+/// Words that may stand before the word that declares something.
+const MODIFIERS: &[&str] = &[
+    "abstract",
+    "async",
+    "auto",
+    "constexpr",
+    "declare",
+    "default",
+    "export",
+    "extern",
+    "external",
+    "fileprivate",
+    "final",
+    "inline",
+    "internal",
+    "local",
+    "mutating",
+    "open",
+    "override",
+    "partial",
+    "private",
+    "protected",
+    "pub",
+    "public",
+    "readonly",
+    "sealed",
+    "static",
+    "suspend",
+    "unsafe",
+    "virtual",
+];
+
+/// Words that declare something worth knowing.
+const DECLARERS: &[&str] = &[
+    "actor",
+    "class",
+    "concept",
+    "constructor",
+    "contract",
+    "data",
+    "def",
+    "defimpl",
+    "defmacro",
+    "defmodule",
+    "defn",
+    "defp",
+    "defprotocol",
+    "enum",
+    "extension",
+    "fn",
+    "fun",
+    "func",
+    "function",
+    "impl",
+    "instance",
+    "interface",
+    "library",
+    "macro",
+    "macro_rules!",
+    "message",
+    "method",
+    "mixin",
+    "mod",
+    "module",
+    "namespace",
+    "newtype",
+    "object",
+    "package",
+    "proc",
+    "protocol",
+    "record",
+    "rpc",
+    "service",
+    "struct",
+    "sub",
+    "template",
+    "trait",
+    "type",
+    "typealias",
+    "typedef",
+    "union",
+    "val",
+];
+
+/// Words that declare something only at the outermost level.
+const OUTER: &[&str] = &["const", "let", "static", "var", "module.exports", "exports"];
+
+fn declarations(text: &str, tag: &str) -> Vec<Item> {
+    let c_like = matches!(
+        tag,
+        "c" | "cpp" | "java" | "csharp" | "php" | "dart" | "javascript" | "typescript" | "tsx"
+    );
+    let mut items = Vec::new();
+    let unit = indent_unit(text);
+    for (at, line) in text.lines().enumerate() {
+        let start = line.trim_start();
+        if start.len() < 4
+            || start.starts_with(['/', '#', '*', '"', '\'', '}', ')', '<', '@', '-', ';'])
+                && !start.starts_with("#define ")
+        {
+            continue;
+        }
+        let depth = (line.len() - start.len()) / unit;
+        if depth > 2 {
+            continue;
+        }
+        if is_declaration(start, depth)
+            || start.starts_with("#define ")
+            || c_like && is_function(start, depth)
+        {
+            items.push(Item { at, depth, line: line.trim_end().to_owned() });
+        }
+    }
+    items
+}
+
+/// How many bytes one step of indentation has here: a tab, or the smallest run of blanks.
+fn indent_unit(text: &str) -> usize {
+    let widths = text
+        .lines()
+        .take(400)
+        .filter(|line| line.starts_with(' '))
+        .map(|line| line.len() - line.trim_start().len());
+    if text.lines().take(400).any(|line| line.starts_with('\t')) {
+        return 1;
+    }
+    widths.filter(|width| *width >= 2).min().unwrap_or(4)
+}
+
+fn is_declaration(start: &str, depth: usize) -> bool {
+    for word in start.split(|character: char| {
+        character.is_whitespace() || matches!(character, '(' | '<' | ':' | '{')
+    }) {
+        // `pub(crate)` leaves `crate)` behind.
+        if word.is_empty() || word.ends_with(')') || MODIFIERS.contains(&word) {
+            continue;
+        }
+        return DECLARERS.contains(&word) && start.len() > word.len() + 1
+            || depth == 0 && OUTER.contains(&word);
+    }
+    false
+}
+
+/// A function without a word that declares it: a name, parentheses, and a body to come.
+fn is_function(start: &str, depth: usize) -> bool {
+    let Some((head, _)) = start.split_once('(') else { return false };
+    let name =
+        head.split_whitespace().next_back().unwrap_or_default().trim_start_matches(['*', '&']);
+    let is_name = !name.is_empty()
+        && name.chars().all(|character| {
+            character.is_alphanumeric() || matches!(character, '_' | ':' | '~' | '$' | '#')
+        });
+    let is_control = matches!(
+        head.split_whitespace().next().unwrap_or_default(),
+        "if" | "for"
+            | "while"
+            | "switch"
+            | "return"
+            | "catch"
+            | "else"
+            | "do"
+            | "throw"
+            | "new"
+            | "await"
+            | "case"
+            | "sizeof"
+            | "assert"
+    );
+    let opens = start.ends_with('{') || start.ends_with(',') || start.ends_with(')') && depth == 0;
+    is_name
+        && !is_control
+        && opens
+        && !head.contains(['=', '.', '"'])
+        && (depth > 0 || head.contains(' ') || start.ends_with('{'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, tag: &str, expect: &[&str]) {
+        let items = items(text, tag);
+        let lines: Vec<&str> = items.iter().map(|item| item.line.as_str()).collect();
+        assert_eq!(lines, expect);
+    }
+
+    #[test]
+    fn documents_are_outlined_by_their_headings() {
+        check("# A\ntext\n```\n# no\n```\n## B\n\nC\n===\n", "markdown", &["# A", "## B", "C"]);
+    }
+
+    #[test]
+    fn settings_are_outlined_by_their_tables_and_keys() {
+        check("x = 1\n[a]\ny = 2\n# c\n[[b]]\n", "toml", &["x = 1", "[a]", "y = 2", "[[b]]"]);
+        check("on:\n  push:\n    branches: x\njobs:\n", "yaml", &["on:", "  push:", "jobs:"]);
+    }
+
+    #[test]
+    fn code_of_no_known_language_is_outlined_by_its_declarations() {
+        check(
+            "module Kettle\n  def boil(degrees)\n    x = 1\n  end\nend\n",
+            "x",
+            &["module Kettle", "  def boil(degrees)"],
+        );
+        check(
+            "int boil(int degrees) {\n  if (x) {\n  return boil(1);\n}\n",
+            "c",
+            &["int boil(int degrees) {"],
+        );
+    }
+}

@@ -1,0 +1,62 @@
+//! One file of each language, written for the purpose, and the outline that it must have.
+
+use std::path::Path;
+
+use super::Outline;
+use crate::kind::Language;
+
+/// The files of a language: the source, and beside it what its outline is.
+macro_rules! golden {
+    ($($test:ident: $name:literal,)*) => {
+        $(
+            #[test]
+            fn $test() {
+                check($name, include_str!(concat!("golden/", $name)), include_str!(concat!("golden/", $name, ".outline")));
+            }
+        )*
+    };
+}
+
+fn check(name: &str, source: &str, expect: &str) {
+    let outline = Outline::of(source, Language::of(Path::new(name)), true);
+    let (text, n_more) = outline.within(usize::MAX);
+    assert_eq!(n_more, 0);
+    assert_eq!(text, expect, "{name} is now:\n{text}");
+}
+
+golden! {
+    shell_shows_functions: "kettle.sh",
+    c_shows_types_prototypes_and_functions: "kettle.c",
+    csharp_shows_namespaces_types_and_members: "Kettle.cs",
+    cpp_shows_namespaces_classes_and_methods: "kettle.cpp",
+    go_shows_types_and_methods: "kettle.go",
+    java_shows_classes_and_methods: "Kettle.java",
+    javascript_shows_exports_classes_and_functions: "kettle.js",
+    json_shows_its_outer_keys: "kettle.json",
+    markdown_shows_headings: "kettle.md",
+    php_shows_classes_and_methods: "kettle.php",
+    python_shows_classes_and_functions: "kettle.py",
+    ruby_shows_modules_and_methods: "kettle.rb",
+    rust_shows_items_and_methods: "kettle.rs",
+    toml_shows_tables_and_keys: "kettle.toml",
+    typescript_shows_interfaces_and_types: "kettle.ts",
+    yaml_shows_its_outer_keys: "kettle.yaml",
+    an_unknown_language_shows_what_looks_like_a_declaration: "kettle.nim",
+}
+
+#[test]
+fn a_file_that_does_not_parse_still_has_an_outline() {
+    let broken =
+        "pub fn whole() {}\n\npub struct Broken {\n    a: u8,\n\nfn (((\npub fn after() {}\n";
+    let outline = Outline::of(broken, Language::of(Path::new("a.rs")), true);
+    let (text, _) = outline.within(usize::MAX);
+    assert!(text.contains("pub fn whole()"), "{text}");
+}
+
+#[test]
+fn an_outline_in_few_bytes_keeps_the_outermost_lines_and_says_how_many_are_missing() {
+    let source = "impl A {\n    fn a() {}\n    fn b() {}\n}\nfn c() {}\n";
+    let outline = Outline::of(source, Language::of(Path::new("a.rs")), true);
+    assert_eq!(outline.within(25), ("impl A {\nfn c() {}\n".to_owned(), 2));
+    assert_eq!(outline.within(0).0, "impl A {\n");
+}

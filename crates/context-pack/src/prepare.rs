@@ -1,0 +1,112 @@
+//! Reads candidates and outlines them, on as many threads as there are; the order stays.
+
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use crate::kind::Language;
+use crate::outline::Outline;
+use crate::redact::{self, Tally};
+use crate::text::{self, Refusal, Text};
+
+/// A file that may appear in the document.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    /// The tag of its language.
+    pub(crate) tag: &'static str,
+    /// Its text.
+    pub(crate) text: Text,
+    /// The secrets that were replaced in it.
+    pub(crate) redacted: Tally,
+    /// Its outline.
+    pub(crate) outline: Outline,
+}
+
+/// The most bytes that are given to parsers in one pack, and of one file; parsing is the slowest
+/// thing that is done to a file, and the shape of lines says nearly as much.
+const PARSED: usize = 500_000;
+const PARSED_FILE: usize = 100_000;
+
+/// Reads files and outlines them; knows how much has been parsed.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    left_to_parse: usize,
+}
+
+impl Default for Reader {
+    fn default() -> Self {
+        Self { left_to_parse: PARSED }
+    }
+}
+
+impl Reader {
+    /// Reads these files; what cannot be packed is an error in its place.
+    pub(crate) fn read_all(&mut self, paths: &[PathBuf]) -> Vec<Result<Prepared, Refusal>> {
+        let read = on_threads(paths, |path| read(path));
+        // Which files are parsed depends on their order alone, never on which thread was faster.
+        let read: Vec<_> = read
+            .into_iter()
+            .zip(paths)
+            .map(|(result, path)| {
+                let n_bytes = result.as_ref().map_or(0, |(text, _)| text.body.len());
+                let parse = n_bytes <= PARSED_FILE.min(self.left_to_parse);
+                if parse {
+                    self.left_to_parse -= n_bytes;
+                }
+                Mutex::new(Some((result, path, parse)))
+            })
+            .collect();
+        let prepared = on_threads(&read, |slot| {
+            let (result, path, parse) =
+                slot.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+            let language = Language::of(path);
+            Some(result.map(|(text, redacted)| {
+                let outline = Outline::of(&text.body, language, parse);
+                Prepared {
+                    tag: language.map_or("", |language| language.tag),
+                    text,
+                    redacted,
+                    outline,
+                }
+            }))
+        });
+        prepared.into_iter().flatten().collect()
+    }
+}
+
+/// Applies `work` to all of these, on as many threads as there are; the results have their order.
+fn on_threads<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let next = AtomicUsize::new(0);
+    let done: Mutex<Vec<(usize, R)>> = Mutex::new(Vec::with_capacity(items.len()));
+    let n_threads = std::thread::available_parallelism()
+        .map_or(2, std::num::NonZero::get)
+        .min(8)
+        .min(items.len());
+    std::thread::scope(|scope| {
+        for _ in 0..n_threads {
+            scope.spawn(|| {
+                let mut own = Vec::new();
+                loop {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(item) = items.get(index) else { break };
+                    own.push((index, work(item)));
+                }
+                done.lock().unwrap_or_else(PoisonError::into_inner).append(&mut own);
+            });
+        }
+    });
+    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    done.sort_by_key(|(index, _)| *index);
+    done.into_iter().map(|(_, result)| result).collect()
+}
+
+/// The text of a file without its secrets, and how many of each kind there were.
+fn read(path: &Path) -> Result<(Text, Tally), Refusal> {
+    let mut text = text::read(path)?;
+    let mut redacted = Tally::new();
+    if let Cow::Owned(clean) = redact::redact(&text.body, &mut redacted) {
+        text.body = clean;
+    }
+    Ok((text, redacted))
+}

@@ -1,0 +1,94 @@
+//! Gives every file its value and sorts them, best first.
+
+use crate::focus::Focus;
+use crate::look::Known;
+use crate::render::name_of;
+use crate::request::Request;
+use crate::select::Candidate;
+use crate::value::{self, Signals};
+use crate::walk::{self, Found, Root};
+use crate::{Error, recent};
+use std::collections::{BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+
+/// The files with their values, best first.
+pub(crate) fn rank(
+    request: &Request,
+    found: &Found,
+    roots: &[Root],
+    known: &[Known],
+) -> Result<Vec<Candidate>, Error> {
+    let pins = walk::globs(&request.pin)?;
+    let focus = Focus::of(&request.focus);
+    let mut candidates = Vec::with_capacity(found.entries.len());
+    for (index, (root, known)) in roots.iter().zip(known).enumerate() {
+        let paths: Vec<&Path> = found
+            .entries
+            .iter()
+            .filter(|entry| entry.root == index)
+            .map(|entry| entry.path.as_path())
+            .collect();
+        let real: Vec<PathBuf> = paths.iter().map(|path| root.folder.join(path)).collect();
+        let mut signals = signals(known, &paths);
+        if let Some(focus) = &focus {
+            let shares = focus.in_files(&real);
+            signals.focus = paths
+                .iter()
+                .zip(shares)
+                .map(|(path, share)| (*path, focus.in_name(&path.to_string_lossy()), share))
+                .filter(|(_, in_name, in_content)| in_name + in_content > 0.0)
+                .map(|(path, in_name, in_content)| {
+                    (path.to_path_buf(), value::focus(in_name, in_content))
+                })
+                .collect();
+        }
+        if known.git.is_none() {
+            signals.movement = recent::movement(&paths, &real);
+        }
+        let values = value::of_all(&paths, &signals);
+        candidates.extend(paths.iter().zip(real).zip(values).map(|((path, real), value)| {
+            Candidate {
+                name: entry_name(path, root),
+                depth: path.components().count().saturating_sub(1),
+                pinned: pins.as_ref().is_some_and(|pins| pins.is_match(path)),
+                hot: known.hot.files.get(*path).cloned(),
+                path: real,
+                value,
+            }
+        }));
+    }
+    candidates.sort_by(|left, right| {
+        let by_value = right.value.total().total_cmp(&left.value.total());
+        right.pinned.cmp(&left.pinned).then(by_value).then_with(|| left.name.cmp(&right.name))
+    });
+    Ok(candidates)
+}
+
+/// New files are as interesting as changed ones, unless there are too many to be new work.
+const MOST_UNTRACKED: usize = 60;
+
+fn signals(known: &Known, paths: &[&Path]) -> Signals {
+    let movement: HashMap<PathBuf, f64> = known
+        .history
+        .movement(value::weight)
+        .into_iter()
+        .map(|(path, weight)| (path.clone(), weight))
+        .collect();
+    let mut changed = known.changes.changed.clone();
+    if let Some(tracked) = &known.changes.tracked {
+        let untracked: BTreeSet<PathBuf> = paths
+            .iter()
+            .filter(|path| !tracked.contains(**path))
+            .map(|path| path.to_path_buf())
+            .collect();
+        if untracked.len() <= MOST_UNTRACKED {
+            changed.extend(untracked);
+        }
+    }
+    Signals { movement, changed, since: known.changed_since.clone(), focus: HashMap::new() }
+}
+
+/// The name of a file in the document.
+pub(crate) fn entry_name(path: &Path, root: &Root) -> String {
+    if root.label.is_empty() { name_of(path) } else { name_of(&Path::new(&root.label).join(path)) }
+}

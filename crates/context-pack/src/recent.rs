@@ -1,0 +1,67 @@
+//! What moved lately where there is no git: the modification times of files, against the newest.
+//!
+//! A tree that was copied or unpacked has one time on all of its files, and then times say nothing.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::value::to_f64;
+
+/// Times closer together than this are those of a copy.
+const COPY: Duration = Duration::from_secs(60 * 60);
+
+/// After this long a modification counts half.
+const HALF_AT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How many of the newest files count.
+const MOST: usize = 50;
+
+/// How much each of the newest files moved; `real` says where the files at `paths` are.
+pub(crate) fn movement(paths: &[&Path], real: &[PathBuf]) -> HashMap<PathBuf, f64> {
+    let mut times: Vec<_> = paths
+        .iter()
+        .zip(real)
+        .filter_map(|(path, real)| Some((real.symlink_metadata().ok()?.modified().ok()?, *path)))
+        .collect();
+    times.sort_by(|left, right| right.0.cmp(&left.0).then(left.1.cmp(right.1)));
+    let (Some(newest), Some(oldest)) = (times.first(), times.last()) else { return HashMap::new() };
+    let newest = newest.0;
+    if newest.duration_since(oldest.0).unwrap_or_default() < COPY {
+        return HashMap::new();
+    }
+    let age = |time| newest.duration_since(time).unwrap_or_default().as_secs();
+    let weight = |seconds: u64| {
+        let half = HALF_AT.as_secs();
+        1.0 / (1.0
+            + to_f64(usize::try_from(seconds / 60).unwrap_or(usize::MAX))
+                / to_f64(usize::try_from(half / 60).unwrap_or(1)))
+    };
+    times
+        .into_iter()
+        .take(MOST)
+        .map(|(time, path)| (path.to_path_buf(), weight(age(time))))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::File;
+    use std::time::SystemTime;
+
+    #[test]
+    fn the_newest_files_moved_unless_all_are_of_one_copy() {
+        let folder = tempfile::tempdir().unwrap();
+        let names = [Path::new("a"), Path::new("b")];
+        let real: Vec<PathBuf> = names.iter().map(|name| folder.path().join(name)).collect();
+        for path in &real {
+            File::create(path).unwrap();
+        }
+        assert!(movement(&names, &real).is_empty());
+        let old = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
+        File::open(&real[0]).unwrap().set_modified(old).unwrap();
+        let movement = movement(&names, &real);
+        assert!(movement[Path::new("b")] > movement[Path::new("a")]);
+    }
+}

@@ -1,0 +1,144 @@
+//! Excerpts and whole files: the chunks of all files compete, by value for the price.
+
+use std::collections::BTreeMap;
+
+use super::{Run, Taken};
+use crate::excerpt::{self, Chunk};
+use crate::piece::Piece;
+use crate::render::{Depth, Place};
+use crate::value::{EXCERPTS, to_f64};
+
+/// Bytes that saying what is missing around a chunk costs.
+const MARKER_BYTES: usize = 40;
+
+/// Rounds in which the number of bytes is set right by the tokens that came out.
+const ROUNDS: usize = 5;
+
+/// A chunk of a candidate and what its tokens are worth.
+struct Offer {
+    density: f64,
+    candidate: usize,
+    chunk: Chunk,
+}
+
+impl Run<'_> {
+    /// Shows more of files than their outlines, at most `file_limit` tokens of each.
+    pub(super) fn excerpts(&mut self, file_limit: usize) {
+        let (offers, n_lines) = self.offers();
+        let goal = self.left;
+        // Bytes steer; the pieces that come out are counted, and the number is set right by that.
+        let mut n_bytes = goal.saturating_mul(7) / 2;
+        for _ in 0..ROUNDS {
+            let pieces = self.excerpts_within(&offers, &n_lines, n_bytes, file_limit);
+            let price: usize = pieces.iter().map(|(_, _, piece)| piece.n_tokens).sum();
+            let outlines = pieces.iter().filter_map(|(index, _, _)| self.state[*index]);
+            let refund: usize = outlines.map(|at| self.selection.taken[at].piece.n_tokens).sum();
+            let spent = price.saturating_sub(refund);
+            if spent <= goal {
+                for (index, depth, piece) in pieces {
+                    self.replace(index, depth, piece);
+                }
+                return;
+            }
+            // In thousandths, and a little less than needed, so that few rounds are enough.
+            let scale = goal.saturating_mul(985) / spent;
+            n_bytes = n_bytes / 1000 * scale + n_bytes % 1000 * scale / 1000;
+        }
+    }
+
+    /// The chunks of all files that were read and are not shown whole, the best first.
+    fn offers(&self) -> (Vec<Offer>, Vec<usize>) {
+        let mut offers = Vec::new();
+        let mut n_lines = vec![0; self.candidates.len()];
+        for (index, file) in self.prepared.iter().enumerate() {
+            let taken = self.state[index].map(|at| &self.selection.taken[at]);
+            // What must be read first has its own share, and its beginning says more than its edits.
+            let is_settled =
+                taken.is_some_and(|taken| taken.depth == Depth::Full || taken.place == Place::Core);
+            let Some(file) = file.as_ref().filter(|_| !is_settled) else { continue };
+            let candidate = &self.candidates[index];
+            let value = candidate.value.total();
+            n_lines[index] = file.text.body.lines().count();
+            for chunk in excerpt::chunks(&file.text.body, candidate.hot.as_ref(), &EXCERPTS) {
+                let density = value * chunk.rate / to_f64(chunk.n_bytes + MARKER_BYTES);
+                offers.push(Offer { density, candidate: index, chunk });
+            }
+        }
+        offers.sort_by(|left, right| {
+            let place = |offer: &Offer| (offer.candidate, offer.chunk.lines.start);
+            right.density.total_cmp(&left.density).then_with(|| place(left).cmp(&place(right)))
+        });
+        (offers, n_lines)
+    }
+
+    /// The pieces that the best chunks make which have at most `n_bytes`.
+    fn excerpts_within(
+        &self,
+        offers: &[Offer],
+        n_lines: &[usize],
+        n_bytes: usize,
+        file_limit: usize,
+    ) -> Vec<(usize, Depth, Piece)> {
+        let mut shown: BTreeMap<usize, (usize, Vec<bool>)> = BTreeMap::new();
+        let mut left = n_bytes;
+        let file_bytes = file_limit.saturating_mul(4);
+        for Offer { candidate, chunk, .. } in offers {
+            let price = chunk.n_bytes + MARKER_BYTES / 2;
+            let (spent, lines) =
+                shown.entry(*candidate).or_insert_with(|| (0, vec![false; n_lines[*candidate]]));
+            if price > left || *spent + price > file_bytes {
+                continue;
+            }
+            left -= price;
+            *spent += price;
+            for line in lines.iter_mut().take(chunk.lines.end).skip(chunk.lines.start) {
+                *line = true;
+            }
+        }
+        let mut pieces = Vec::new();
+        for (index, (spent, mut lines)) in shown {
+            let Some(file) = self.prepared[index].as_ref().filter(|_| spent > 0) else { continue };
+            let name = &self.candidates[index].name;
+            let n_missing = lines.iter().filter(|line| !**line).count();
+            // Naming the gaps of a nearly whole file costs more than filling them.
+            if n_missing * 8 <= lines.len()
+                && let Some(piece) = self.maker.full(name, file, file_limit)
+            {
+                pieces.push((index, Depth::Full, piece));
+                continue;
+            }
+            fill_gaps(&mut lines);
+            let piece = self.maker.excerpt(name, file, &lines, self.outline_bytes);
+            if piece.n_tokens <= file_limit {
+                pieces.push((index, Depth::Head, piece));
+            }
+        }
+        pieces
+    }
+
+    /// More of a file instead of its outline.
+    fn replace(&mut self, index: usize, depth: Depth, piece: Piece) {
+        let Some(at) = self.state[index] else {
+            self.take(index, depth, Place::Moving, piece);
+            return;
+        };
+        let taken = &mut self.selection.taken[at];
+        self.left = (self.left + taken.piece.n_tokens).saturating_sub(piece.n_tokens);
+        *taken = Taken { candidate: index, depth, place: Place::Moving, piece };
+    }
+}
+
+/// Shows gaps of up to two lines, which cost no more than the words for them.
+fn fill_gaps(shown: &mut [bool]) {
+    let mut gap = 0;
+    for index in 0..shown.len() {
+        if !shown[index] {
+            gap += 1;
+            continue;
+        }
+        if gap <= 2 {
+            shown[index - gap..index].fill(true);
+        }
+        gap = 0;
+    }
+}

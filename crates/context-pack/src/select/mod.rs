@@ -1,0 +1,263 @@
+//! Decides which files appear at which depth: the best value for the tokens, in one pass.
+//!
+//! What must be read first comes first, within a share. Then outlines for breadth, best value
+//! first, within theirs. Then excerpts and whole files for what will be edited, by value for the
+//! price. What a share leaves flows on. A file that does not fit is passed over, and the next is
+//! tried: one misfit never ends the pack.
+
+mod excerpts;
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::PathBuf;
+
+use crate::kind::Kind;
+use crate::piece::{Maker, Piece};
+use crate::prepare::{Prepared, Reader};
+use crate::redact::Tally;
+use crate::render::{Depth, Place};
+use crate::text::Refusal;
+use crate::value::Value;
+
+/// A file that the walk found, with its value.
+#[derive(Debug)]
+pub(crate) struct Candidate {
+    /// Its name in the document.
+    pub(crate) name: String,
+    /// Where it is.
+    pub(crate) path: PathBuf,
+    /// What it is worth.
+    pub(crate) value: Value,
+    /// Whether the user wants it first and in full.
+    pub(crate) pinned: bool,
+    /// Its lines that moved lately.
+    pub(crate) hot: Option<HashMap<u64, usize>>,
+    /// How many folders are between it and its root.
+    pub(crate) depth: usize,
+}
+
+/// A file in the document.
+#[derive(Debug)]
+pub(crate) struct Taken {
+    /// Its index among the candidates.
+    pub(crate) candidate: usize,
+    /// How much of it.
+    pub(crate) depth: Depth,
+    /// Where.
+    pub(crate) place: Place,
+    /// Its piece.
+    pub(crate) piece: Piece,
+}
+
+/// What was selected.
+#[derive(Debug, Default)]
+pub(crate) struct Selection {
+    /// The files, in the order in which they were taken.
+    pub(crate) taken: Vec<Taken>,
+    /// The candidates that cannot be packed.
+    pub(crate) refused: Vec<(usize, Refusal)>,
+    /// The secrets that were replaced in each candidate.
+    pub(crate) redacted: Vec<Tally>,
+}
+
+/// What the user wants besides value.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted {
+    /// Whether there are outlines.
+    pub(crate) outlines: bool,
+    /// The most tokens of one file.
+    pub(crate) max_file: Option<usize>,
+}
+
+/// Shares of the budget.
+#[derive(Debug, Clone, Copy)]
+struct Shares {
+    /// For what must be read first.
+    core: usize,
+    /// For one file of it.
+    core_file: usize,
+    /// For what the user pinned.
+    pinned: usize,
+    /// For outlines.
+    outlines: usize,
+    /// For one file of the rest.
+    file: usize,
+}
+
+impl Shares {
+    fn of(limit: usize, wanted: &Wanted) -> Self {
+        let most = wanted.max_file.unwrap_or(usize::MAX);
+        Self {
+            core: limit / 10,
+            core_file: (limit / 20).max(600.min(limit / 6)).min(most),
+            pinned: limit / 2,
+            outlines: if wanted.outlines { limit / 4 } else { 0 },
+            file: (limit / 6).min(most),
+        }
+    }
+}
+
+/// Files read at a time.
+const BATCH: usize = 96;
+
+/// About how many bytes the outline of a file has.
+const OUTLINE_BYTES: usize = 70;
+
+/// The fewest tokens that an outline has.
+const SMALLEST: usize = 16;
+
+/// Pieces tried in vain before giving up.
+const MISFITS: usize = 200;
+
+/// How many instructions, manifests and guides are shown first.
+const CORE_FILES: usize = 24;
+
+/// Selects from `candidates`, best first, what fits `limit` tokens.
+pub(crate) fn select(
+    candidates: &[Candidate],
+    limit: usize,
+    maker: Maker,
+    wanted: &Wanted,
+) -> Selection {
+    let shares = Shares::of(limit, wanted);
+    let mut run = Run {
+        candidates,
+        maker,
+        shares,
+        outline_bytes: if wanted.outlines { OUTLINE_BYTES } else { 0 },
+        left: limit,
+        reader: Reader::default(),
+        prepared: Vec::new(),
+        state: vec![None; candidates.len()],
+        refused: BTreeSet::new(),
+        selection: Selection::default(),
+    };
+    run.prepared.resize_with(candidates.len(), || None);
+    run.core();
+    if wanted.outlines {
+        run.outlines(shares.outlines.min(run.left));
+    } else {
+        // Without outlines, whatever could be shown must be read all the same.
+        let most = (limit / SMALLEST).min(candidates.len()).min(MISFITS * 2);
+        run.prepare(&(0..most).collect::<Vec<_>>());
+    }
+    run.excerpts(shares.file);
+    if run.left > limit / 20 {
+        run.excerpts(limit.min(wanted.max_file.unwrap_or(limit)));
+    }
+    if wanted.outlines {
+        run.outlines(run.left);
+    }
+    let redacted =
+        run.prepared.into_iter().map(|file| file.map(|file| file.redacted).unwrap_or_default());
+    Selection { redacted: redacted.collect(), ..run.selection }
+}
+
+struct Run<'a> {
+    candidates: &'a [Candidate],
+    maker: Maker,
+    shares: Shares,
+    outline_bytes: usize,
+    left: usize,
+    reader: Reader,
+    prepared: Vec<Option<Prepared>>,
+    /// Where in the selection a candidate is.
+    state: Vec<Option<usize>>,
+    refused: BTreeSet<usize>,
+    selection: Selection,
+}
+
+impl Run<'_> {
+    /// Reads the candidates among these that were not read before.
+    fn prepare(&mut self, indices: &[usize]) {
+        let is_new =
+            |index: &usize| self.prepared[*index].is_none() && !self.refused.contains(index);
+        let new: Vec<usize> = indices.iter().copied().filter(is_new).collect();
+        let paths: Vec<PathBuf> =
+            new.iter().map(|index| self.candidates[*index].path.clone()).collect();
+        for (index, result) in new.into_iter().zip(self.reader.read_all(&paths)) {
+            match result {
+                Ok(prepared) => self.prepared[index] = Some(prepared),
+                Err(refusal) => {
+                    self.refused.insert(index);
+                    self.selection.refused.push((index, refusal));
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, candidate: usize, depth: Depth, place: Place, piece: Piece) {
+        self.left = self.left.saturating_sub(piece.n_tokens);
+        self.state[candidate] = Some(self.selection.taken.len());
+        self.selection.taken.push(Taken { candidate, depth, place, piece });
+    }
+
+    /// What the user pinned and what must be read first, cut where it is long.
+    fn core(&mut self) {
+        let all = 0..self.candidates.len();
+        let pinned: Vec<usize> =
+            all.clone().filter(|index| self.candidates[*index].pinned).collect();
+        let file = self.shares.pinned;
+        self.read_first(&pinned, file, file);
+        let mut core: Vec<usize> = all.filter(|index| is_core(&self.candidates[*index])).collect();
+        core.sort_by_key(|index| {
+            let candidate = &self.candidates[*index];
+            (candidate.depth > 0, candidate.value.kind, candidate.depth, &candidate.name)
+        });
+        core.truncate(CORE_FILES);
+        self.read_first(&core, self.shares.core_file, self.shares.core);
+    }
+
+    /// Shows these files in their order, each in full or its head, within a share.
+    fn read_first(&mut self, indices: &[usize], file_limit: usize, share: usize) {
+        self.prepare(indices);
+        let mut share = share.min(self.left);
+        for index in
+            indices.iter().copied().filter(|index| self.state[*index].is_none()).collect::<Vec<_>>()
+        {
+            let Some(file) = &self.prepared[index] else { continue };
+            let name = &self.candidates[index].name;
+            let limit = file_limit.min(share);
+            let piece = match self.maker.full(name, file, limit) {
+                Some(piece) => Some((Depth::Full, piece)),
+                None => self.maker.head(name, file, limit).map(|piece| (Depth::Head, piece)),
+            };
+            if let Some((depth, piece)) = piece {
+                share = share.saturating_sub(piece.n_tokens);
+                self.take(index, depth, Place::Core, piece);
+            }
+        }
+    }
+
+    /// Outlines for at most `share` tokens, best value first.
+    fn outlines(&mut self, mut share: usize) {
+        let mut n_misfits = 0;
+        let open: Vec<usize> =
+            (0..self.candidates.len()).filter(|index| self.state[*index].is_none()).collect();
+        for batch in open.chunks(BATCH) {
+            if share < SMALLEST || n_misfits > MISFITS {
+                return;
+            }
+            self.prepare(batch);
+            for index in batch.iter().copied() {
+                let Some(file) = &self.prepared[index] else { continue };
+                let piece =
+                    self.maker.outline(&self.candidates[index].name, file, self.outline_bytes);
+                if piece.n_tokens <= share {
+                    share -= piece.n_tokens;
+                    self.take(index, Depth::Outline, Place::Outlines, piece);
+                } else {
+                    n_misfits += 1;
+                }
+            }
+        }
+    }
+}
+
+/// Whether a file is one of those that must be read first.
+fn is_core(candidate: &Candidate) -> bool {
+    match candidate.value.kind {
+        Kind::Instruction => candidate.depth <= 3,
+        Kind::Readme | Kind::Guide | Kind::Manifest => candidate.depth == 0,
+        _ => false,
+    }
+}

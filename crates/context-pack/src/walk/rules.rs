@@ -1,0 +1,148 @@
+//! What the user adds to the rules: globs, exact names, the agent that the pack is for.
+
+use std::collections::BTreeSet;
+use std::path::{Component, Path};
+
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+
+use crate::Error;
+
+/// The rules of one pack.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Rules {
+    include: Option<GlobSet>,
+    exclude: Option<GlobSet>,
+    /// Names that come in although they are left out by default.
+    pub(super) lift: Vec<String>,
+    /// The agent that the pack is for.
+    pub(super) agent: Option<String>,
+}
+
+impl Rules {
+    /// Checks the globs.
+    pub(crate) fn new(
+        include: &[String],
+        exclude: &[String],
+        lift: Vec<String>,
+        agent: Option<String>,
+    ) -> Result<Self, Error> {
+        Ok(Self { include: globs(include)?, exclude: globs(exclude)?, lift, agent })
+    }
+
+    /// Whether the file at `path` under its root may be packed, as far as the globs go.
+    pub(super) fn allow(&self, path: &Path) -> bool {
+        self.include.as_ref().is_none_or(|include| include.is_match(path))
+            && !self.exclude.as_ref().is_some_and(|exclude| exclude.is_match(path))
+    }
+
+    /// Whether the user named this file exactly.
+    pub(super) fn lifts(&self, path: &Path) -> bool {
+        self.lift.iter().any(|name| Path::new(name) == path)
+    }
+
+    /// Whether the folder at `real` belongs to another agent.
+    pub(super) fn is_of_another_agent(&self, real: &Path) -> bool {
+        let Some(agent) = &self.agent else { return false };
+        let (Some(name), Some(parent)) = (real.file_name(), real.parent()) else { return false };
+        let in_agents =
+            parent.file_name().is_some_and(|parent| parent.eq_ignore_ascii_case(AGENTS));
+        if !in_agents || name == agent.as_str() || name.eq_ignore_ascii_case(SHARED) {
+            return false;
+        }
+        // A folder `agents` deep in some source code is no workspace.
+        parent.join(agent).is_dir() || MARKS.iter().any(|mark| real.join(mark).is_file())
+    }
+
+    /// Whether any folder above the file belongs to another agent.
+    pub(super) fn hides(&self, folder: &Path, path: &Path) -> bool {
+        self.agent.is_some()
+            && path.ancestors().skip(1).any(|above| {
+                !above.as_os_str().is_empty() && self.is_of_another_agent(&folder.join(above))
+            })
+    }
+}
+
+/// The folder that holds one folder an agent.
+const AGENTS: &str = "agents";
+
+/// The folder in it that all agents share.
+const SHARED: &str = "shared";
+
+/// Files that only the folder of an agent has.
+const MARKS: &[&str] = &["SOUL.md", "IDENTITY.md", "HEARTBEAT.md", "MEMORY.md"];
+
+/// The agents whose instructions are among these files.
+pub(crate) fn agents<'a>(paths: impl Iterator<Item = &'a Path>) -> BTreeSet<String> {
+    paths
+        .filter(|path| path.file_name().is_some_and(|name| MARKS.iter().any(|mark| name == *mark)))
+        .filter_map(|path| {
+            let folder = path.parent()?;
+            let parent = folder.parent()?.file_name()?;
+            let name = folder.file_name()?.to_string_lossy().into_owned();
+            (parent.eq_ignore_ascii_case(AGENTS) && !name.eq_ignore_ascii_case(SHARED))
+                .then_some(name)
+        })
+        .collect()
+}
+
+/// A pattern without a slash matches at any depth; one that names a folder matches what is in it.
+pub(crate) fn globs(patterns: &[String]) -> Result<Option<GlobSet>, Error> {
+    if patterns.is_empty() {
+        return Ok(None);
+    }
+    let mut set = GlobSetBuilder::new();
+    for pattern in patterns {
+        let bad = |source| Error::Glob { pattern: pattern.clone(), source };
+        let plain = pattern.trim_start_matches("./").trim_end_matches('/');
+        let rooted = plain.strip_prefix('/').unwrap_or(plain);
+        let anywhere = !plain.contains('/');
+        for end in ["", "/**"] {
+            let glob =
+                if anywhere { format!("**/{rooted}{end}") } else { format!("{rooted}{end}") };
+            set.add(GlobBuilder::new(&glob).literal_separator(true).build().map_err(bad)?);
+        }
+    }
+    set.build().map(Some).map_err(|source| Error::Glob { pattern: patterns.join(", "), source })
+}
+
+/// Whether a pattern is a plain name.
+pub(crate) fn is_exact(pattern: &str) -> bool {
+    !pattern.contains(['*', '?', '[', '{', '!'])
+        && Path::new(pattern)
+            .components()
+            .all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn globs_match_as_people_expect_them_to() {
+        let check = |pattern: &str, path: &str, expect: bool| {
+            let globs = globs(&[pattern.to_owned()]).unwrap().unwrap();
+            assert_eq!(globs.is_match(path), expect, "{pattern} {path}");
+        };
+        check("*.rs", "src/deep/main.rs", true);
+        check("src/*.rs", "src/main.rs", true);
+        check("src/*.rs", "src/deep/main.rs", false);
+        check("src/**", "src/deep/main.rs", true);
+        check("src", "src/main.rs", true);
+        check("src/", "a/src/main.rs", true);
+        check("/src", "a/src/main.rs", false);
+        check(".env", "config/.env", true);
+        assert!(globs(&["[".to_owned()]).is_err());
+    }
+
+    #[test]
+    fn agents_are_found_by_what_only_their_folders_have() {
+        let paths = [
+            "agents/a/SOUL.md",
+            "agents/b/MEMORY.md",
+            "agents/shared/MEMORY.md",
+            "src/agents/x.rs",
+        ];
+        let names = agents(paths.iter().map(Path::new));
+        assert_eq!(names.into_iter().collect::<Vec<_>>(), ["a", "b"]);
+    }
+}

@@ -1,0 +1,224 @@
+//! Git without pain: history counts, nothing of the repository's configuration runs, and a broken
+//! repository is packed like any other folder.
+
+use std::path::Path;
+
+use super::sandbox::{Ran, Sandbox, ran};
+
+fn git(sandbox: &Sandbox, folder: &Path, arguments: &[&str]) -> Ran {
+    let mut command = sandbox.command("git");
+    command.current_dir(folder).args([
+        "-c",
+        "user.name=t",
+        "-c",
+        "user.email=t@example.com",
+        "-c",
+        "protocol.file.allow=always",
+    ]);
+    command.args(arguments);
+    ran(command)
+}
+
+/// A project with two commits; the second one changed `src/heat.rs`.
+fn repository() -> Sandbox {
+    let sandbox = Sandbox::with_project();
+    let tree = sandbox.tree();
+    git(&sandbox, &tree, &["init", "-q", "-b", "main"]).exits(0);
+    git(&sandbox, &tree, &["add", "-A"]).exits(0);
+    git(&sandbox, &tree, &["commit", "-qm", "Boil"]).exits(0);
+    sandbox.file("src/heat.rs", "pub fn boil(degrees: u32) -> bool {\n    degrees >= 99\n}\n");
+    git(&sandbox, &tree, &["commit", "-qam", "Boil on mountains"]).exits(0);
+    sandbox
+}
+
+#[test]
+fn the_branch_stands_at_the_head_and_the_commit_at_the_end() {
+    let sandbox = repository();
+    let document = sandbox.run(&["."]).exits(0).says_nothing().stdout;
+    let commit = git(&sandbox, &sandbox.tree(), &["rev-parse", "HEAD"]).stdout;
+    assert!(document.starts_with("# kettle, branch main\n"), "{document}");
+    assert!(document.ends_with(&format!("Packed at commit {commit}")), "{document}");
+}
+
+#[test]
+fn two_clones_give_the_same_bytes_whatever_their_place_times_and_locale() {
+    let sandbox = repository();
+    for index in 0..80 {
+        sandbox.file(
+            &format!("src/part{index}.rs"),
+            format!("pub fn part{index}() {{}}\n").repeat(index),
+        );
+    }
+    git(&sandbox, &sandbox.tree(), &["add", "-A"]).exits(0);
+    git(&sandbox, &sandbox.tree(), &["commit", "-qm", "Parts"]).exits(0);
+    let mut documents = Vec::new();
+    for (clone, locale) in [("clone-one", "C"), ("deep/er/two", "de_DE.UTF-8")] {
+        let folder = sandbox.home().join(clone);
+        git(&sandbox, sandbox.home(), &["clone", "-q", "tree", folder.to_str().unwrap()]).exits(0);
+        if locale != "C" {
+            let mut touch = sandbox.command("sh");
+            touch.args([
+                "-c",
+                &format!("find '{}' -name '*.rs' | xargs touch -d 2001-02-03", folder.display()),
+            ]);
+            ran(touch).exits(0);
+        }
+        let mut command = sandbox.command(env!("CARGO_BIN_EXE_context-pack"));
+        command
+            .current_dir(&folder)
+            .args([".", "--budget", "3000", "--log", "5"])
+            .env("LC_ALL", locale)
+            .env("TZ", "Asia/Tokyo");
+        documents.push(ran(command).exits(0).stdout);
+    }
+    assert_eq!(documents[0], documents[1]);
+    let one = sandbox.home().join("clone-one");
+    let mut pinned = sandbox.command("taskset");
+    pinned.args([
+        "-c",
+        "0",
+        env!("CARGO_BIN_EXE_context-pack"),
+        one.to_str().unwrap(),
+        "--budget",
+        "3000",
+        "--log",
+        "5",
+    ]);
+    assert_eq!(ran(pinned).exits(0).stdout, documents[0]);
+}
+
+#[test]
+fn uncommitted_changes_come_first_and_can_be_shown_as_a_patch() {
+    let sandbox = repository();
+    for index in 0..60 {
+        sandbox.file(
+            &format!("src/part{index}.rs"),
+            format!("pub fn part{index}() {{}}\n").repeat(40),
+        );
+    }
+    git(&sandbox, &sandbox.tree(), &["add", "-A"]).exits(0);
+    git(&sandbox, &sandbox.tree(), &["commit", "-qm", "Parts"]).exits(0);
+    sandbox.file("src/part42.rs", "pub fn changed_just_now() {}\n".repeat(40));
+    sandbox.file(".env", "SECRET=1\n");
+    let document = sandbox.run(&[".", "--budget", "2000", "--diff", "--log", "2"]).exits(0).stdout;
+    assert!(document.contains("## src/part42.rs\n"), "{document}");
+    assert!(document.contains("+pub fn changed_just_now() {}"), "{document}");
+    assert!(document.contains(" Parts\n") && !document.contains("SECRET"), "{document}");
+    let since =
+        sandbox.run(&[".", "--changed-since", "HEAD~2", "--explain", "--json"]).exits(0).stdout;
+    let heat = since.lines().find(|line| line.contains("src/heat.rs")).unwrap();
+    assert!(heat.contains("\"changed\":0.0") || heat.contains("\"changed\":20"), "{heat}");
+    let unknown = sandbox.run(&[".", "--changed-since", "no-such-revision"]).exits(3);
+    assert!(
+        unknown
+            .stderr
+            .starts_with("context-pack: cannot find the revision no-such-revision\n  hint: "),
+        "{}",
+        unknown.stderr
+    );
+    sandbox.run(&[".", "--changed-since", "--output=x"]).exits(2);
+}
+
+#[test]
+fn nothing_that_the_configuration_names_is_run() {
+    let sandbox = repository();
+    let tree = sandbox.tree();
+    let trap = format!("touch {}/sprung; cat", sandbox.home().display());
+    for key in [
+        "core.fsmonitor",
+        "core.pager",
+        "core.sshCommand",
+        "core.askPass",
+        "diff.external",
+        "filter.evil.clean",
+        "filter.evil.smudge",
+        "filter.evil.process",
+        "diff.evil.textconv",
+        "diff.evil.command",
+        "gpg.program",
+        "credential.helper",
+        "core.editor",
+        "alias.log",
+        "alias.status",
+        "interactive.diffFilter",
+    ] {
+        git(&sandbox, &tree, &["config", key, &trap]).exits(0);
+    }
+    git(&sandbox, &tree, &["config", "log.showSignature", "true"]).exits(0);
+    sandbox.file(".gitattributes", "* filter=evil diff=evil\n");
+    let hooks = tree.join(".git/hooks");
+    for hook in ["post-index-change", "fsmonitor-watchman", "post-checkout", "pre-auto-gc"] {
+        let path = hooks.join(hook);
+        sandbox.file(&format!(".git/hooks/{hook}"), format!("#!/bin/sh\n{trap}\n"));
+        let mut chmod = sandbox.command("chmod");
+        chmod.arg("755").arg(path);
+        ran(chmod).exits(0);
+    }
+    sandbox.file("src/heat.rs", "pub fn boil(degrees: u32) -> bool {\n    degrees >= 98\n}\n");
+    let before = std::fs::read(tree.join(".git/index")).unwrap();
+    let ran = sandbox.run(&[".", "--diff", "--log", "3", "--changed-since", "HEAD~1"]).exits(0);
+    assert!(!sandbox.home().join("sprung").exists(), "{}", ran.stderr);
+    assert!(ran.stdout.contains("+    degrees >= 98"), "{}", ran.stdout);
+    assert_eq!(std::fs::read(tree.join(".git/index")).unwrap(), before, "the index was written");
+}
+
+#[test]
+fn worktrees_shallow_clones_and_subfolders_have_their_history() {
+    let sandbox = repository();
+    let tree = sandbox.tree();
+    git(&sandbox, &tree, &["worktree", "add", "-q", "../linked", "-b", "side"]).exits(0);
+    let linked = sandbox.run(&["../linked"]).exits(0).says_nothing().stdout;
+    assert!(linked.starts_with("# kettle, branch side\n"), "{linked}");
+    let url = format!("file://{}", tree.display());
+    git(&sandbox, sandbox.home(), &["clone", "-q", "--depth", "1", &url, "shallow"]).exits(0);
+    sandbox.run(&["../shallow"]).exits(0).says_nothing();
+    let folder = sandbox.run(&["src", "--explain", "--json"]).exits(0).says_nothing().stdout;
+    let heat: serde_json::Value =
+        serde_json::from_str(folder.lines().find(|line| line.contains("heat.rs")).unwrap())
+            .unwrap();
+    assert_eq!(heat["path"], "heat.rs");
+    assert!(heat["moved"].as_f64().unwrap() > 0.5, "{heat}");
+}
+
+#[test]
+fn a_broken_or_empty_repository_and_an_absent_git_are_no_reason_to_fail() {
+    let sandbox = Sandbox::with_project();
+    git(&sandbox, &sandbox.tree(), &["init", "-q", "-b", "main"]).exits(0);
+    sandbox.run(&["."]).exits(0).says_nothing();
+    let sandbox = repository();
+    let mut without = sandbox.command(env!("CARGO_BIN_EXE_context-pack"));
+    without.arg(".").env("PATH", "/nonexistent");
+    assert!(ran(without).exits(0).says_nothing().stdout.contains("## README.md"));
+    sandbox.run(&[".", "--no-git"]).exits(0).says_nothing();
+    sandbox.file(".git/HEAD", "garbage\n");
+    let broken = sandbox.run(&["."]).exits(0);
+    assert!(broken.stdout.contains("## README.md"));
+    assert_eq!(broken.stderr.lines().count(), 1, "{}", broken.stderr);
+    let bare = sandbox.home().join("bare.git");
+    git(&sandbox, sandbox.home(), &["init", "-q", "--bare", "bare.git"]).exits(0);
+    let bare = sandbox.run(&[bare.to_str().unwrap()]).exits(3);
+    assert!(
+        bare.stderr.contains("bare git repository") && bare.stderr.contains("hint: "),
+        "{}",
+        bare.stderr
+    );
+}
+
+#[test]
+fn a_commit_leaves_the_first_bytes_as_they_were() {
+    let sandbox = repository();
+    for index in 0..40 {
+        sandbox.file(
+            &format!("src/part{index}.rs"),
+            format!("pub fn part{index}() {{}}\n").repeat(20),
+        );
+    }
+    git(&sandbox, &sandbox.tree(), &["add", "-A"]).exits(0);
+    git(&sandbox, &sandbox.tree(), &["commit", "-qm", "Parts"]).exits(0);
+    let before = sandbox.run(&["."]).exits(0).stdout;
+    sandbox.file("src/main.rs", "fn main() {}\n");
+    git(&sandbox, &sandbox.tree(), &["commit", "-qam", "Less"]).exits(0);
+    let after = sandbox.run(&["."]).exits(0).stdout;
+    let same = before.bytes().zip(after.bytes()).take_while(|(left, right)| left == right).count();
+    assert!(same > 400, "only {same} bytes of {} are the same", before.len());
+}
