@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use common::cli::OutputArgs;
 
+use crate::grant::{Rate, Rule};
 use crate::reference::Assignment;
 
 const ABOUT_EXITS: &str = "\
@@ -68,6 +69,7 @@ pub(crate) struct PlaceArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     Init(InitArgs),
+    Bootstrap(BootstrapArgs),
     Add(AddArgs),
     Import(ImportArgs),
     #[command(hide = true)]
@@ -81,13 +83,264 @@ pub(crate) enum Verb {
     Edit(EditArgs),
     Delete(DeleteArgs),
     Serve(ServeArgs),
+    /// Start the daemon, unless one is running
+    ///
+    /// Returns when the daemon answers. Prints nothing unless on a terminal, so it can stand in a crontab.
+    #[command(
+        after_help = "Examples:\n  credential-proxy start\n  */5 * * * * credential-proxy start      (in a crontab)"
+    )]
     Start,
+    /// Stop the daemon, and wait until it is gone
+    ///
+    /// Exit 1 when none is running.
+    #[command(
+        after_help = "Examples:\n  credential-proxy stop\n  credential-proxy stop; credential-proxy start"
+    )]
     Stop,
+    /// Have the daemon read the vault again
+    #[command(
+        after_help = "Examples:\n  credential-proxy reload\n  credential-proxy reload --json"
+    )]
     Reload,
+    /// Show how the daemon is
+    ///
+    /// Exit 4 when none is running.
+    #[command(
+        after_help = "Examples:\n  credential-proxy status\n  credential-proxy status --json"
+    )]
     Status,
+    /// Have the daemon forget the key and everything it decrypted
+    #[command(
+        after_help = "Examples:\n  credential-proxy lock\n  kill -USR1 $(cat ~/.local/share/credential-proxy/daemon.lock)"
+    )]
     Lock,
+    /// Have the daemon read the key and the vault again after a lock
+    #[command(
+        after_help = "Examples:\n  credential-proxy unlock\n  credential-proxy unlock && credential-proxy status"
+    )]
     Unlock,
+    Service(ServiceArgs),
+    /// Give jobs tokens that name what they may use, how, how often and until when
+    ///
+    /// Without any token every process of this user may read everything. From the first one on
+    /// every request needs one, in CREDENTIAL_PROXY_TOKEN or in the file that
+    /// CREDENTIAL_PROXY_TOKEN_FILE names. A process of this user that can read the key file is not stopped by this.
+    #[command(subcommand)]
+    Token(TokenVerb),
+    Audit(AuditArgs),
+    /// Show secrets that are expired or about to be, never used, unused for 90 days, older than a year, or doubled
+    ///
+    /// Exit 1 when something is expired or ends within 14 days, for a daily cron line.
+    #[command(
+        after_help = "Examples:\n  credential-proxy report\n  credential-proxy report --json"
+    )]
+    Report,
+    /// Decrypt every row of the vault
+    ///
+    /// Exit 3 when one cannot be decrypted.
+    #[command(
+        after_help = "Examples:\n  credential-proxy verify\n  credential-proxy verify --json"
+    )]
+    Verify,
+    /// Seal the vault with a new key, and retire the old one
+    ///
+    /// Everything is sealed, read back and compared in one transaction; killed at any instant it leaves a vault
+    /// that opens. Backups made before need the key of their time.
+    #[command(
+        after_help = "Examples:\n  credential-proxy rotate-key\n  credential-proxy rotate-key && credential-proxy backup ~/vault-$(date +%F).db"
+    )]
+    RotateKey,
+    Backup(BackupArgs),
+    /// Look at everything that has to be right
+    ///
+    /// Exit 3 when something is not.
+    #[command(
+        after_help = "Examples:\n  credential-proxy doctor\n  credential-proxy doctor --json"
+    )]
+    Doctor,
+    /// Be a credential helper of git
+    ///
+    /// A secret is given for exactly the protocol and host that it was stored for. Operations that
+    /// are not known are ignored, as git demands.
+    #[command(after_help = "\
+Examples:
+  git config --global credential.helper '!credential-proxy git-credential'
+  printf 'protocol=https\\nhost=github.com\\n\\n' | credential-proxy git-credential get")]
+    GitCredential(HelperArgs),
+    /// Be a credential helper of docker
+    ///
+    /// Also when called as docker-credential-NAME. Errors go to stdout, with exit 1, as docker expects.
+    #[command(after_help = "\
+Examples:
+  ln -s $(command -v credential-proxy) ~/.local/bin/docker-credential-proxy     (and \"credsStore\": \"proxy\")
+  echo https://index.docker.io/v1/ | credential-proxy docker-credential get")]
+    DockerCredential(HelperArgs),
+    AwsCredential(AwsArgs),
+    Askpass(AskpassArgs),
     Completions(CompletionsArgs),
+}
+
+/// Create a vault, import a browser export and verify everything, in one go
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  credential-proxy bootstrap
+  credential-proxy bootstrap --csv ~/Downloads/passwords.csv")]
+pub(crate) struct BootstrapArgs {
+    /// The export; without it the usual names in ~/Downloads are tried
+    #[arg(long, value_name = "FILE")]
+    pub(crate) csv: Option<PathBuf>,
+    /// Do not delete the file afterwards
+    #[arg(long)]
+    pub(crate) keep: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Manager {
+    Systemd,
+    Launchd,
+}
+
+/// Print or install what makes systemd or launchd start the daemon
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  credential-proxy service systemd --install
+  credential-proxy service launchd")]
+pub(crate) struct ServiceArgs {
+    /// Who is to start it
+    #[arg(value_enum)]
+    pub(crate) manager: Manager,
+    /// Write the files to where they belong for this user
+    #[arg(long)]
+    pub(crate) install: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokenVerb {
+    Create(TokenCreateArgs),
+    /// List tokens and what they allow
+    List,
+    /// Revoke a token at once
+    Revoke(TokenNameArgs),
+    Test(TokenTestArgs),
+}
+
+/// Create a token and print it; this is the only time that it is shown
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  credential-proxy token create ci --allow github.com:inject > ~/.config/ci.token
+  credential-proxy token create db --allow '*.internal:print:helper' --expires 30d --rate 60/h")]
+pub(crate) struct TokenCreateArgs {
+    /// The name, as the audit trail shows it
+    pub(crate) name: String,
+    /// Services by glob, and modes (inject: only `exec`; print; helper) or all (can be repeated)
+    #[arg(long, value_name = "PATTERN[:MODE]", required = true)]
+    pub(crate) allow: Vec<Rule>,
+    /// When the token ends: 2026-12-31, an RFC 3339 moment, or a duration as 90d
+    #[arg(long, value_name = "D")]
+    pub(crate) expires: Option<String>,
+    /// How often it may be used: 10/m, 60/h, 100/d; the daemon counts while it runs
+    #[arg(long, value_name = "N/h")]
+    pub(crate) rate: Option<Rate>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TokenNameArgs {
+    /// The name of the token
+    pub(crate) name: String,
+}
+
+/// Say what a token allows for a service, without using it
+///
+/// Exit 1 when it allows nothing.
+#[derive(Debug, Args)]
+pub(crate) struct TokenTestArgs {
+    /// The name of the token
+    pub(crate) name: String,
+    /// The service
+    pub(crate) service: String,
+}
+
+/// Show who used what
+///
+/// With --json one record a line. `audit verify` fails with 3 when a record was edited, removed or cut off.
+#[derive(Debug, Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "\
+Examples:
+  credential-proxy audit --service github.com --since 7d
+  credential-proxy audit verify"
+)]
+pub(crate) struct AuditArgs {
+    #[command(subcommand)]
+    pub(crate) verb: Option<AuditVerb>,
+    /// Only from here on: a duration back, a date, or a moment
+    #[arg(long, value_name = "7d")]
+    pub(crate) since: Option<String>,
+    /// Only this credential
+    #[arg(long, value_name = "S")]
+    pub(crate) service: Option<String>,
+    /// Only this token, run, program or process id
+    #[arg(long, value_name = "C")]
+    pub(crate) client: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditVerb {
+    /// Check every record, the chain and its head
+    Verify,
+}
+
+/// Copy the vault into a new file, which opens with the key
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  credential-proxy backup ~/backups/vault-$(date +%F).db
+  credential-proxy backup /mnt/usb/vault.db --json")]
+pub(crate) struct BackupArgs {
+    /// The new file
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HelperArgs {
+    /// What is asked: get, store, erase, …
+    pub(crate) operation: String,
+}
+
+/// Print a credential as AWS's credential_process
+///
+/// The username is the access key id, the password the secret access key, a field `session_token`
+/// the session token, --expires the expiration.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  credential-proxy aws-credential aws-prod
+  aws configure set credential_process 'credential-proxy aws-credential aws-prod'")]
+pub(crate) struct AwsArgs {
+    /// The service
+    pub(crate) service: String,
+    #[command(flatten)]
+    pub(crate) which: WhichArgs,
+}
+
+/// Answer the prompts of git, ssh and sudo
+///
+/// For GIT_ASKPASS, SSH_ASKPASS and SUDO_ASKPASS through a link named credential-proxy-askpass. The passphrase of a
+/// key is the credential named by the key's path; sudo's password is that of the service `sudo`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Environment: CREDENTIAL_PROXY_ASKPASS names the service, whatever the prompt says.
+
+Examples:
+  ln -s $(command -v credential-proxy) ~/.local/bin/credential-proxy-askpass
+  GIT_ASKPASS=credential-proxy-askpass git clone https://github.com/me/private.git")]
+pub(crate) struct AskpassArgs {
+    /// The prompt
+    pub(crate) prompt: String,
 }
 
 /// Create the key, the vault and their directory
@@ -270,9 +523,12 @@ pub(crate) struct ExecArgs {
     /// Pass no other variables on than these, HOME, PATH, TERM, LANG, TZ and AGENT_STATE_*
     #[arg(long)]
     pub(crate) only_env: bool,
-    /// Do not mask; the command takes our place
+    /// Do not mask; the command takes our place. A token that only allows inject refuses this
     #[arg(long)]
     pub(crate) no_masking: bool,
+    /// Lend the command a token with our rights, which dies with the command, and tell it where the daemon is
+    #[arg(long)]
+    pub(crate) with_token: bool,
     /// The command and its arguments
     #[arg(last = true, required = true, value_name = "CMD")]
     pub(crate) command: Vec<OsString>,

@@ -112,6 +112,12 @@ impl Client {
         }
     }
 
+    /// Asks for a token with the rights of this caller; it ends with this connection.
+    pub(crate) fn lend(&mut self) -> Result<Secret, Error> {
+        let answer = self.ask(json!({ "action": "lend" }))?;
+        answer.get("token").and_then(Value::as_str).map(Secret::new).ok_or(Error::Protocol)
+    }
+
     fn exchange(&mut self, mut request: Value) -> Result<Zeroizing<String>, Error> {
         if let Some(map) = request.as_object_mut() {
             self.introduce(map);

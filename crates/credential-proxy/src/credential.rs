@@ -101,25 +101,6 @@ impl Credential {
         })
     }
 
-    pub(crate) fn duplicate(&self) -> Self {
-        Self {
-            id: self.id,
-            service: self.service.clone(),
-            username: self.username.clone(),
-            urls: self.urls.clone(),
-            password: self.password.duplicate(),
-            note: self.note.duplicate(),
-            fields: self
-                .fields
-                .iter()
-                .map(|(name, value)| (name.clone(), value.duplicate()))
-                .collect(),
-            expires_at: self.expires_at,
-            created_at: self.created_at,
-            updated_at: self.updated_at,
-        }
-    }
-
     pub(crate) fn field(&self, name: &str) -> Option<&str> {
         match name {
             "password" => Some(self.password.expose()),
@@ -209,6 +190,27 @@ pub(crate) mod tests {
             expires_at: None,
             created_at: Timestamp(1_767_225_600_123),
             updated_at: Timestamp(1_767_225_600_123),
+        }
+    }
+
+    impl Credential {
+        pub(crate) fn duplicate(&self) -> Self {
+            Self {
+                id: self.id,
+                service: self.service.clone(),
+                username: self.username.clone(),
+                urls: self.urls.clone(),
+                password: self.password.duplicate(),
+                note: self.note.duplicate(),
+                fields: self
+                    .fields
+                    .iter()
+                    .map(|(name, value)| (name.clone(), value.duplicate()))
+                    .collect(),
+                expires_at: self.expires_at,
+                created_at: self.created_at,
+                updated_at: self.updated_at,
+            }
         }
     }
 

@@ -68,8 +68,8 @@ impl Home {
         self.dir.join("daemon.log")
     }
 
-    pub(crate) fn audit(&self) -> PathBuf {
-        self.dir.join("audit")
+    pub(crate) fn audit(&self) -> crate::audit::Place {
+        crate::audit::Place::new(self.dir.join("audit"))
     }
 
     /// Creates the directory where it is missing, and refuses one that others can enter.

@@ -9,12 +9,15 @@
 //! stands in an error, a log, an argument list, or a type that can be printed.
 
 mod access;
+mod audit;
 mod cli;
 mod client;
 mod cmd;
 mod credential;
 mod daemon;
 mod error;
+mod git;
+mod grant;
 mod guard;
 mod home;
 mod import;
@@ -23,14 +26,17 @@ mod launch;
 mod mask;
 mod protocol;
 mod reference;
+mod review;
 mod run;
 mod seal;
 mod secret;
 mod service;
 mod store;
 mod sys;
+mod terminal;
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
 use common::report;
@@ -40,7 +46,7 @@ pub(crate) const TOOL: &str = "credential-proxy";
 
 /// The whole program.
 pub fn main() -> ExitCode {
-    let args: Vec<OsString> = std::env::args_os().collect();
+    let args = by_name(std::env::args_os().collect());
     let cli = match cli::parse(&args) {
         Ok(cli) => cli,
         Err(error) => {
@@ -50,4 +56,21 @@ pub fn main() -> ExitCode {
         }
     };
     report::main::<error::Error>(TOOL, cli.output.json, || cmd::run(cli))
+}
+
+/// A link to this program can have the name that git, docker or ssh look for.
+fn by_name(mut args: Vec<OsString>) -> Vec<OsString> {
+    let name = args.first().map(Path::new).and_then(Path::file_name).unwrap_or_default();
+    let name = name.to_string_lossy();
+    let verb = if name.starts_with("docker-credential-") {
+        "docker-credential"
+    } else if name.starts_with("git-credential-") {
+        "git-credential"
+    } else if name == "credential-proxy-askpass" {
+        "askpass"
+    } else {
+        return args;
+    };
+    args.insert(1, verb.into());
+    args
 }

@@ -68,8 +68,6 @@ pub(crate) struct Request {
     pub(crate) version: Value,
     #[serde(default)]
     pub(crate) detail: Value,
-    #[serde(default)]
-    pub(crate) services: Value,
 }
 
 impl Request {

@@ -2,19 +2,21 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, Write as _};
-use std::os::fd::AsFd as _;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use common::child::{Stream, Supervisor};
+use common::child::{Fate, Running, Stream, Supervisor};
 use common::exit::Exit;
 use rustix::fs::FlockOperation;
 
+use crate::client::Client;
 use crate::error::Error;
 use crate::home::Home;
 use crate::mask::{Masker, Patterns};
+use crate::terminal::{self, Pair, Raw};
 
 /// What is to be run.
 pub(crate) struct Plan<'a> {
@@ -23,33 +25,68 @@ pub(crate) struct Plan<'a> {
     pub(crate) patterns: Option<Patterns>,
     /// They live as long as the child.
     pub(crate) files: Vec<PrivateFile>,
+    /// The connection that a lent token hangs on.
+    pub(crate) lender: Option<Client>,
     pub(crate) program: &'a [OsString],
 }
 
 /// Runs the child to its end.
 pub(crate) fn supervise(plan: Plan<'_>) -> Result<Exit, Error> {
-    let Plan { mut command, patterns, files, .. } = plan;
+    let Plan { mut command, patterns, files, lender, .. } = plan;
     let fate = match &patterns {
         None => Supervisor::new().start(command)?.wait()?,
+        Some(patterns) if io::stdout().is_terminal() || io::stderr().is_terminal() => {
+            on_terminal(command, patterns)?
+        }
         Some(patterns) => {
             command.stdout(Stdio::piped()).stderr(Stdio::piped());
             let (stdout, stderr) = (io::stdout(), io::stderr());
             let mut running = Supervisor::new().start(command)?;
-            if let Some(pipe) = running.child.stdout.take() {
-                running.read(
-                    Stream::new(pipe, Some(stdout.as_fd()), |_| ()).with_filter(filter(patterns)),
-                );
-            }
-            if let Some(pipe) = running.child.stderr.take() {
-                running.read(
-                    Stream::new(pipe, Some(stderr.as_fd()), |_| ()).with_filter(filter(patterns)),
-                );
-            }
+            read_pipes(&mut running, patterns, stdout.as_fd(), stderr.as_fd());
             running.wait()?
         }
     };
-    drop(files);
+    drop((files, lender));
     Ok(fate.exit())
+}
+
+fn read_pipes<'a>(
+    running: &mut Running<'a>,
+    patterns: &'a Patterns,
+    stdout: BorrowedFd<'a>,
+    stderr: BorrowedFd<'a>,
+) {
+    if let Some(pipe) = running.child.stdout.take() {
+        running.read(Stream::new(pipe, Some(stdout), |_| ()).with_filter(filter(patterns)));
+    }
+    if let Some(pipe) = running.child.stderr.take() {
+        running.read(Stream::new(pipe, Some(stderr), |_| ()).with_filter(filter(patterns)));
+    }
+}
+
+/// The child gets a terminal of its own wherever we have one, and a pipe elsewhere.
+fn on_terminal(mut command: Command, patterns: &Patterns) -> Result<Fate, Error> {
+    let failed =
+        |source| Error::from(common::Error::Process { doing: "open a pseudo-terminal", source });
+    let Pair { outer, inner } = Pair::open().map_err(failed)?;
+    let (stdout, stderr) = (io::stdout(), io::stderr());
+    let inner_end = || inner.try_clone().map(Stdio::from).map_err(failed);
+    if io::stdin().is_terminal() {
+        command.stdin(inner_end()?);
+    }
+    command.stdout(if stdout.is_terminal() { inner_end()? } else { Stdio::piped() });
+    command.stderr(if stderr.is_terminal() { inner_end()? } else { Stdio::piped() });
+    // Restored when this function is left, whatever the child did to the settings.
+    let raw = Raw::new();
+    let mut running = Supervisor::new().with_own_terminal(inner).start(command)?;
+    let target = if stdout.is_terminal() { stdout.as_fd() } else { stderr.as_fd() };
+    terminal::follow_size(&outer).map_err(failed)?;
+    if raw.is_some() {
+        terminal::pass_keys(&outer).map_err(failed)?;
+    }
+    running.read(Stream::new(outer, Some(target), |_| ()).with_filter(filter(patterns)));
+    read_pipes(&mut running, patterns, stdout.as_fd(), stderr.as_fd());
+    Ok(running.wait()?)
 }
 
 fn filter(patterns: &Patterns) -> impl FnMut(Option<&[u8]>) -> Vec<u8> {

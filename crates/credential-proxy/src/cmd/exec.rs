@@ -125,19 +125,36 @@ fn with_causes(error: &dyn std::error::Error) -> String {
 
 fn prepare<'a>(args: &'a ExecArgs, context: &Context) -> anyhow::Result<Plan<'a>> {
     let mut values = Vec::new();
+    let mut lender = None;
+    // What is not masked can be printed by the child, so that is what is asked for.
+    let mode = if args.no_masking { Mode::Print } else { Mode::Inject };
     if !args.env.is_empty() || !args.file.is_empty() {
         let mut client = context.client()?;
         let all: Vec<Assignment> = args.env.iter().chain(&args.file).cloned().collect();
-        values = resolve(&mut client, &all, Mode::Inject).map_err(|failure| Error::NotStarted {
+        values = resolve(&mut client, &all, mode).map_err(|failure| Error::NotStarted {
             problems: failure.errors.iter().map(ToString::to_string).collect(),
             hint: Some("see what is there with `credential-proxy list`".to_owned()),
         })?;
     }
+    let lent = if args.with_token {
+        let mut client = context.client()?;
+        let token = client.lend()?;
+        // The daemon takes the token back when this connection ends.
+        lender = Some(client);
+        Some(token)
+    } else {
+        None
+    };
     let files = values.split_off(args.env.len().min(values.len()));
     let program = args.command.first().context("a command is required")?;
     let mut command = Command::new(program);
     command.args(args.command.iter().skip(1));
     set_environment(&mut command, args.only_env);
+    if let Some(token) = &lent {
+        command.env("CREDENTIAL_PROXY_TOKEN", token.expose());
+        command.env("CREDENTIAL_PROXY_HOME", &context.home.dir);
+        command.env("CREDENTIAL_PROXY_SOCKET", context.home.socket());
+    }
     for one in &values {
         if one.value.expose().contains('\0') {
             return Err(Error::NotStarted {
@@ -176,7 +193,7 @@ fn prepare<'a>(args: &'a ExecArgs, context: &Context) -> anyhow::Result<Plan<'a>
     let patterns = masks.then(|| {
         Patterns::new(secrets.iter().map(|one| (one.service.as_str(), one.value.expose())))
     });
-    Ok(Plan { command, patterns, files: kept, program: &args.command })
+    Ok(Plan { command, patterns, files: kept, lender, program: &args.command })
 }
 
 /// Removes what is ours from the child's environment, or all but the little that it may keep.
@@ -197,7 +214,7 @@ fn set_environment(command: &mut Command, only_env: bool) {
 impl Plan<'_> {
     /// Runs the child, or becomes it when nothing has to be done besides.
     fn start(mut self) -> anyhow::Result<Exit> {
-        if self.patterns.is_none() && self.files.is_empty() {
+        if self.patterns.is_none() && self.files.is_empty() && self.lender.is_none() {
             let source = self.command.exec();
             return Err(common::Error::Spawn { command: self.name().into(), source }.into());
         }

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::Context;
 use crate::access;
+use crate::audit::Trail;
 use crate::error::Error;
 use crate::home::{Home, check_private};
 use crate::key::{self, Source};
@@ -42,8 +43,9 @@ pub(super) fn make(context: &Context) -> Result<Source, Error> {
         // A killed `init` can have left an empty file, which this completes; and a vault that does
         // not open is told now.
         let is_unfinished = home.vault().metadata().is_ok_and(|found| found.len() == 0);
-        access::open(home, &source, Context::now())?;
+        let vault = access::open(home, &source, Context::now())?;
         if is_unfinished {
+            Trail::create(&home.audit(), &vault.audit_key()?)?;
             return Ok(source);
         }
         return Err(Error::VaultExists { path: home.vault() });
@@ -56,7 +58,8 @@ pub(super) fn make(context: &Context) -> Result<Source, Error> {
         key::publish(&home.key(), &new_key())?;
         key::read_file(&home.key())?
     };
-    Vault::create(&home.vault(), access::seal(&source, &key)?, Context::now())?;
+    let vault = Vault::create(&home.vault(), access::seal(&source, &key)?, Context::now())?;
+    Trail::create(&home.audit(), &vault.audit_key()?)?;
     Ok(source)
 }
 

@@ -1,17 +1,28 @@
 //! One file a command, and what they all start from.
 
 mod add;
+mod askpass;
+mod audit;
+mod aws_credential;
+mod bootstrap;
 mod change;
 mod completions;
 mod details;
+mod docker_credential;
+mod doctor;
 mod env;
 mod exec;
 mod get;
+mod git_credential;
 mod import;
 mod init;
+mod keep;
 mod list;
+mod report;
 mod serve;
+mod service;
 mod status;
+mod token;
 
 use common::clock::{self, Timestamp};
 use common::environment;
@@ -57,7 +68,7 @@ impl Context {
     /// A connection to the daemon, which is started when there is none.
     pub(crate) fn client(&self) -> Result<Client, Error> {
         // The token is read now: a file that cannot be read is an error of ours, not of the daemon.
-        let token = token()?;
+        let token = token_of_caller()?;
         let caller = || Caller {
             token: token.as_ref().map(Secret::duplicate),
             run: environment::text("AGENT_STATE_RUN_ID"),
@@ -82,7 +93,7 @@ impl Context {
 }
 
 /// The token that the surroundings give to this process.
-fn token() -> Result<Option<Secret>, Error> {
+fn token_of_caller() -> Result<Option<Secret>, Error> {
     if let Some(token) = environment::text("CREDENTIAL_PROXY_TOKEN") {
         return Ok(Some(Secret::new(token.trim())));
     }
@@ -104,6 +115,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Exit> {
     };
     let exit = match cli.verb {
         Verb::Init(_) => init::run(&mut context),
+        Verb::Bootstrap(args) => bootstrap::run(&args, &mut context),
         Verb::Add(args) => add::run(&args, &mut context),
         Verb::Import(args) => import::run(&args, &mut context),
         Verb::ImportChrome(args) => import::run_chrome(&args, &mut context),
@@ -122,6 +134,18 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Exit> {
         Verb::Status => status::run(&mut context),
         Verb::Lock => status::lock(&mut context),
         Verb::Unlock => status::unlock(&mut context),
+        Verb::Service(args) => service::run(&args, &mut context),
+        Verb::Token(verb) => token::run(&verb, &mut context),
+        Verb::Audit(args) => audit::run(&args, &mut context),
+        Verb::Report => report::run(&mut context),
+        Verb::Verify => keep::verify(&mut context),
+        Verb::RotateKey => keep::rotate_key(&mut context),
+        Verb::Backup(args) => keep::backup(&args, &mut context),
+        Verb::Doctor => doctor::run(&mut context),
+        Verb::GitCredential(args) => git_credential::run(&args, &mut context),
+        Verb::DockerCredential(args) => docker_credential::run(&args, &mut context),
+        Verb::AwsCredential(args) => aws_credential::run(&args, &mut context),
+        Verb::Askpass(args) => askpass::run(&args, &mut context),
         Verb::Completions(args) => completions::run(&args, &mut context),
     }?;
     context.out.flush()?;

@@ -1,13 +1,19 @@
-//! From a request to its answer.
+//! From a request to its answer: found, allowed, recorded, and only then given.
 
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt as _;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use common::clock;
 use serde_json::{Value, json};
 
 use super::session::Peer;
 use super::snapshot::{Found, Snapshot};
 use super::state::State;
+use crate::audit::{Access, Decision};
+use crate::error::Error;
+use crate::grant::{self, Denial};
 use crate::protocol::{Mode, Request};
 
 /// What goes back to the client.
@@ -21,20 +27,46 @@ pub(crate) enum Reply {
 }
 
 /// What one connection knows about its client.
-pub(crate) struct Session {
+pub(crate) struct Session<'a> {
     peer: Peer,
+    state: &'a State,
+    /// The program at the other end, as far as /proc tells; asked for once.
+    program: Option<Program>,
+    /// The hashes of tokens that were lent over this connection and end with it.
+    lent: Vec<String>,
 }
 
-impl Session {
-    pub(crate) fn new(peer: Peer) -> Self {
-        Self { peer }
+struct Program {
+    path: Option<String>,
+    is_ours: bool,
+}
+
+impl Drop for Session<'_> {
+    fn drop(&mut self) {
+        for hash in &self.lent {
+            self.state.rights.take_back(hash);
+        }
+    }
+}
+
+impl<'a> Session<'a> {
+    pub(crate) fn new(peer: Peer, state: &'a State) -> Self {
+        Self { peer, state, program: None, lent: Vec::new() }
     }
 
-    pub(crate) fn answer(&mut self, request: &Request, state: &State) -> Reply {
+    /// Whether the connection is kept open because somebody's token hangs on it.
+    pub(crate) fn holds_tokens(&self) -> bool {
+        !self.lent.is_empty()
+    }
+
+    pub(crate) fn answer(&mut self, request: &Request) -> Reply {
+        let state = self.state;
         match request.action() {
+            "get" => self.get(request),
             "ping" => Reply::Line(ping(state)),
-            "get" => self.get(request, state),
-            "list" => Reply::Line(self.list(request, state)),
+            "list" => Reply::Line(list(request, state)),
+            "lend" => Reply::Line(self.lend(request)),
+            "note" => Reply::Line(self.note(request)),
             "status" => Reply::Line(status(state)),
             "reload" => Reply::Line(done(state.reload())),
             "lock" => {
@@ -47,27 +79,49 @@ impl Session {
         }
     }
 
-    fn get(&mut self, request: &Request, state: &State) -> Reply {
-        let service = match request.service() {
+    fn get(&mut self, request: &Request) -> Reply {
+        let asked = match request.service() {
             Ok(service) => service,
             Err(answer) => return Reply::Line(answer),
         };
-        let Some(snapshot) = state.snapshot() else { return Reply::Line(locked()) };
-        match snapshot.find(service, request.username(), request.id()) {
+        let Some(snapshot) = self.state.snapshot() else {
+            self.record(request, None, asked, "", Decision::Locked);
+            return Reply::Line(locked());
+        };
+        let found = snapshot.find(asked, request.username(), request.id());
+        let (service, username) = match found {
+            Found::One(place) => (snapshot.service(place), snapshot.username(place)),
+            Found::Ambiguous(_) | Found::Nothing => (asked, request.username().unwrap_or_default()),
+        };
+        // Before it is said whether there is such a credential: that, too, is for those who may.
+        let token = match self.allow(request, &snapshot, service) {
+            Ok(token) => token,
+            Err((token, denial)) => {
+                self.record(request, token.as_deref(), service, username, Decision::Denied);
+                return Reply::Line(json!({ "error": "denied", "message": denial.to_string() }));
+            }
+        };
+        let decision = match found {
+            Found::One(_) => Decision::Allowed,
+            Found::Ambiguous(_) => Decision::Ambiguous,
+            Found::Nothing => Decision::NotFound,
+        };
+        self.record(request, token.as_deref(), service, username, decision);
+        match found {
             Found::One(place) if request.mode() == Mode::Show => {
                 Reply::Line(without_secrets(snapshot.answer(place)))
             }
             Found::One(place) => Reply::Credential { snapshot, place },
             Found::Ambiguous(candidates) => Reply::Line(json!({
                 "error": "ambiguous",
-                "service": service,
+                "service": asked,
                 "candidates": candidates
                     .iter()
                     .map(|one| json!({ "id": one.id, "username": one.username }))
                     .collect::<Vec<_>>(),
             })),
             Found::Nothing => {
-                let mut answer = json!({ "error": "not_found", "service": service });
+                let mut answer = json!({ "error": "not_found", "service": asked });
                 if snapshot.n_broken() > 0
                     && let Some(map) = answer.as_object_mut()
                 {
@@ -78,28 +132,144 @@ impl Session {
         }
     }
 
-    fn list(&mut self, request: &Request, state: &State) -> Value {
-        let Some(snapshot) = state.snapshot() else { return locked() };
-        let places = snapshot.with_prefix(request.prefix());
-        if request.detail.as_bool() == Some(true) {
-            let credentials: Vec<Value> = places
-                .map(|place| {
-                    json!({
-                        "id": snapshot.id(place),
-                        "service": snapshot.service(place),
-                        "username": snapshot.username(place),
-                        "expires_at": snapshot.expires_at(place),
-                    })
-                })
-                .collect();
-            let count = credentials.len();
-            return json!({ "credentials": credentials, "count": count });
+    /// The name of the token under which the use is allowed, or of the one under which it is not.
+    fn allow(
+        &mut self,
+        request: &Request,
+        snapshot: &Snapshot,
+        service: &str,
+    ) -> Result<Option<String>, (Option<String>, Denial)> {
+        let holder =
+            self.state.rights.holder(snapshot, request.token()).map_err(|denial| (None, denial))?;
+        let name = holder.name();
+        let now = clock::now();
+        let mode = request.mode();
+        if mode == Mode::Inject && holder.is_inject_only(service, now) && !self.program().is_ours {
+            let denial = Denial::NotExec {
+                name: name.clone().unwrap_or_default(),
+                service: service.to_owned(),
+            };
+            return Err((name, denial));
         }
-        let mut services: Vec<&str> = places.map(|place| snapshot.service(place)).collect();
-        services.dedup();
-        let count = services.len();
-        json!({ "services": services, "count": count })
+        match self.state.rights.check(&holder, service, mode, now) {
+            Ok(()) => Ok(name),
+            Err(denial) => Err((name, denial)),
+        }
     }
+
+    fn lend(&mut self, request: &Request) -> Value {
+        let Some(snapshot) = self.state.snapshot() else { return locked() };
+        match self.state.rights.holder(&snapshot, request.token()) {
+            Ok(holder) => {
+                let token = self.state.rights.lend(&holder);
+                self.lent.push(grant::hash(token.expose()));
+                json!({ "token": token.expose() })
+            }
+            Err(denial) => json!({ "error": "denied", "message": denial.to_string() }),
+        }
+    }
+
+    /// Records an access of a command that opened the vault itself.
+    fn note(&mut self, request: &Request) -> Value {
+        match request.service() {
+            Ok(service) => {
+                let service = service.to_owned();
+                let username = request.username().unwrap_or_default().to_owned();
+                let found = request.detail.as_bool().unwrap_or_default();
+                let decision = if found { Decision::Allowed } else { Decision::NotFound };
+                self.write(request, None, &service, &username, "direct", decision);
+                json!({ "status": "ok" })
+            }
+            Err(answer) => answer,
+        }
+    }
+
+    fn record(
+        &mut self,
+        request: &Request,
+        token: Option<&str>,
+        service: &str,
+        username: &str,
+        decision: Decision,
+    ) {
+        self.write(request, token, service, username, request.mode().word(), decision);
+    }
+
+    fn write(
+        &mut self,
+        request: &Request,
+        token: Option<&str>,
+        service: &str,
+        username: &str,
+        mode: &str,
+        decision: Decision,
+    ) {
+        let peer = self.peer;
+        let ledger = &self.state.ledger;
+        let program = self.program();
+        ledger.write(&Access {
+            at: clock::now(),
+            token,
+            service,
+            username,
+            mode,
+            decision,
+            uid: peer.uid,
+            pid: peer.pid,
+            exe: program.path.as_deref(),
+            run: request.run(),
+        });
+    }
+
+    fn program(&mut self) -> &Program {
+        let peer = self.peer;
+        self.program.get_or_insert_with(|| program_of(peer))
+    }
+}
+
+/// The program of a process. A label for the log, and for `exec` a check that raises the cost of
+/// pretending; no boundary against a process of this user.
+fn program_of(peer: Peer) -> Program {
+    let Some(pid) = peer.pid else { return Program { path: None, is_ours: true } };
+    let link = format!("/proc/{pid}/exe");
+    let path = std::fs::read_link(&link).ok().map(|path| path.to_string_lossy().into_owned());
+    let identity = |found: &Metadata| (found.dev(), found.ino());
+    let is_ours = match (std::fs::metadata("/proc/self/exe"), std::fs::metadata(&link)) {
+        (Ok(ours), Ok(theirs)) => identity(&ours) == identity(&theirs),
+        // Without /proc nothing can be told, and `exec` must work all the same.
+        (Err(_), _) => true,
+        (Ok(_), Err(_)) => false,
+    };
+    Program { path, is_ours }
+}
+
+fn list(request: &Request, state: &State) -> Value {
+    let Some(snapshot) = state.snapshot() else { return locked() };
+    let holder = match state.rights.holder(&snapshot, request.token()) {
+        Ok(holder) => holder,
+        Err(denial) => return json!({ "error": "denied", "message": denial.to_string() }),
+    };
+    let places = snapshot
+        .with_prefix(request.prefix())
+        .filter(|place| holder.may_see(snapshot.service(*place)));
+    if request.detail.as_bool() == Some(true) {
+        let credentials: Vec<Value> = places
+            .map(|place| {
+                json!({
+                    "id": snapshot.id(place),
+                    "service": snapshot.service(place),
+                    "username": snapshot.username(place),
+                    "expires_at": snapshot.expires_at(place),
+                })
+            })
+            .collect();
+        let count = credentials.len();
+        return json!({ "credentials": credentials, "count": count });
+    }
+    let mut services: Vec<&str> = places.map(|place| snapshot.service(place)).collect();
+    services.dedup();
+    let count = services.len();
+    json!({ "services": services, "count": count })
 }
 
 /// The answer line of a credential with every secret taken out of it.
@@ -128,10 +298,12 @@ fn ping(state: &State) -> Value {
 
 fn status(state: &State) -> Value {
     let snapshot = state.snapshot();
+    let counted = |count: fn(&Snapshot) -> usize| snapshot.as_deref().map_or(0, count);
     json!({
         "status": if snapshot.is_some() { "ok" } else { "locked" },
-        "credentials": snapshot.as_ref().map_or(0, |snapshot| snapshot.len()),
-        "undecryptable": snapshot.as_ref().map_or(0, |snapshot| snapshot.n_broken()),
+        "credentials": counted(Snapshot::len),
+        "undecryptable": counted(Snapshot::n_broken),
+        "tokens": counted(|snapshot| snapshot.grants().len()),
         "pid": std::process::id(),
         "version": env!("CARGO_PKG_VERSION"),
         "uptime_seconds": state.uptime().as_secs(),
@@ -147,10 +319,10 @@ fn locked() -> Value {
     json!({ "error": "locked" })
 }
 
-fn done(result: Result<(), crate::error::Error>) -> Value {
+fn done(result: Result<(), Error>) -> Value {
     match result {
         Ok(()) => json!({ "status": "ok" }),
-        Err(crate::error::Error::Locked) => locked(),
+        Err(Error::Locked) => locked(),
         Err(error) => json!({ "error": error.to_string() }),
     }
 }

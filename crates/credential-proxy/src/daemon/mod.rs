@@ -4,8 +4,10 @@
 //! here. One thread accepts, others serve; signals come in through a pipe.
 
 mod answer;
+mod ledger;
 pub(crate) mod listen;
 mod pool;
+mod rights;
 mod session;
 mod snapshot;
 mod state;

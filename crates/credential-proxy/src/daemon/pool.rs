@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -30,10 +30,16 @@ pub(crate) struct Slot {
     born: Instant,
     /// Microseconds after `born` at which the client was last waited for, plus one; 0 while it is served.
     silent_since: AtomicU64,
+    stays: AtomicBool,
     stream: UnixStream,
 }
 
 impl Slot {
+    /// The client is quiet by right.
+    pub(crate) fn stays(&self) {
+        self.stays.store(true, Ordering::Relaxed);
+    }
+
     /// The session begins to wait for its client.
     pub(crate) fn waits(&self) {
         self.silent_since.store(self.age() + 1, Ordering::Relaxed);
@@ -50,7 +56,9 @@ impl Slot {
 
     fn has_been_silent_for(&self, time: Duration) -> bool {
         let since = self.silent_since.load(Ordering::Relaxed);
-        since > 0 && u128::from(self.age().saturating_sub(since)) >= time.as_micros()
+        since > 0
+            && !self.stays.load(Ordering::Relaxed)
+            && u128::from(self.age().saturating_sub(since)) >= time.as_micros()
     }
 }
 
@@ -131,8 +139,12 @@ impl Pool {
                     return;
                 }
             };
-            let slot =
-                Arc::new(Slot { born: Instant::now(), silent_since: AtomicU64::new(0), stream });
+            let slot = Arc::new(Slot {
+                born: Instant::now(),
+                silent_since: AtomicU64::new(0),
+                stays: AtomicBool::new(false),
+                stream,
+            });
             crowd.served.push(Arc::clone(&slot));
             drop(crowd);
             // A bug in the service of one client must not take a thread from the others; its

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::answer::{self, Reply};
+use super::answer::{Reply, Session};
 use super::pool::Slot;
 use super::state::State;
 use crate::protocol::{MAX_REQUEST, Request, python_json};
@@ -34,7 +34,7 @@ pub(crate) fn serve(stream: &UnixStream, state: &State, slot: &Slot) -> io::Resu
         return Ok(());
     }
     let peer = Peer { uid, pid };
-    let mut session = answer::Session::new(peer);
+    let mut session = Session::new(peer, state);
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let mut buffer = Vec::with_capacity(1024);
@@ -52,7 +52,7 @@ pub(crate) fn serve(stream: &UnixStream, state: &State, slot: &Slot) -> io::Resu
         let request = Request::parse(line);
         let speaks_new = request.as_ref().is_ok_and(|request| !request.version.is_null());
         let reply = match request {
-            Ok(request) => session.answer(&request, state),
+            Ok(request) => session.answer(&request),
             Err(answer) => Reply::Line(answer),
         };
         match &reply {
@@ -69,7 +69,11 @@ pub(crate) fn serve(stream: &UnixStream, state: &State, slot: &Slot) -> io::Resu
         }
         let done = buffer.iter().position(|byte| *byte == b'\n').map_or(buffer.len(), |at| at + 1);
         buffer.drain(..done);
-        if lingers == speaks_new {
+        if session.holds_tokens() {
+            // Somebody's token hangs on this connection for as long as it takes.
+            slot.stays();
+            stream.set_read_timeout(None)?;
+        } else if lingers == speaks_new {
             lingers = !speaks_new;
             stream.set_read_timeout(Some(if lingers { LINGER } else { PATIENCE }))?;
         }

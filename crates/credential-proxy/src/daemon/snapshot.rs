@@ -13,7 +13,9 @@ use common::clock::Timestamp;
 
 use crate::credential::Credential;
 use crate::error::Candidate;
+use crate::grant::Grant;
 use crate::service;
+use crate::store::Opened;
 use crate::sys::Pages;
 
 /// A piece of the block.
@@ -46,6 +48,9 @@ pub(crate) struct Snapshot {
     places: HashMap<u64, Range<usize>>,
     hasher: RandomState,
     n_broken: usize,
+    grants: Vec<Grant>,
+    /// Grants that could not be decrypted still mean that a token is required.
+    n_broken_grants: usize,
 }
 
 /// What a look-up found.
@@ -95,7 +100,31 @@ impl Snapshot {
             let range = places.entry(hasher.hash_one(one.service.as_str())).or_insert(place..place);
             range.end = place + 1;
         }
-        Ok(Self { pages, entries, places, hasher, n_broken })
+        Ok(Self {
+            pages,
+            entries,
+            places,
+            hasher,
+            n_broken,
+            grants: Vec::new(),
+            n_broken_grants: 0,
+        })
+    }
+
+    /// Adds who may use what.
+    pub(crate) fn with_grants(mut self, grants: Opened<Grant>) -> Self {
+        self.grants = grants.rows;
+        self.n_broken_grants = grants.broken.len();
+        self
+    }
+
+    pub(crate) fn grants(&self) -> &[Grant] {
+        &self.grants
+    }
+
+    /// Whether a request without a token is refused.
+    pub(crate) fn requires_token(&self) -> bool {
+        !self.grants.is_empty() || self.n_broken_grants > 0
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -10,9 +10,12 @@ use std::time::{Duration, Instant};
 
 use common::clock;
 
+use super::ledger::Ledger;
+use super::rights::Rights;
 use super::snapshot::Snapshot;
 use crate::access;
 use crate::error::Error;
+use crate::grant::Grant;
 use crate::home::Home;
 use crate::key::Source;
 
@@ -33,6 +36,8 @@ pub(crate) struct State {
     locked: AtomicBool,
     pub(crate) stopping: AtomicBool,
     problem: Mutex<Option<String>>,
+    pub(crate) ledger: Ledger,
+    pub(crate) rights: Rights,
 }
 
 impl State {
@@ -48,6 +53,8 @@ impl State {
             locked: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             problem: Mutex::new(None),
+            ledger: Ledger::default(),
+            rights: Rights::default(),
         };
         state.read(&mut state.reading())?;
         Ok(state)
@@ -59,7 +66,8 @@ impl State {
 
     /// Why the last reload failed, if it did.
     pub(crate) fn problem(&self) -> Option<String> {
-        self.problem.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let problem = self.problem.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        problem.or_else(|| self.ledger.problem())
     }
 
     pub(crate) fn is_locked(&self) -> bool {
@@ -111,7 +119,8 @@ impl State {
         }
         let stamp = stamp(&self.home);
         let mut reading = self.reading();
-        if stamp.is_some() && stamp != *reading && !self.is_locked() {
+        let has_changed = stamp.is_some() && stamp != *reading;
+        if (has_changed || self.ledger.is_closed()) && !self.is_locked() {
             // The failure is kept for `status`; the credentials that are known stay in service.
             let _ = self.read(&mut reading);
         }
@@ -132,11 +141,15 @@ impl State {
     }
 
     fn read_snapshot(&self) -> Result<Snapshot, Error> {
-        let vault = access::open(&self.home, &self.source, clock::now())?;
+        let now = clock::now();
+        let vault = access::open(&self.home, &self.source, now)?;
         let opened = vault.credentials()?;
-        Snapshot::new(&opened.rows, opened.broken.len()).map_err(|source| {
-            common::Error::Process { doing: "get memory for the credentials", source }.into()
-        })
+        let grants = vault.grants(Grant::from_plain)?;
+        self.ledger.open(&self.home.audit(), &vault.audit_key()?, now);
+        let snapshot = Snapshot::new(&opened.rows, opened.broken.len()).map_err(|source| {
+            common::Error::Process { doing: "get memory for the credentials", source }
+        })?;
+        Ok(snapshot.with_grants(grants))
     }
 }
 

@@ -1,0 +1,212 @@
+//! Reads the trail: who used what, when each credential was last used, and whether anybody
+//! tampered with it.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, BufRead as _, BufReader};
+use std::path::Path;
+
+use chrono::DateTime;
+use common::clock::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Key, Place, read_head};
+use crate::error::Error;
+use crate::home::open_private;
+use crate::secret::Secret;
+
+/// A record as it was written.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Record {
+    pub(crate) n: u64,
+    pub(crate) at: String,
+    pub(crate) token: Option<String>,
+    pub(crate) service: String,
+    pub(crate) username: String,
+    pub(crate) mode: String,
+    pub(crate) decision: String,
+    pub(crate) uid: u32,
+    pub(crate) pid: Option<u32>,
+    pub(crate) exe: Option<String>,
+    pub(crate) run_id: Option<String>,
+    prev: String,
+    hash: String,
+}
+
+impl Record {
+    pub(crate) fn moment(&self) -> Timestamp {
+        Timestamp(DateTime::parse_from_rfc3339(&self.at).map_or(0, |at| at.timestamp_millis()))
+    }
+}
+
+/// What `verify` found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// So many records, all as they were written.
+    Sound { n_records: u64 },
+    /// The first thing that is wrong, in words.
+    Tampered(String),
+}
+
+/// The hash of a line if it is record `n` of the chain behind `previous`.
+pub(super) fn chained(line: &str, previous: &str, n: u64, key: &Key) -> Option<String> {
+    let record: Record = serde_json::from_str(line.strip_suffix('\n')?).ok()?;
+    let covered = line.rfind(",\"hash\":\"").and_then(|at| line.get(..at))?;
+    let hash = key.hash("record ", covered.as_bytes());
+    (record.n == n && record.prev == previous && record.hash == hash).then_some(hash)
+}
+
+/// Checks every record, the chain, and the head.
+pub(crate) fn verify(place: &Place, key: &Secret) -> Result<Verdict, Error> {
+    let tampered = |text: String| Ok(Verdict::Tampered(text));
+    let key = Key::new(key);
+    let Ok(head_file) = open_private(&place.head(), false) else {
+        return tampered("the head is missing".to_owned());
+    };
+    // A daemon may be writing: the head is read first, so that it is never ahead of the files.
+    let Some(head) = read_head(&head_file) else {
+        return tampered("the head is damaged".to_owned());
+    };
+    if key.mac_of(&head) != head.mac {
+        return tampered("the head was changed".to_owned());
+    }
+    let failed = |source| Error::from(common::error::file("read", place.folder())(source));
+    let mut files: Vec<_> =
+        place.aside().map_err(failed)?.into_iter().map(|(_, path)| path).collect();
+    if place.current().exists() {
+        files.push(place.current());
+    }
+    let (mut n, mut hash) = (head.start_n, head.start_hash.clone());
+    let mut is_anchored = n == head.n && hash == head.hash;
+    for path in files {
+        for line in lines(&path).map_err(failed)? {
+            let line = line.map_err(failed)?;
+            let Some(next) = chained(&format!("{line}\n"), &hash, n + 1, &key) else {
+                return tampered(what_is_wrong(&line, n + 1));
+            };
+            n += 1;
+            hash = next;
+            if n == head.n {
+                if hash != head.hash {
+                    return tampered(format!("record {n} is not the one that the head knows"));
+                }
+                is_anchored = true;
+            }
+        }
+    }
+    if is_anchored {
+        return Ok(Verdict::Sound { n_records: n - head.start_n });
+    }
+    tampered(format!(
+        "the end is cut off: {} of {} records are missing",
+        head.n.saturating_sub(n),
+        head.n
+    ))
+}
+
+fn what_is_wrong(line: &str, expected: u64) -> String {
+    match serde_json::from_str::<Record>(line) {
+        Ok(record) if record.n > expected => {
+            format!("record {expected} was removed, the next one is {}", record.n)
+        }
+        Ok(record) if record.n < expected => {
+            format!("record {} is there twice or out of order", record.n)
+        }
+        Ok(_) => format!("record {expected} was changed, or the one before it"),
+        Err(_) => format!("record {expected} is no record"),
+    }
+}
+
+fn lines(path: &Path) -> io::Result<impl Iterator<Item = io::Result<String>>> {
+    Ok(BufReader::new(File::open(path)?).lines())
+}
+
+/// Calls `look` for every record that can be read, the oldest first.
+pub(crate) fn each(place: &Place, mut look: impl FnMut(Record)) -> Result<(), Error> {
+    let failed = |source| Error::from(common::error::file("read", place.folder())(source));
+    let mut files: Vec<_> = match place.aside() {
+        Ok(files) => files.into_iter().map(|(_, path)| path).collect(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(failed(error)),
+    };
+    if place.current().exists() {
+        files.push(place.current());
+    }
+    for path in files {
+        for line in lines(&path).map_err(failed)? {
+            // A line that is no record is told by `verify`.
+            if let Ok(record) = serde_json::from_str(&line.map_err(failed)?) {
+                look(record);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// When each (service, username) was last given to somebody.
+pub(crate) type Usage = BTreeMap<(String, String), Timestamp>;
+
+#[derive(Serialize, Deserialize)]
+struct Used {
+    service: String,
+    username: String,
+    at: i64,
+}
+
+/// When each credential was last used, from the trail and from what was kept of removed files.
+pub(crate) fn usage(place: &Place) -> Result<Usage, Error> {
+    let mut usage = kept(place);
+    each(place, |record| note(&mut usage, &record))?;
+    Ok(usage)
+}
+
+fn note(usage: &mut Usage, record: &Record) {
+    if record.decision == "allowed" && record.mode != "show" {
+        let at = usage
+            .entry((record.service.clone(), record.username.clone()))
+            .or_insert(Timestamp(i64::MIN));
+        *at = (*at).max(record.moment());
+    }
+}
+
+fn kept(place: &Place) -> Usage {
+    let used: Vec<Used> = std::fs::read(place.usage())
+        .ok()
+        .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+        .unwrap_or_default();
+    used.into_iter().map(|one| ((one.service, one.username), Timestamp(one.at))).collect()
+}
+
+/// Keeps from a file that is about to be removed when each credential was last used.
+pub(super) fn keep_usage(place: &Place, path: &Path) -> io::Result<()> {
+    let mut usage = kept(place);
+    for line in lines(path)? {
+        if let Ok(record) = serde_json::from_str(&line?) {
+            note(&mut usage, &record);
+        }
+    }
+    let used: Vec<Used> = usage
+        .into_iter()
+        .map(|((service, username), at)| Used { service, username, at: at.0 })
+        .collect();
+    let bytes = serde_json::to_vec(&used)?;
+    common::atomic::write(&place.usage(), &bytes, 0o600)
+        .map_err(|error| io::Error::other(error.to_string()))
+}
+
+/// The hash of the last record of a file.
+pub(super) fn last_hash(path: &Path) -> io::Result<String> {
+    let mut last = None;
+    for line in lines(path)? {
+        last = Some(line?);
+    }
+    last.and_then(|line| serde_json::from_str::<Record>(&line).ok())
+        .map(|record| record.hash)
+        .ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
+/// How many records the head knows.
+#[cfg(test)]
+pub(super) fn head(place: &Place) -> super::Head {
+    read_head(&File::open(place.head()).unwrap()).unwrap()
+}

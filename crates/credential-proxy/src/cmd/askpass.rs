@@ -1,0 +1,155 @@
+//! `askpass`: answers the prompts of git, ssh and sudo.
+
+use common::environment;
+use common::exit::Exit;
+
+use super::Context;
+use crate::cli::AskpassArgs;
+use crate::error::Error;
+use crate::git::Description;
+use crate::protocol::Mode;
+use crate::reference::Wanted;
+use crate::service::{self, Origin};
+
+/// What a prompt asks for.
+#[derive(Debug, PartialEq, Eq)]
+struct Asked {
+    wanted: Wanted,
+    field: &'static str,
+    /// The protocol that the prompt names; its secret must have been stored for it.
+    scheme: Option<String>,
+}
+
+pub(super) fn run(args: &AskpassArgs, context: &mut Context) -> anyhow::Result<Exit> {
+    let asked = match environment::text("CREDENTIAL_PROXY_ASKPASS") {
+        Some(service) => {
+            Asked { wanted: Wanted::service(&service), field: "password", scheme: None }
+        }
+        None => asked(&args.prompt).ok_or_else(|| Error::NotFound {
+            names: vec!["what this prompt asks for".to_owned()],
+        })?,
+    };
+    let mut client = context.client()?;
+    if let Some(scheme) = &asked.scheme {
+        let (one, _) = client.show(&asked.wanted)?;
+        let fits = Description {
+            protocol: scheme.clone(),
+            host: one
+                .urls
+                .iter()
+                .filter_map(|url| Origin::of(url))
+                .find(|origin| {
+                    service::normal(&origin.host) == service::normal(&asked.wanted.service)
+                })
+                .map_or_else(|| asked.wanted.service.clone(), |origin| origin.host),
+            ..Description::default()
+        };
+        if !fits.fits(&one) {
+            return Err(Error::NotFound {
+                names: vec![format!("{scheme}://{}", asked.wanted.service)],
+            }
+            .into());
+        }
+    }
+    let one = client.get(&asked.wanted, Mode::Helper)?;
+    let value = one.field(asked.field).unwrap_or_default();
+    if value.contains(['\n', '\r', '\0']) {
+        return Err(Error::Usage {
+            message: "the secret has a line break, which no prompt takes".to_owned(),
+        }
+        .into());
+    }
+    context.out.bytes(value.as_bytes())?;
+    context.out.bytes(b"\n")?;
+    Ok(Exit::Done)
+}
+
+/// Reads the prompts of git, ssh and sudo.
+fn asked(prompt: &str) -> Option<Asked> {
+    let prompt = prompt.trim().trim_end_matches(':').trim_end();
+    for (start, field) in [("Username for '", "username"), ("Password for '", "password")] {
+        if let Some(url) = prompt.strip_prefix(start).and_then(|rest| rest.strip_suffix('\'')) {
+            let origin = Origin::of(url)?;
+            let authority = url.split_once("://")?.1.split('/').next()?;
+            let username = authority.rsplit_once('@').map(|(user, _)| unescaped(user));
+            let wanted = Wanted { service: origin.host, username, id: None };
+            return Some(Asked { wanted, field, scheme: Some(origin.scheme) });
+        }
+    }
+    if let Some(path) =
+        prompt.strip_prefix("Enter passphrase for key '").and_then(|rest| rest.strip_suffix('\''))
+    {
+        return Some(Asked { wanted: Wanted::service(path), field: "password", scheme: None });
+    }
+    if let Some(path) = prompt.strip_prefix("Enter passphrase for ") {
+        return Some(Asked { wanted: Wanted::service(path), field: "password", scheme: None });
+    }
+    if let Some(user) = prompt.strip_prefix("[sudo] password for ") {
+        let wanted =
+            Wanted { service: "sudo".to_owned(), username: Some(user.to_owned()), id: None };
+        return Some(Asked { wanted, field: "password", scheme: None });
+    }
+    // OpenSSH: (me@host) Password, or me@host's password
+    let account = prompt.strip_suffix("'s password").or_else(|| {
+        prompt.strip_prefix('(').and_then(|rest| rest.split_once(')')).map(|(account, _)| account)
+    })?;
+    let (user, host) = account.rsplit_once('@')?;
+    let wanted = Wanted { service: host.to_owned(), username: Some(user.to_owned()), id: None };
+    Some(Asked { wanted, field: "password", scheme: None })
+}
+
+/// A username in a URL has its special characters in percent form.
+fn unescaped(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let [first, tail @ ..] = rest {
+        let code = match (first, tail) {
+            (b'%', [high, low, ..]) => std::str::from_utf8(&[*high, *low])
+                .ok()
+                .and_then(|hex| u8::from_str_radix(hex, 16).ok()),
+            _ => None,
+        };
+        match code {
+            Some(code) => {
+                bytes.push(code);
+                rest = tail.get(2..).unwrap_or_default();
+            }
+            None => {
+                bytes.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_prompts_of_git_ssh_and_sudo_are_understood() {
+        let read =
+            |prompt| asked(prompt).map(|one| (one.wanted.service, one.wanted.username, one.field));
+        let me = |user: &str| Some(user.to_owned());
+        for (prompt, expect) in [
+            ("Username for 'https://github.com': ", ("github.com", None, "username")),
+            (
+                "Password for 'https://me%40x.org@github.com:8443': ",
+                ("github.com:8443", me("me@x.org"), "password"),
+            ),
+            (
+                "Enter passphrase for key '/home/u/.ssh/id_ed25519': ",
+                ("/home/u/.ssh/id_ed25519", None, "password"),
+            ),
+            ("me@host.example's password: ", ("host.example", me("me"), "password")),
+            ("(me@host.example) Password: ", ("host.example", me("me"), "password")),
+            ("[sudo] password for me: ", ("sudo", me("me"), "password")),
+        ] {
+            let (service, username, field) = expect;
+            assert_eq!(read(prompt), Some((service.to_owned(), username, field)), "{prompt}");
+        }
+        assert_eq!(read("What is your favorite color? "), None);
+        assert_eq!(read("Password for '"), None);
+    }
+}

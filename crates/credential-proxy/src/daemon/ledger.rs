@@ -1,0 +1,74 @@
+//! The daemon's hold on the audit trail: it is the one writer while it runs.
+//!
+//! An access is written before it is answered. When the trail cannot be written, as on a full disk,
+//! the daemon serves on and `status` tells: a fleet must not stop because of its log.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use common::clock::Timestamp;
+
+use crate::audit::{Access, Place, Trail};
+use crate::secret::Secret;
+
+/// The trail, once it is open, and what is wrong with it.
+#[derive(Default)]
+pub(crate) struct Ledger(Mutex<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    trail: Option<Trail>,
+    problem: Option<String>,
+    n_lost: u64,
+}
+
+impl Ledger {
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Opens the trail if it is not open yet. It stays open while the vault is locked.
+    pub(crate) fn open(&self, place: &Place, key: &Secret, now: Timestamp) {
+        let mut inner = self.inner();
+        if inner.trail.is_some() {
+            return;
+        }
+        match Trail::open_or_begin(place, key, now) {
+            Ok(Some(trail)) => {
+                inner.trail = Some(trail);
+                inner.problem = None;
+            }
+            // A command that opened the vault itself writes at this moment; the next look succeeds.
+            Ok(None) => {
+                inner.problem = Some("the audit trail is written by another process".to_owned())
+            }
+            Err(error) => inner.problem = Some(error.to_string()),
+        }
+    }
+
+    /// What is wrong with the trail, if anything is.
+    pub(crate) fn problem(&self) -> Option<String> {
+        self.inner().problem.clone()
+    }
+
+    /// Whether the trail still has to be opened.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.inner().trail.is_none()
+    }
+
+    /// Writes one access.
+    pub(crate) fn write(&self, access: &Access<'_>) {
+        let mut inner = self.inner();
+        let result = match &mut inner.trail {
+            Some(trail) => trail.write(access),
+            None => Err(std::io::ErrorKind::NotConnected.into()),
+        };
+        if let Err(error) = result {
+            inner.n_lost += 1;
+            let problem = format!(
+                "{} accesses could not be written to the audit trail: {error}",
+                inner.n_lost
+            );
+            inner.problem = Some(problem);
+        }
+    }
+}
