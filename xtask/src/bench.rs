@@ -76,45 +76,20 @@ fn chain() -> Result<()> {
             .stderr(Stdio::null()),
     )?;
     check(tool("credential-proxy", &["start"]).stdout(Stdio::null()))?;
-    let line = [
-        "exec",
-        "bench",
-        "--",
-        "agent-state",
-        "exec",
-        "bench",
-        "--",
-        "credential-proxy",
-        "exec",
-        "--env",
-        "KEY=github.com",
-        "--",
-        "true",
-    ];
-    let unmasked = [
-        "exec",
-        "bench",
-        "--",
-        "agent-state",
-        "exec",
-        "bench",
-        "--",
-        "credential-proxy",
-        "exec",
-        "--no-masking",
-        "--env",
-        "KEY=github.com",
-        "--",
-        "true",
-    ];
+    let line = |masking: &str| {
+        let words = format!(
+            "exec bench -- agent-state exec bench -- credential-proxy exec {masking} --env KEY=github.com -- true"
+        );
+        tool("cron-guard", &words.split_whitespace().collect::<Vec<_>>())
+    };
     let floor = binaries("release").join("floor");
     let measured = (|| {
         let rounds = 100;
         let mut times = [const { Vec::new() }; 3];
         for _ in 0..rounds {
             times[0].push(time(&mut Command::new(&floor))?);
-            times[1].push(time(&mut tool("cron-guard", &line))?);
-            times[2].push(time(&mut tool("cron-guard", &unmasked))?);
+            times[1].push(time(&mut line(""))?);
+            times[2].push(time(&mut line("--no-masking"))?);
         }
         Ok::<_, anyhow::Error>(times.map(median))
     })();
