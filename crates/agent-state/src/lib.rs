@@ -6,12 +6,14 @@
 mod action;
 mod cli;
 mod cmd;
+mod complete;
 mod disk;
 mod error;
 mod lock;
 mod path;
 mod slot;
 mod store;
+mod surface;
 mod value;
 
 use std::io::{self, Write as _};
@@ -28,6 +30,9 @@ const TOOL: &str = "agent-state";
 
 /// The whole program.
 pub fn main() -> ExitCode {
+    if complete::answer() {
+        return ExitCode::SUCCESS;
+    }
     match Cli::try_parse() {
         Ok(cli) => report::main::<Error>(TOOL, cli.output.json, || cmd::run(&cli)),
         Err(error) => usage(&error),

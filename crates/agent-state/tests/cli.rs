@@ -13,6 +13,7 @@ mod cli {
     mod exec;
     mod faults;
     mod files;
+    mod help;
     mod locks;
     mod runs;
     mod sandbox;

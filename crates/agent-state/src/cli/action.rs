@@ -8,6 +8,7 @@ use common::duration;
 use common::name::Name;
 
 use crate::action::{State, Tier};
+use crate::complete;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
@@ -32,7 +33,7 @@ pub(crate) struct Deed {
     /// What the deed is called, the same in each retry
     pub(crate) key: Name,
     /// Who acts
-    #[arg(long)]
+    #[arg(long, add = complete::agents())]
     pub(crate) agent: Name,
     /// The deed cannot be undone: it needs `action approve` before each attempt
     #[arg(long)]

@@ -4,6 +4,8 @@ use clap::{Args, Subcommand};
 use common::fleet::agents::AgentType;
 use common::name::Name;
 
+use crate::complete;
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     /// Register an agent, or change what the flags say of a known one
@@ -59,5 +61,6 @@ Examples:
   agent-state agent heartbeat reviewer")]
 pub(crate) struct Which {
     /// The agent's name or id
+    #[arg(add = complete::agents())]
     pub(crate) agent: Name,
 }

@@ -6,6 +6,8 @@ use clap::{Args, Subcommand};
 use common::duration;
 use common::name::Name;
 
+use crate::complete;
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     /// Say that an agent works on something
@@ -35,8 +37,10 @@ Examples:
   agent-state coord note reviewer repo --detail 'the tests need redis' --json")]
 pub(crate) struct Post {
     /// The agent's name or id
+    #[arg(add = complete::agents())]
     pub(crate) agent: Name,
     /// What it is about
+    #[arg(add = complete::resources())]
     pub(crate) resource: Name,
     /// What to say
     #[arg(long, value_name = "TEXT")]
@@ -68,6 +72,7 @@ Examples:
   agent-state coord working-on reviewer repo; agent-state coord check repo --json")]
 pub(crate) struct Check {
     /// What it is about
+    #[arg(add = complete::resources())]
     pub(crate) resource: Name,
 }
 
@@ -99,6 +104,7 @@ Examples:
   agent-state journal add reviewer decision '{\"use\":\"sqlite\"}'")]
 pub(crate) struct Add {
     /// The agent's name or id
+    #[arg(add = complete::agents())]
     pub(crate) agent: Name,
     /// A word for its kind, as lesson or decision
     pub(crate) category: Name,
@@ -114,7 +120,7 @@ Examples:
   agent-state journal list --agent reviewer --since 7d --json")]
 pub(crate) struct Entries {
     /// Only entries of this agent
-    #[arg(long)]
+    #[arg(long, add = complete::agents())]
     pub(crate) agent: Option<Name>,
     /// Only entries of this kind
     #[arg(long)]

@@ -8,6 +8,7 @@ use common::duration;
 use common::name::Name;
 
 use super::lock::ttl;
+use crate::complete;
 use crate::slot::Slot;
 
 #[derive(Debug, clap::Args)]
@@ -25,15 +26,16 @@ Examples:
   agent-state exec reviewer --job k6-weekly --slot auto --lock repo --wait 30s -- make review")]
 pub(crate) struct Args {
     /// The agent's name or id; it is registered when it is unknown
+    #[arg(add = complete::agents())]
     pub(crate) agent: Name,
     /// The job that runs
-    #[arg(long)]
+    #[arg(long, add = complete::jobs())]
     pub(crate) job: Option<Name>,
     /// The scheduled slot, of which a job has one run at most; `auto` is the current minute
     #[arg(long)]
     pub(crate) slot: Option<Slot>,
     /// A lock to hold while the command runs; all or none are taken (can be repeated)
-    #[arg(long = "lock", value_name = "RESOURCE")]
+    #[arg(long = "lock", value_name = "RESOURCE", add = complete::resources())]
     pub(crate) locks: Vec<Name>,
     /// How long a lock lasts without being renewed
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = ttl)]

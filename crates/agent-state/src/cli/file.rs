@@ -9,6 +9,7 @@ use clap::{Args, Subcommand};
 use common::duration;
 use common::name::Name;
 
+use crate::complete;
 use crate::disk::FileVersion;
 
 #[derive(Debug, Subcommand)]
@@ -80,7 +81,7 @@ pub(crate) struct Put {
     #[arg(long, value_name = "VERSION")]
     pub(crate) if_version: Condition,
     /// Who replaces it [default: AGENT_STATE_AGENT]
-    #[arg(long)]
+    #[arg(long, add = complete::agents())]
     pub(crate) agent: Option<Name>,
     /// How long to wait for another who is replacing it
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration::parse)]
@@ -132,7 +133,7 @@ pub(crate) struct Restore {
     /// The version, or the beginning of it
     pub(crate) version: Prefix,
     /// Who restores it [default: AGENT_STATE_AGENT]
-    #[arg(long)]
+    #[arg(long, add = complete::agents())]
     pub(crate) agent: Option<Name>,
     /// How long to wait for another who is replacing it
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration::parse)]

@@ -8,6 +8,8 @@ use clap::{Args, Subcommand};
 use common::duration::{self, DurationError};
 use common::name::{Name, NameError};
 
+use crate::complete;
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     /// Take a lock, or extend it when it is one's own
@@ -75,8 +77,10 @@ Examples:
   agent-state lock acquire repo reviewer --wait 30s -E 75")]
 pub(crate) struct Acquire {
     /// What to lock
+    #[arg(add = complete::resources())]
     pub(crate) resource: Resource,
     /// The agent's name or id
+    #[arg(add = complete::agents())]
     pub(crate) agent: Name,
     /// How long it lasts without being renewed
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = ttl)]
@@ -109,8 +113,10 @@ Examples:
   token=$(agent-state lock acquire repo reviewer); agent-state lock release repo reviewer --token \"$token\"")]
 pub(crate) struct Release {
     /// What is locked
+    #[arg(add = complete::resources())]
     pub(crate) resource: Resource,
     /// The agent's name or id
+    #[arg(add = complete::agents())]
     pub(crate) agent: Name,
     /// The token of the grant
     #[arg(long, value_name = "N")]
@@ -129,6 +135,7 @@ Examples:
   agent-state lock check repo --json")]
 pub(crate) struct Which {
     /// What is locked
+    #[arg(add = complete::resources())]
     pub(crate) resource: Resource,
     /// The resource is a path
     #[arg(long)]
@@ -146,8 +153,10 @@ Examples:
   token=$(agent-state lock acquire repo reviewer); agent-state lock renew repo reviewer --token \"$token\" --ttl 1h")]
 pub(crate) struct Renew {
     /// What is locked
+    #[arg(add = complete::resources())]
     pub(crate) resource: Resource,
     /// The agent's name or id
+    #[arg(add = complete::agents())]
     pub(crate) agent: Name,
     /// The token of the grant
     #[arg(long, value_name = "N")]
@@ -169,6 +178,7 @@ Examples:
   agent-state lock verify repo --token 1 || echo 'somebody else was here'")]
 pub(crate) struct Verify {
     /// What is locked
+    #[arg(add = complete::resources())]
     pub(crate) resource: Resource,
     /// The token of the grant
     #[arg(long, value_name = "N")]
@@ -189,6 +199,7 @@ Examples:
   agent-state lock acquire repo reviewer; agent-state lock break repo --reason 'machine is gone' --json")]
 pub(crate) struct Break {
     /// What is locked
+    #[arg(add = complete::resources())]
     pub(crate) resource: Resource,
     /// Why, for the record
     #[arg(long, value_name = "TEXT")]
@@ -212,10 +223,10 @@ Examples:
   agent-state lock exec repo site --wait 30s --ttl 1m -- make deploy")]
 pub(crate) struct Exec {
     /// What to lock (can be repeated)
-    #[arg(required = true)]
+    #[arg(required = true, add = complete::resources())]
     pub(crate) resources: Vec<Resource>,
     /// The agent's name or id
-    #[arg(long)]
+    #[arg(long, add = complete::agents())]
     pub(crate) agent: Option<Name>,
     /// How long a lock lasts without being renewed
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = ttl)]

@@ -18,6 +18,7 @@ use common::fleet::DatabaseArgs;
 /// Shared state for a fleet of agents: who they are, what they ran, know, hold and are about to do
 #[derive(Debug, Parser)]
 #[command(name = "agent-state", version, disable_help_subcommand = true)]
+#[command(term_width = 0)] // an example that was wrapped cannot be pasted
 #[command(after_help = "\
 Exit codes: 0 done or yes; 1 an honest no; 2 wrong usage; 3 somebody must fix something; 4 try again
 later. `exec` passes on the code of its command.
@@ -96,6 +97,14 @@ Examples:
     Import(upkeep::Import),
     /// Forget what is old
     Prune(upkeep::Prune),
+    /// Describe every command with its parameters, replies and errors, as JSON
+    #[command(after_help = "\
+Examples:
+  agent-state capabilities
+  agent-state capabilities --json")]
+    Capabilities,
+    /// Print the completions of a shell
+    Completions(upkeep::Completions),
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use common::duration;
 use common::fleet::runs::{Status, Verdict};
 use common::name::Name;
 
+use crate::complete;
 use crate::slot::Slot;
 
 #[derive(Debug, Subcommand)]
@@ -40,9 +41,10 @@ Examples:
   eval \"$(agent-state run start reviewer --job k6-weekly --export)\"")]
 pub(crate) struct Start {
     /// The agent's name or id
+    #[arg(add = complete::agents())]
     pub(crate) agent: Name,
     /// The job that runs
-    #[arg(long)]
+    #[arg(long, add = complete::jobs())]
     pub(crate) job: Option<Name>,
     /// The scheduled slot, of which a job has one run at most; `auto` is the current minute
     #[arg(long)]
@@ -142,10 +144,10 @@ Examples:
   agent-state run list --job k6-weekly --limit 5 --json")]
 pub(crate) struct List {
     /// Only runs of this agent
-    #[arg(long, alias = "agent-id")]
+    #[arg(long, alias = "agent-id", add = complete::agents())]
     pub(crate) agent: Option<Name>,
     /// Only runs of this job
-    #[arg(long)]
+    #[arg(long, add = complete::jobs())]
     pub(crate) job: Option<Name>,
     /// Only runs that stand so
     #[arg(long)]

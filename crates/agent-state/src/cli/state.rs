@@ -3,6 +3,8 @@
 use clap::{Args, Subcommand};
 use common::name::Name;
 
+use crate::complete;
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     /// Print a value
@@ -28,6 +30,7 @@ Examples:
   agent-state state set reviewer note 'all well'; agent-state state get reviewer note --raw")]
 pub(crate) struct Get {
     /// The agent's name or id
+    #[arg(add = complete::agents())]
     pub(crate) agent: Name,
     /// The key
     pub(crate) key: Name,
@@ -48,6 +51,7 @@ Examples:
   echo '{\"pr\": 7}' | agent-state state set reviewer last -")]
 pub(crate) struct Set {
     /// The agent's name or id
+    #[arg(add = complete::agents())]
     pub(crate) agent: Name,
     /// The key
     pub(crate) key: Name,
@@ -75,6 +79,7 @@ Examples:
   agent-state state list reviewer --prefix pr/ --json")]
 pub(crate) struct List {
     /// The agent's name or id
+    #[arg(add = complete::agents())]
     pub(crate) agent: Name,
     /// Only keys that begin with this text, taken literally
     #[arg(long, value_name = "TEXT")]
@@ -107,6 +112,7 @@ Examples:
   agent-state state set reviewer cursor 43; agent-state state history reviewer cursor --json")]
 pub(crate) struct Key {
     /// The agent's name or id
+    #[arg(add = complete::agents())]
     pub(crate) agent: Name,
     /// The key
     pub(crate) key: Name,

@@ -4,6 +4,8 @@ mod action;
 mod agent;
 mod backup;
 mod board;
+mod capabilities;
+mod completions;
 mod context;
 mod coord;
 mod doctor;
@@ -52,6 +54,8 @@ fn dispatch(noun: &Noun, ctx: &mut Ctx) -> anyhow::Result<Exit> {
         Noun::Board(args) => board::run(args, ctx),
         Noun::Events(args) => events::run(args, ctx),
         Noun::Stats => stats::run(ctx),
+        Noun::Capabilities => capabilities::run(ctx),
+        Noun::Completions(args) => completions::run(args, ctx),
         Noun::Doctor => doctor::run(ctx),
         Noun::Backup(args) => backup::run(args, ctx),
         Noun::Import(args) => import::run(args, ctx),

@@ -10,6 +10,7 @@ pub(crate) mod files;
 pub(crate) mod import;
 pub(crate) mod journal;
 pub(crate) mod locks;
+pub(crate) mod names;
 pub(crate) mod prune;
 pub(crate) mod state;
 pub(crate) mod stats;

@@ -185,7 +185,7 @@ fn a_full_disk_is_said_and_loses_nothing() {
 fn a_closed_stdout_ends_quietly() {
     let sandbox = Sandbox::with_agents(["a"]);
     for n in 0..3 {
-        sandbox.run_fed(&[b'x'; 200_000], ["state", "set", "a", &format!("k{n}"), "-"]).ok();
+        sandbox.run_fed(&vec![b'x'; 200_000], ["state", "set", "a", &format!("k{n}"), "-"]).ok();
     }
     let done = sandbox.sh("agent-state state list a --json | head -c 10 > /dev/null");
     assert_eq!((done.code, done.stderr.as_str()), (Some(0), ""));

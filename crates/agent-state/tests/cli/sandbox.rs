@@ -127,7 +127,16 @@ impl Sandbox {
 
     /// Runs a script with the binary on its path.
     pub(crate) fn sh(&self, script: &str) -> Done {
-        let mut command = Command::new("/bin/sh");
+        self.script("/bin/sh", script)
+    }
+
+    /// Runs a script of bash.
+    pub(crate) fn bash(&self, script: &str) -> Done {
+        self.script("/bin/bash", script)
+    }
+
+    fn script(&self, shell: &str, script: &str) -> Done {
+        let mut command = Command::new(shell);
         command
             .args(["-c", script])
             .env_clear()
