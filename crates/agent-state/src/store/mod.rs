@@ -10,6 +10,8 @@ pub(crate) mod files;
 pub(crate) mod import;
 pub(crate) mod journal;
 pub(crate) mod locks;
+#[cfg(test)]
+mod model;
 pub(crate) mod names;
 pub(crate) mod prune;
 pub(crate) mod state;
