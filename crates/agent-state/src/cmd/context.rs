@@ -1,5 +1,7 @@
 //! What every verb needs: the database, the output, and what the environment says.
 
+use std::time::Duration;
+
 use common::clock::Timestamp;
 use common::fleet::agents::Agent;
 use common::fleet::liveness::Here;
@@ -12,6 +14,9 @@ use serde::Serialize;
 
 use crate::cli::Cli;
 use crate::store::{self, Stop};
+
+/// How long a busy database is waited for when something has happened and must be recorded.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The surroundings of one command.
 pub(crate) struct Ctx {
@@ -46,6 +51,18 @@ impl Ctx {
         change: impl FnOnce(&Connection, Timestamp) -> Result<T, Stop>,
     ) -> anyhow::Result<T> {
         store::write(&mut self.open()?, doing, change)
+    }
+
+    /// As [`Ctx::write`], for what has happened already: it is lost unless it is written, so a busy
+    /// database is waited for as long as a machine under heavy load may need.
+    pub(crate) fn record<T>(
+        &self,
+        doing: &'static str,
+        change: impl FnOnce(&Connection, Timestamp) -> Result<T, Stop>,
+    ) -> anyhow::Result<T> {
+        let mut patient = self.database.clone();
+        patient.busy_timeout = patient.busy_timeout.max(PATIENCE);
+        store::write(&mut patient.open()?, doing, change)
     }
 
     /// Reads without writing anything.

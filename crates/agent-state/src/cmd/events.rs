@@ -79,6 +79,8 @@ fn print(ctx: &mut Ctx, event: &Recorded, now: Timestamp) -> Result<(), common::
     let when = ctx.moment(event.at, now);
     let agent = event.agent.as_deref().or(event.agent_id.as_deref()).unwrap_or("-");
     let detail = event.detail.as_ref().map_or("", |detail| detail.as_str());
-    let line = format!("{when}  {}  {}  {agent}  {detail}", event.kind, event.subject);
+    let Recorded { kind, subject, .. } = event;
+    // Fixed widths: whoever follows cannot wait for the widest.
+    let line = format!("{when:<12}  {kind:<16}  {agent:<14}  {subject}  {detail}");
     ctx.out.line(sanitize(line.trim_end()))
 }

@@ -68,10 +68,17 @@ fn open(tx: &Connection, args: &Args, ctx: &Ctx, now: Timestamp) -> Result<Openi
             agents::register(tx, name, &Registration::default(), now)?.0
         }
     };
-    if let Some(run) = adopt(tx, ctx, &agent, now)? {
-        return Ok(Opening { agent, run });
-    }
     let slot = args.slot.as_ref().map(|slot| slot.name(now));
+    if let Some(run) = adopt(tx, ctx, &agent, now)? {
+        let taken = match &slot {
+            Some(slot) => runs::take_slot(tx, &run, slot)?,
+            None => None,
+        };
+        return match taken {
+            Some(taken) => Err(Error::SlotTaken { run: Box::new(taken) }.into()),
+            None => Ok(Opening { agent, run }),
+        };
+    }
     let holder = Holder::this_process(&ctx.here);
     let new = NewRun {
         agent: Some(&agent.agent_id),
@@ -182,7 +189,7 @@ fn finish(
     outcome: &Outcome,
     grants: &[Grant],
 ) -> anyhow::Result<bool> {
-    ctx.write("finish a run in", |tx, now| {
+    ctx.record("finish a run in", |tx, now| {
         for grant in grants {
             locks::release(tx, grant, now)?;
         }

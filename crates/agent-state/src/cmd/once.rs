@@ -67,7 +67,7 @@ fn record(ctx: &Ctx, args: &Once, ended: &Ended, tier: Tier) {
 }
 
 fn end(ctx: &Ctx, args: &Once, ending: Ending<'_>) {
-    let ended = ctx.write("end an action in", |tx, now| {
+    let ended = ctx.record("end an action in", |tx, now| {
         actions::end(tx, args.deed.key.as_str(), ending, &ctx.here, now)
     });
     if let Err(error) = ended {

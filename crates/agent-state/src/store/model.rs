@@ -10,7 +10,7 @@ use common::fleet::open_for_test;
 use common::sqlite::Database;
 use proptest::prelude::*;
 
-use super::locks::{self, Answer, Request};
+use super::locks::{self, Answer, Grant, Request};
 use super::state::{self, Condition};
 use super::{Stop, read};
 use crate::lock::Claim;
@@ -100,6 +100,34 @@ impl LockModel {
     }
 }
 
+impl LockModel {
+    /// Notes a grant; one's own is extended, unless it becomes exclusive.
+    fn take(
+        &mut self,
+        agent: usize,
+        resource: usize,
+        shared: bool,
+        until: i64,
+        grant: &Grant,
+    ) -> Result<(), TestCaseError> {
+        let is_own = |held: &Held| held.agent == agent && held.resource == resource;
+        match self.held.iter_mut().find(|held| is_own(held)) {
+            Some(own) if shared || !own.shared => {
+                own.until = own.until.max(until);
+                prop_assert_eq!(grant.token, own.token);
+                prop_assert_eq!(grant.expires_at, Timestamp(own.until));
+            }
+            _ => {
+                self.held.retain(|held| !is_own(held));
+                prop_assert!(grant.token > self.last_token, "tokens only grow");
+                self.last_token = grant.token;
+                self.held.push(Held { agent, resource, shared, token: grant.token, until });
+            }
+        }
+        Ok(())
+    }
+}
+
 fn check_locks(ops: &[LockOp]) -> Result<(), TestCaseError> {
     let folder = tempfile::tempdir().unwrap();
     let (mut fleet, agents) = fleet(folder.path(), 3);
@@ -134,31 +162,11 @@ fn check_locks(ops: &[LockOp]) -> Result<(), TestCaseError> {
                 prop_assert_eq!(matches!(answer, Answer::Granted(_)), is_free);
                 // Whoever asks takes away what has lapsed.
                 model.held.retain(|held| held.until > model.now);
-                let Answer::Granted(grants) = answer else { continue };
-                let until = model.now + i64::try_from(*ttl).unwrap();
-                for (n, grant) in resources.iter().zip(grants) {
-                    let own = model
-                        .held
-                        .iter_mut()
-                        .find(|held| held.agent == *agent && held.resource == *n);
-                    match own {
-                        Some(own) if *shared || !own.shared => {
-                            own.until = own.until.max(until);
-                            prop_assert_eq!(grant.token, own.token);
-                            prop_assert_eq!(grant.expires_at, Timestamp(own.until));
-                            continue;
-                        }
-                        _ => model.held.retain(|held| held.agent != *agent || held.resource != *n),
+                if let Answer::Granted(grants) = answer {
+                    let until = model.now + i64::try_from(*ttl).unwrap();
+                    for (n, grant) in resources.iter().zip(grants) {
+                        model.take(*agent, *n, *shared, until, &grant)?;
                     }
-                    prop_assert!(grant.token > model.last_token, "tokens only grow");
-                    model.last_token = grant.token;
-                    model.held.push(Held {
-                        agent: *agent,
-                        resource: *n,
-                        shared: *shared,
-                        token: grant.token,
-                        until,
-                    });
                 }
             }
             LockOp::Release { agent, resource } => {

@@ -202,3 +202,60 @@ fn a_log_gets_what_the_command_prints_and_the_output_passes_through() {
     let log = std::fs::read_to_string(sandbox.path("log")).unwrap();
     assert!(log.contains("out\n") && log.contains("err\n"));
 }
+
+/// Changes what the journal says of the process behind the only running run.
+fn tamper(sandbox: &Sandbox, change: &str) {
+    let connection = rusqlite::Connection::open(sandbox.database()).unwrap();
+    let n_rows = connection
+        .execute(&format!("UPDATE runs SET {change} WHERE status = 'running'"), [])
+        .unwrap();
+    assert_eq!(n_rows, 1);
+}
+
+#[test]
+fn a_live_slow_run_is_never_reaped_and_a_reboot_or_a_reused_pid_is_noticed() {
+    let sandbox = Sandbox::new();
+    let mut child = sandbox.start(["exec", "a", "--", "sh", "-c", "touch ready; exec sleep 60"]);
+    wait_until(|| sandbox.path("ready").exists());
+    let later = ("AGENT_PLUMBING_CLOCK", "+3d");
+    assert_eq!(sandbox.run_with(later, ["run", "reap"]).ok(), "");
+    let seen = |sandbox: &Sandbox| {
+        let run = sandbox.run(["run", "list", "--json"]).lines().remove(0);
+        (run["status"].as_str().unwrap().to_owned(), run["reason"].as_str().map(ToOwned::to_owned))
+    };
+    assert_eq!(seen(&sandbox), ("running".to_owned(), None));
+    tamper(&sandbox, "pid_started = pid_started - 1");
+    assert_eq!(seen(&sandbox), ("interrupted".to_owned(), Some("process gone".to_owned())));
+    tamper(&sandbox, "pid_started = pid_started + 1");
+    assert_eq!(seen(&sandbox), ("running".to_owned(), None));
+    tamper(&sandbox, "boot_id = 'the boot before'");
+    assert_eq!(seen(&sandbox), ("interrupted".to_owned(), Some("reboot".to_owned())));
+    assert!(sandbox.run(["run", "reap"]).ok().contains("(reboot)"));
+    // The process learns nothing of it, and does not make the run undone.
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(seen(&sandbox), ("interrupted".to_owned(), Some("reboot".to_owned())));
+}
+
+#[test]
+fn a_slot_has_one_run_also_when_an_adopted_run_takes_it() {
+    let sandbox = Sandbox::with_agents(["a"]);
+    sandbox.run(["exec", "a", "--job", "k6", "--slot", "12:00", "--", "true"]).ok();
+    let no =
+        sandbox.run(["exec", "a", "--job", "k6", "--slot", "12:00", "--", "touch", "ran"]).no();
+    assert!(no.contains("slot `12:00` has its run already"), "{no}");
+    let run = sandbox.run(["run", "start", "a", "--job", "k6", "--id-only"]).ok();
+    tamper(&sandbox, "agent_id = NULL");
+    sandbox
+        .run_with(
+            ("AGENT_STATE_RUN_ID", &run),
+            ["exec", "a", "--slot", "12:00", "--", "touch", "ran"],
+        )
+        .no();
+    assert!(!sandbox.path("ran").exists());
+    tamper(&sandbox, "agent_id = NULL");
+    sandbox
+        .run_with(("AGENT_STATE_RUN_ID", &run), ["exec", "a", "--slot", "13:00", "--", "true"])
+        .ok();
+    assert_eq!(sandbox.run(["run", "show", &run, "--json"]).json()["slot"], "13:00");
+}

@@ -85,7 +85,7 @@ impl Change {
         let name = text(&self.target)?;
         let grants = self.lock(ctx, name)?;
         let replaced = self.replace(ctx, name, bytes, condition, &grants);
-        let released = ctx.write("record a file in", |tx, now| {
+        let released = ctx.record("record a file in", |tx, now| {
             if let Ok(version) = &replaced {
                 files::keep(tx, name, (version, bytes), self.origin, &self.author, now)?;
             }

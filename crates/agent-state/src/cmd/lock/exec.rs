@@ -41,7 +41,7 @@ pub(super) fn run(args: &Exec, ctx: &mut Ctx) -> Exit {
         wrap::export_tokens(&mut command, resources.iter().map(String::as_str), &grants);
         let keeper = Keeper::new(ctx).with_locks(&grants, args.ttl);
         let ended = wrap::run(command, &Terms::default(), keeper);
-        let released = ctx.write("release locks in", |tx, now| {
+        let released = ctx.record("release locks in", |tx, now| {
             for grant in &grants {
                 locks::release(tx, grant, now)?;
             }

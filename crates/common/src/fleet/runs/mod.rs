@@ -230,17 +230,10 @@ impl Run {
 
 /// Opens a run, unless its slot had one.
 pub fn open(tx: &Connection, new: &NewRun<'_>, now: Timestamp) -> rusqlite::Result<Opened> {
-    if let Some(slot) = new.slot {
-        let taken = tx
-            .query_row(
-                &format!("{SELECT} WHERE r.job IS ?1 AND r.slot = ?2"),
-                params![new.job, slot],
-                from_row,
-            )
-            .optional()?;
-        if let Some(run) = taken {
-            return Ok(Opened::SlotTaken(Box::new(run)));
-        }
+    if let Some(slot) = new.slot
+        && let Some(run) = of_slot(tx, new.job, slot)?
+    {
+        return Ok(Opened::SlotTaken(Box::new(run)));
     }
     let run = next_id(tx)?;
     let holder = new.holder;
@@ -285,6 +278,29 @@ fn next_id(tx: &Connection) -> rusqlite::Result<RunId> {
         .and_then(|newest| uuid::Uuid::parse_str(&newest).ok())
         .map(|newest| uuid::Uuid::from_u128(newest.as_u128().saturating_add(1)).to_string());
     Ok(RunId::from(next.unwrap_or(id)))
+}
+
+/// The run of a job for a slot.
+fn of_slot(connection: &Connection, job: Option<&str>, slot: &str) -> rusqlite::Result<Option<Run>> {
+    connection
+        .query_row(
+            &format!("{SELECT} WHERE r.job IS ?1 AND r.slot = ?2"),
+            params![job, slot],
+            from_row,
+        )
+        .optional()
+}
+
+/// Gives a run that was opened without a slot its slot. Returns the run that has it already, if there is one.
+pub fn take_slot(tx: &Connection, run: &Run, slot: &str) -> rusqlite::Result<Option<Run>> {
+    let taken = of_slot(tx, run.job.as_deref(), slot)?.filter(|taken| taken.run_id != run.run_id);
+    if taken.is_none() {
+        tx.execute(
+            "UPDATE runs SET slot = coalesce(slot, ?2) WHERE id = ?1",
+            params![run.run_id, slot],
+        )?;
+    }
+    Ok(taken)
 }
 
 /// Gives the run of an outer `exec` its agent. Returns the run, or `None` when it is not running.

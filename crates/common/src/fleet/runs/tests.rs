@@ -104,6 +104,18 @@ fn the_second_start_of_a_slot_names_the_first() {
 }
 
 #[test]
+fn a_run_opened_without_a_slot_takes_one_that_is_free() {
+    let mut journal = journal();
+    let Opened::New(first) = journal.open(Some("12:00"), None, 10) else { panic!("taken") };
+    let second = journal.open_new(None, 20);
+    let run = journal.get(&second);
+    let mut take = |slot: &str| journal.fleet.write("take", |tx| take_slot(tx, &run, slot)).unwrap();
+    assert_eq!(take("12:00").map(|taken| taken.run_id), Some(first));
+    assert!(take("13:00").is_none());
+    assert_eq!(journal.get(&second).slot.as_deref(), Some("13:00"));
+}
+
+#[test]
 fn a_run_whose_process_is_gone_is_interrupted_and_a_live_one_is_left_alone() {
     let mut journal = journal();
     let here = Here::now();
