@@ -95,6 +95,9 @@ pub(crate) struct SweepArgs {
     /// Where the pause instructions go [default: ~/.local/state/cron-guard/blocked.json]
     #[arg(long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+    /// Print nothing; the exit code and the file say it all
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
 }
 
 /// `check`.

@@ -27,3 +27,7 @@ mod fleet;
 #[cfg(test)]
 #[path = "cli/people.rs"]
 mod people;
+
+#[cfg(test)]
+#[path = "cli/night.rs"]
+mod night;

@@ -40,7 +40,7 @@ pub(crate) fn run(args: &SweepArgs, ctx: &mut Ctx<'_>) -> anyhow::Result<Exit> {
             object.insert("output".into(), json!(path));
         }
         ctx.out.json(&document)?;
-    } else {
+    } else if !args.quiet {
         let jobs = if members.len() == 1 { "job" } else { "jobs" };
         ctx.out.line(format!("Checked: {} {jobs}", members.len()))?;
         ctx.out.line(format!("Healthy: {n_healthy}"))?;

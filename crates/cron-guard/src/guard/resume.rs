@@ -52,7 +52,7 @@ impl Guard<'_> {
             look.job.discount_pending();
             look.job.skipped = 0;
             look.job.skipped_since = None;
-            look.job.last_tick_at = Some(now);
+            look.job.last_tick_at = look.job.last_tick_at.max(Some(now));
             jobs::save(tx, &look.job)?;
             let epoch = look.job.breaker.epoch;
             transitions::append(

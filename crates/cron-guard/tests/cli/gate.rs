@@ -101,6 +101,8 @@ fn the_sweep_prints_its_four_lines_and_writes_them_for_machines() {
     );
     assert_eq!(entry["run_ids"].as_array().unwrap().len(), 3);
     assert_eq!(entry["resume"][1], "resume");
+    sandbox.guard("--quiet --output elsewhere.json").silent(1);
+    assert!(sandbox.path("elsewhere.json").exists());
 }
 
 #[test]
