@@ -25,8 +25,8 @@ pub(crate) struct Prepared {
 
 /// The most bytes that are given to parsers in one pack, and of one file; parsing is the slowest
 /// thing that is done to a file, and the shape of lines says nearly as much.
-const PARSED: usize = 500_000;
-const PARSED_FILE: usize = 100_000;
+const PARSED: usize = 250_000;
+const PARSED_FILE: usize = 60_000;
 
 /// Reads files and outlines them; knows how much has been parsed.
 #[derive(Debug)]

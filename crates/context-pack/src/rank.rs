@@ -78,7 +78,7 @@ fn signals(known: &Known, paths: &[&Path]) -> Signals {
     if let Some(tracked) = &known.changes.tracked {
         let untracked: BTreeSet<PathBuf> = paths
             .iter()
-            .filter(|path| !tracked.contains(**path))
+            .filter(|path| !tracked.contains(path.as_os_str()))
             .map(|path| path.to_path_buf())
             .collect();
         if untracked.len() <= MOST_UNTRACKED {

@@ -1,6 +1,7 @@
 //! What is not committed, and what changed since a revision.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::{Failure, Git, to_path};
@@ -11,7 +12,7 @@ pub(crate) struct Changes {
     /// Staged or changed in the work tree.
     pub(crate) changed: BTreeSet<PathBuf>,
     /// The files that git tracks under the packed folder.
-    pub(crate) tracked: Option<BTreeSet<PathBuf>>,
+    pub(crate) tracked: Option<HashSet<OsString>>,
     /// Why there is no answer.
     pub(crate) failure: Option<Failure>,
 }
@@ -35,7 +36,8 @@ impl Changes {
             fields(&status).filter_map(|field| git.strip(field.get(3..)?).map(to_path)).collect();
         let tracked = git.run(&["ls-files", "-z"]).ok();
         let tracked = tracked.map(|listed| {
-            fields(&listed).filter_map(|file| git.strip(file)).map(to_path).collect()
+            let under = fields(&listed).filter_map(|file| git.strip(file));
+            under.map(|file| to_path(file).into_os_string()).collect()
         });
         Self { changed, tracked, failure }
     }

@@ -46,10 +46,10 @@ fn visit(
         let kind = child.kind();
         if grammar.items.contains(&kind) {
             items.extend(item(child, text, depth));
-            if depth + 1 < DEEPEST {
-                if let Some(inner) = inner(child) {
-                    visit(inner, text, grammar, depth + 1, nesting + 1, items);
-                }
+            if depth + 1 < DEEPEST
+                && let Some(inner) = inner(child)
+            {
+                visit(inner, text, grammar, depth + 1, nesting + 1, items);
             }
         } else if grammar.wrappers.contains(&kind) || child.is_error() {
             visit(child, text, grammar, depth, nesting + 1, items);
@@ -94,7 +94,7 @@ fn item(node: Node<'_>, text: &str, depth: usize) -> Option<Item> {
         .or_else(|| node.child_by_field_name("value"))
         .map_or(node.end_byte(), |body| body.start_byte());
     let line_start = text.get(..start)?.rfind('\n').map_or(0, |newline| newline + 1);
-    let at = text.get(..line_start)?.matches('\n').count();
+    let at = node.start_position().row;
     let signature = text.get(start..end)?.trim_end();
     let line_end = text.get(start..)?.find('\n').map_or(text.len(), |newline| start + newline);
     let before = text.get(line_start..start)?;

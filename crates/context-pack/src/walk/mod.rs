@@ -36,7 +36,7 @@ pub(crate) struct Root {
 }
 
 /// A file of a tree.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Entry {
     /// The index of its root.
     pub(crate) root: usize,
@@ -58,6 +58,13 @@ pub(crate) struct Found {
 }
 
 impl Found {
+    /// Sorts by root and by the bytes of the path, which is what every machine has alike.
+    fn sort(&mut self) {
+        self.entries.sort_unstable_by(|left, right| {
+            (left.root, left.path.as_os_str()).cmp(&(right.root, right.path.as_os_str()))
+        });
+    }
+
     fn absorb(&mut self, mut other: Self) {
         self.entries.append(&mut other.entries);
         self.n_scanned += other.n_scanned;
@@ -124,7 +131,7 @@ pub(crate) fn walk(roots: &[Root], rules: &Rules, progress: &Progress) -> Found 
         });
         lift(index, root, rules, &mut found);
     }
-    found.entries.sort();
+    found.sort();
     found.entries.dedup();
     found.problems.sort();
     found
@@ -184,7 +191,7 @@ pub(crate) fn list(roots: &[Root], files: &[PathBuf], rules: &Rules) -> Found {
             found.entries.push(Entry { root, path: path.to_path_buf() });
         }
     }
-    found.entries.sort();
+    found.sort();
     found.entries.dedup();
     found
 }

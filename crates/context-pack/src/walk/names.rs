@@ -134,7 +134,7 @@ const BUILD_BESIDE: &[(&str, &[&str])] = &[
 ];
 
 /// Files that mark the folder which holds them as a cache or as an environment.
-const MARKERS: &[&str] = &["CACHEDIR.TAG", "pyvenv.cfg", "CMakeCache.txt"];
+const MARKERS: &[&str] = &["CACHEDIR.TAG", "pyvenv.cfg"];
 
 const LOCKS: &[&str] = &[
     "bun.lock",
