@@ -669,9 +669,38 @@ pub(crate) struct CompletionsArgs {
 
 /// Reads the command line.
 pub(crate) fn parse(args: &[OsString]) -> Result<Cli, clap::Error> {
+    if let Some(cli) = parse_frequent(args) {
+        return Ok(cli);
+    }
     let mut command = Cli::command();
     let matches = command.try_get_matches_from_mut(args)?;
     Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+}
+
+/// Reads `get` and `exec`, which run in every job, without building the other thirty commands first.
+///
+/// Whatever it does not take, help and mistakes included, is for the whole parser.
+fn parse_frequent(args: &[OsString]) -> Option<Cli> {
+    let verb = args.get(1)?.to_str()?;
+    let own = clap::Command::new(verb.to_owned()).disable_help_flag(true);
+    let own = match verb {
+        "get" => GetArgs::augment_args(own),
+        "exec" => ExecArgs::augment_args(own),
+        _ => return None,
+    };
+    let command = clap::Command::new("credential-proxy").subcommand(own);
+    let command = PlaceArgs::augment_args(OutputArgs::augment_args(command));
+    let matches = command.try_get_matches_from(args).ok()?;
+    let (_, own) = matches.subcommand()?;
+    let verb = match verb {
+        "get" => Verb::Get(GetArgs::from_arg_matches(own).ok()?),
+        _ => Verb::Exec(ExecArgs::from_arg_matches(own).ok()?),
+    };
+    Some(Cli {
+        verb,
+        output: OutputArgs::from_arg_matches(&matches).ok()?,
+        place: PlaceArgs::from_arg_matches(&matches).ok()?,
+    })
 }
 
 /// The whole command, for completions.
@@ -681,8 +710,37 @@ pub(crate) fn command() -> clap::Command {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
     #[test]
     fn the_command_line_is_consistent() {
-        super::command().debug_assert();
+        command().debug_assert();
+    }
+
+    #[test]
+    fn the_short_way_through_the_parser_reads_the_same_as_the_long_one() {
+        for line in [
+            "get github.com",
+            "get github.com --field username -u me --json --no-start",
+            "get github.com --check --home /x --color never",
+            "exec --env A=b -e C=d/e --file F=g --only-env -- cmd --json -x",
+            "exec --no-masking --key-command k -- cmd",
+        ] {
+            let args: Vec<OsString> = std::iter::once("credential-proxy")
+                .chain(line.split(' '))
+                .map(OsString::from)
+                .collect();
+            let short = parse_frequent(&args).map(|cli| format!("{cli:?}"));
+            let long = Cli::try_parse_from(&args).ok().map(|cli| format!("{cli:?}"));
+            assert_eq!(short, long, "{line}");
+            assert!(short.is_some(), "{line}");
+        }
+        for line in ["get", "get --help", "exec", "list", "get a --nonsense"] {
+            let args: Vec<OsString> = std::iter::once("credential-proxy")
+                .chain(line.split(' '))
+                .map(OsString::from)
+                .collect();
+            assert!(parse_frequent(&args).is_none(), "{line}");
+        }
     }
 }

@@ -102,13 +102,12 @@ impl Client {
         let line = self.exchange(get_request(wanted, mode))?;
         // Only the daemon had to be able to read who we are; from here on we hold a secret.
         crate::guard::hide();
-        match serde_json::from_str::<Answer>(line.trim_end()) {
-            Ok(answer) => Ok(answer.into_credential()),
-            Err(_) => {
-                let answer: Value =
-                    serde_json::from_str(line.trim_end()).map_err(|_| Error::Protocol)?;
-                Err(error_of(&answer))
-            }
+        if let Ok(answer) = serde_json::from_str::<Answer>(line.trim_end()) {
+            Ok(answer.into_credential())
+        } else {
+            let answer: Value =
+                serde_json::from_str(line.trim_end()).map_err(|_| Error::Protocol)?;
+            Err(error_of(&answer))
         }
     }
 

@@ -236,7 +236,7 @@ impl Explain for Error {
             Self::NoKey { .. } => {
                 "put the key file back from a backup; without it nothing in the vault can be read"
             }
-            Self::Unsafe { path, problem } => return unsafe_hint(path, *problem),
+            Self::Unsafe { path, problem } => return Some(unsafe_hint(path, *problem)),
             Self::BadKey { .. } => "put the right key back from a backup",
             Self::KeyCommand { .. } => {
                 "run the command by hand; it must print the key and exit with 0"
@@ -299,9 +299,9 @@ impl Explain for Error {
     }
 }
 
-fn unsafe_hint(path: &std::path::Path, problem: Unsafe) -> Option<String> {
+fn unsafe_hint(path: &std::path::Path, problem: Unsafe) -> String {
     let shown = path.display();
-    Some(match problem {
+    match problem {
         Unsafe::Open { .. } if path.is_dir() => {
             format!("if nobody else used it, close it with `chmod 700 {shown}`")
         }
@@ -316,5 +316,5 @@ fn unsafe_hint(path: &std::path::Path, problem: Unsafe) -> Option<String> {
         | Unsafe::NotADirectory
         | Unsafe::NotASocket
         | Unsafe::SeveralNames => "find out who put it there, and remove it".to_owned(),
-    })
+    }
 }

@@ -3,6 +3,8 @@
 //! A secret is given only for exactly the protocol and host that it was stored for. Values that git
 //! would refuse, with a newline, a carriage return or a NUL, are never written.
 
+use std::fmt::Write as _;
+
 use crate::credential::Credential;
 use crate::service::Origin;
 
@@ -90,13 +92,13 @@ pub(crate) fn answer(one: &Credential) -> Option<zeroize::Zeroizing<String>> {
         one.username.len() + one.password.expose().len() + 80,
     ));
     if !one.username.is_empty() {
-        text.push_str(&format!("username={}\n", one.username));
+        let _ = writeln!(text, "username={}", one.username);
     }
     text.push_str("password=");
     text.push_str(one.password.expose());
     text.push('\n');
     if let Some(at) = crate::review::end_of(one) {
-        text.push_str(&format!("password_expiry_utc={}\n", at.0.div_euclid(1000)));
+        let _ = writeln!(text, "password_expiry_utc={}", at.0.div_euclid(1000));
     }
     Some(text)
 }

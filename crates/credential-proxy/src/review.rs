@@ -79,7 +79,7 @@ pub(crate) fn review(all: &[Credential], usage: &Usage, now: Timestamp) -> Vec<F
         match usage.get(&(one.service.clone(), one.username.clone())) {
             None => findings.push(finding(Kind::NeverUsed, None)),
             Some(at) if now.since(*at) > 90 * DAY => {
-                findings.push(finding(Kind::Unused, Some(*at)))
+                findings.push(finding(Kind::Unused, Some(*at)));
             }
             Some(_) => {}
         }

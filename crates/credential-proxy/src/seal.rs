@@ -25,7 +25,7 @@ impl Seal {
     pub(crate) fn close(&self, text: &str, now: Timestamp) -> String {
         let mut padded = Zeroizing::new(String::with_capacity(text.len() + BLOCK));
         padded.push_str(text);
-        while padded.len() % BLOCK != 0 {
+        while !padded.len().is_multiple_of(BLOCK) {
             padded.push(' ');
         }
         self.0.encrypt_at_time(padded.as_bytes(), u64::try_from(now.0 / 1000).unwrap_or(0))

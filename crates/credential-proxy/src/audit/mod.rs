@@ -229,7 +229,7 @@ impl Trail {
                 match std::fs::rename(place.folder(), &aside) {
                     // Nothing is left of it; an empty directory keeps the memory.
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                        place::private_dir(&aside)?
+                        place::private_dir(&aside)?;
                     }
                     Err(error) => {
                         return Err(common::error::file("put aside", place.folder())(error).into());
@@ -315,7 +315,11 @@ impl Trail {
         let result = self.current.write_all(line.as_bytes());
         let len = line.len() as u64;
         self.line = line;
-        result?;
+        if let Err(error) = result {
+            // Half a record, as on a full disk, must not stand before the next whole one.
+            let _ = self.current.set_len(self.head.size);
+            return Err(error);
+        }
         self.head.n += 1;
         self.head.hash = hash;
         self.head.size += len;

@@ -136,7 +136,7 @@ fn look(context: &Context, checks: &mut Checks) {
         }
         match vault.audit_key().and_then(|key| read::verify(&home.audit(), &key)) {
             Ok(Verdict::Sound { n_records }) => {
-                checks.good("audit", format!("{n_records} records, all as they were written"))
+                checks.good("audit", format!("{n_records} records, all as they were written"));
             }
             Ok(Verdict::Tampered(problem)) => {
                 checks.bad(

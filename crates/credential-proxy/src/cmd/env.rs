@@ -12,7 +12,7 @@ use crate::protocol::Mode;
 pub(super) fn run(args: &EnvArgs, context: &mut Context) -> anyhow::Result<Exit> {
     let mut client = context.client()?;
     let values = exec::resolve(&mut client, &args.assignments, Mode::Print)
-        .map_err(|failure| failure.first_or_not_found())?;
+        .map_err(super::exec::Failure::first_or_not_found)?;
     if context.json {
         let map: Map<String, Value> =
             values.iter().map(|one| (one.variable.clone(), one.value.expose().into())).collect();

@@ -290,7 +290,7 @@ impl Progress {
 
     fn step(&mut self) {
         self.done += 1;
-        if !self.shows || (self.done % 1000 != 0 && self.done != self.total) {
+        if !self.shows || (!self.done.is_multiple_of(1000) && self.done != self.total) {
             return;
         }
         let width = 40 * self.done / self.total;

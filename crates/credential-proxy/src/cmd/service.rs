@@ -56,7 +56,6 @@ fn systemd(program: &Path, context: &Context) -> Result<Files, Error> {
     let service = format!(
         "[Unit]
 Description=Serves credentials to unattended jobs
-Documentation=man:credential-proxy(1)
 Requires=credential-proxy.socket
 After=credential-proxy.socket
 

@@ -39,7 +39,7 @@ impl Ledger {
             }
             // A command that opened the vault itself writes at this moment; the next look succeeds.
             Ok(None) => {
-                inner.problem = Some("the audit trail is written by another process".to_owned())
+                inner.problem = Some("the audit trail is written by another process".to_owned());
             }
             Err(error) => inner.problem = Some(error.to_string()),
         }

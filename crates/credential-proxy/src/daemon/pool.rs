@@ -22,8 +22,8 @@ const SILENCE: Duration = Duration::from_millis(200);
 /// How long a thread without work stays.
 const REST: Duration = Duration::from_secs(10);
 
-/// Answers are short and live on the heap.
-const STACK: usize = 256 * 1024;
+/// Room for the deepest nesting that the JSON reader follows, also in a build without optimization.
+const STACK: usize = 1024 * 1024;
 
 /// What the pool knows about one client.
 pub(crate) struct Slot {

@@ -317,10 +317,10 @@ fn connect(path: &Path) -> Result<Connection, Error> {
     let flags = OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     // Reading needs write access, too: a journal that a killed process left is rolled back first.
     let connection =
-        Connection::open_with_flags(&resolved(path), flags | OpenFlags::SQLITE_OPEN_READ_WRITE)
+        Connection::open_with_flags(resolved(path), flags | OpenFlags::SQLITE_OPEN_READ_WRITE)
             .or_else(|_| {
                 Connection::open_with_flags(
-                    &resolved(path),
+                    resolved(path),
                     flags | OpenFlags::SQLITE_OPEN_READ_ONLY,
                 )
             })

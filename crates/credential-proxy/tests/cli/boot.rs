@@ -1,0 +1,146 @@
+//! Started by cron, systemd and launchd.
+
+use std::io::Read as _;
+use std::os::unix::net::{UnixDatagram, UnixListener};
+use std::os::unix::process::CommandExt as _;
+
+use crate::sandbox::{BIN, Sandbox, has, seen};
+
+#[test]
+fn a_crontab_line_with_nothing_but_home_starts_the_daemon_and_mails_nothing() {
+    let home = Sandbox::with("a.com", "me", "secret-a");
+    let mut command = home.program(
+        "/bin/sh",
+        &["-c", &format!("{BIN} start && {BIN} start && {BIN} exec --env T=a.com -- /bin/true")],
+    );
+    command.env_remove("PATH");
+    let seen = seen(command, "").code(0);
+    assert_eq!((seen.stdout.as_str(), seen.stderr.as_str()), ("", ""));
+    // The home can be found without HOME, too.
+    let mut bare = home.command(&["get", "a.com", "--home", home.dir().to_str().unwrap()]);
+    bare.env_clear();
+    assert_eq!(crate::sandbox::seen(bare, "").code(0).stdout, "secret-a\n");
+}
+
+#[test]
+fn the_systemd_units_pass_systemds_own_check() {
+    let home = Sandbox::new();
+    let printed = home.run(&["service", "systemd"]).code(0).stdout;
+    assert!(printed.contains("[Socket]") && printed.contains("Type=notify"), "{printed}");
+    home.run(&["service", "systemd", "--install"]).code(0);
+    let folder = home.home().join(".config/systemd/user");
+    if !has("systemd-analyze") {
+        return;
+    }
+    let units =
+        ["credential-proxy.service", "credential-proxy.socket"].map(|name| folder.join(name));
+    let mut command = home.program("systemd-analyze", &["--user", "verify"]);
+    command.args(&units).env("XDG_RUNTIME_DIR", home.home());
+    let checked = seen(command, "");
+    // Some containers have no runtime directory to check in; then systemd says so.
+    if checked.stderr.contains("Failed to") {
+        return;
+    }
+    let ours: Vec<&str> = checked
+        .stderr
+        .lines()
+        .filter(|line| line.contains("credential-proxy") && !line.contains("man "))
+        .collect();
+    assert!(ours.is_empty() && checked.code == 0, "{checked:?}");
+}
+
+#[test]
+fn the_launchd_plist_is_xml_that_starts_this_program() {
+    let home = Sandbox::new();
+    let plist = home.run(&["service", "launchd"]).code(0).stdout;
+    assert!(
+        plist.starts_with("<?xml")
+            && plist.contains("<key>RunAtLoad</key>")
+            && plist.contains("serve")
+    );
+    let mut open = Vec::new();
+    for piece in plist.split('<').skip(1) {
+        let tag = piece.split('>').next().unwrap();
+        if let Some(name) = tag.strip_prefix('/') {
+            assert_eq!(open.pop().as_deref(), Some(name));
+        } else if !tag.ends_with('/') && !tag.starts_with(['?', '!']) {
+            open.push(tag.split(' ').next().unwrap().to_owned());
+        }
+    }
+    assert!(open.is_empty(), "{open:?}");
+    if has("python3") {
+        let script = "import plistlib,sys; d=plistlib.loads(sys.stdin.buffer.read()); assert d['RunAtLoad'] is True; print(d['ProgramArguments'][1])";
+        assert_eq!(
+            seen(home.program("python3", &["-c", script]), &plist).code(0).stdout,
+            "serve\n"
+        );
+    }
+}
+
+#[test]
+fn a_socket_from_systemd_is_taken_over_and_readiness_and_watchdog_are_told() {
+    let home = Sandbox::with("a.com", "me", "secret-a");
+    let notify = UnixDatagram::bind(home.home().join("notify")).unwrap();
+    notify.set_read_timeout(Some(crate::sandbox::DEADLINE)).unwrap();
+    let listener = UnixListener::bind(home.socket()).unwrap();
+    std::fs::set_permissions(home.socket(), std::os::unix::fs::PermissionsExt::from_mode(0o600))
+        .unwrap();
+    // The listener becomes descriptor 3 of a shell, which then becomes the daemon.
+    let mut command = home.program(
+        "/bin/sh",
+        &[
+            "-c",
+            &format!(
+                "exec 3<&0 0</dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec {BIN} serve --foreground"
+            ),
+        ],
+    );
+    command
+        .stdin(std::os::fd::OwnedFd::from(listener))
+        .env("NOTIFY_SOCKET", home.home().join("notify"))
+        .env("WATCHDOG_USEC", "200000")
+        .process_group(0)
+        .stderr(std::process::Stdio::null());
+    let mut daemon = command.spawn().unwrap();
+    let mut texts = String::new();
+    while !(texts.contains("READY=1") && texts.contains("WATCHDOG=1")) {
+        let mut bytes = [0; 200];
+        let n_bytes = notify.recv(&mut bytes).unwrap();
+        texts.push_str(&String::from_utf8_lossy(&bytes[..n_bytes]));
+    }
+    assert_eq!(home.run(&["get", "a.com"]).code(0).stdout, "secret-a\n");
+    home.run(&["stop"]).code(0);
+    assert!(daemon.wait().unwrap().success());
+    // The path belongs to systemd and stays.
+    assert!(home.socket().exists());
+    std::fs::remove_file(home.socket()).unwrap();
+}
+
+#[test]
+fn help_of_every_command_has_examples_and_completions_are_printed() {
+    let home = Sandbox::empty();
+    let help = home.run(&["--help"]).code(0).stdout;
+    let verbs: Vec<&str> = help
+        .lines()
+        .skip_while(|line| *line != "Commands:")
+        .skip(1)
+        .take_while(|line| !line.is_empty())
+        .filter_map(|line| {
+            line.strip_prefix("  ").filter(|line| !line.starts_with(' '))?.split(' ').next()
+        })
+        .filter(|verb| *verb != "help" && *verb != "token")
+        .collect();
+    assert!(verbs.len() > 20, "{verbs:?}");
+    for verb in verbs {
+        let text = home.run(&[verb, "--help"]).code(0).stdout;
+        assert!(text.contains("Example"), "{verb}: {text}");
+    }
+    assert!(home.run(&["completions", "bash"]).code(0).stdout.contains("credential-proxy"));
+    let mut closed =
+        home.program("/bin/sh", &["-c", &format!("{BIN} completions bash | head -n 1 >/dev/null")]);
+    let mut child = closed.stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let mut stderr = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+    child.wait().unwrap();
+    assert_eq!(stderr, "");
+}

@@ -1,0 +1,189 @@
+//! One secret goes through every command and every error path, and is found nowhere that it was not sent.
+
+use std::path::Path;
+use std::process::Stdio;
+
+use base64::Engine as _;
+
+use crate::sandbox::{BIN, Sandbox, Seen, seen, wait_for};
+
+const CANARY: &str = "cAnary/7\"f3+ü 9xQz";
+
+/// The secret in the forms in which it must not be found.
+fn forms() -> Vec<Vec<u8>> {
+    let bytes = CANARY.as_bytes();
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let percent: String = bytes
+        .iter()
+        .map(|byte| {
+            if byte.is_ascii_alphanumeric() {
+                char::from(*byte).to_string()
+            } else {
+                format!("%{byte:02X}")
+            }
+        })
+        .collect();
+    let json = serde_json::to_string(CANARY).unwrap();
+    let ascii = "cAnary/7\\\"f3+\\u00fc 9xQz".to_owned();
+    let mut forms = vec![
+        CANARY.to_owned(),
+        hex.to_uppercase(),
+        hex,
+        percent,
+        json[1..json.len() - 1].to_owned(),
+        ascii,
+    ];
+    for offset in 0..3 {
+        let text = base64::engine::general_purpose::STANDARD_NO_PAD
+            .encode([&b"xx"[..offset], bytes].concat());
+        forms.push(text[offset + 1..text.len() - 2].to_owned());
+    }
+    forms.into_iter().map(String::into_bytes).collect()
+}
+
+fn holds(forms: &[Vec<u8>], bytes: &[u8]) -> bool {
+    forms.iter().any(|form| bytes.windows(form.len()).any(|window| window == form.as_slice()))
+}
+
+fn search_files(forms: &[Vec<u8>], folder: &Path) {
+    for entry in std::fs::read_dir(folder).unwrap().flatten() {
+        let path = entry.path();
+        let Ok(kind) = entry.file_type() else { continue };
+        if kind.is_dir() {
+            search_files(forms, &path);
+        } else if kind.is_file() {
+            assert!(!holds(forms, &std::fs::read(&path).unwrap()), "{}", path.display());
+        }
+    }
+}
+
+/// Searches arguments and environments of all processes but the one that is meant to have it.
+fn search_processes(forms: &[Vec<u8>], but: u32) {
+    let Ok(processes) = std::fs::read_dir("/proc") else { return };
+    for entry in processes.flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
+            continue;
+        };
+        for name in ["cmdline", "environ"] {
+            if pid == but && name == "environ" {
+                continue;
+            }
+            if let Ok(bytes) = std::fs::read(entry.path().join(name)) {
+                assert!(!holds(forms, &bytes), "/proc/{pid}/{name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_canary_is_found_nowhere_but_where_it_was_sent() {
+    let forms = forms();
+    let home = Sandbox::new();
+    let quiet = |seen: Seen| {
+        assert!(
+            !holds(&forms, seen.stdout.as_bytes()) && !holds(&forms, seen.stderr.as_bytes()),
+            "{seen:?}"
+        );
+        assert_ne!(seen.code, 101);
+    };
+    let csv = format!(
+        "name,url,username,password,note\na,https://a.com/,me,\"{}\",\"{}\"\nb,https://b.com/,,,\n",
+        CANARY.replace('"', "\"\""),
+        CANARY.replace('"', "\"\"")
+    );
+    // A username of the same text is not a secret to the tool, so it is left out here.
+    let file = home.write("e.csv", &csv);
+    quiet(home.run(&["import", &file, "--dry-run"]));
+    quiet(home.run(&["import", &file, "--json"]));
+    quiet(home.run(&["import", "bitwarden", &file]));
+    quiet(home.run(&["import", "env", &file]));
+    std::fs::remove_file(&file).unwrap();
+    quiet(home.feed(&["add", "added.com", "--username", "me", "--stdin"], CANARY));
+    quiet(home.feed(&["add", "added.com", "--username", "me", "--stdin"], CANARY));
+    quiet(home.feed(&["edit", "added.com", "--field", "totp", "--stdin"], &format!("{CANARY}\n")));
+    quiet(home.feed(&["edit", "added.com", "--stdin", "--json"], CANARY));
+    let lines: [&[&str]; 19] = [
+        &["list"],
+        &["list", "--json"],
+        &["show", "added.com"],
+        &["show", "added.com", "--json"],
+        &["get", "added.com", "--check"],
+        &["get", "absent.com"],
+        &["get", "added.com", "--field", "absent", "--json"],
+        &["report"],
+        &["report", "--json"],
+        &["verify"],
+        &["doctor"],
+        &["rotate-key"],
+        &["backup", "copy.db"],
+        &["audit"],
+        &["status", "--json"],
+        &["exec", "--env", "T=added.com", "--env", "U=absent", "--", "env"],
+        &["exec", "--env", "T=added.com", "--", "env"],
+        &["aws-credential", "absent"],
+        &["askpass", "Password for 'https://absent.com': "],
+    ];
+    for line in lines {
+        quiet(home.run(line));
+    }
+    quiet(home.feed(
+        &["docker-credential", "store"],
+        &format!("{{\"ServerURL\":\"x\",\"Secret\":{}", serde_json::to_string(CANARY).unwrap()),
+    ));
+    quiet(home.feed(
+        &["git-credential", "store"],
+        &format!("protocol=https\nhost=git.com\nusername=me\npassword={CANARY}\n\n"),
+    ));
+    quiet(home.feed(
+        &["git-credential", "erase"],
+        &format!("protocol=https\nhost=git.com\nusername=me\npassword={CANARY}\n\n"),
+    ));
+    // Broken requests that carry it are not repeated.
+    for request in [
+        format!("{{\"action\":{CANARY}"),
+        format!("{{\"action\":\"{}\"}}", CANARY.replace('"', "\\\"")),
+        format!("\"{CANARY}"),
+    ] {
+        let answer = home.ask(&request);
+        assert!(!holds(&forms, answer.as_bytes()), "{answer}");
+    }
+    // While a child has it in its environment, nobody else does.
+    let mut child = home
+        .command(&[
+            "exec",
+            "--env",
+            "T=added.com",
+            "--",
+            "sh",
+            "-c",
+            "echo $$ > pid.tmp; mv pid.tmp pid; exec sleep 60",
+        ])
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    wait_for("the child runs", || home.home().join("pid").exists());
+    let pid: u32 =
+        std::fs::read_to_string(home.home().join("pid")).unwrap().trim().parse().unwrap();
+    wait_for("it sleeps", || {
+        std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.starts_with(b"sleep"))
+    });
+    search_processes(&forms, pid);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    // A daemon that dies hard writes nothing down.
+    let daemon = home.pid();
+    rustix::process::kill_process(
+        rustix::process::Pid::from_raw(daemon).unwrap(),
+        rustix::process::Signal::QUIT,
+    )
+    .unwrap();
+    search_files(&forms, home.home());
+    // And it is there for those who ask for it.
+    wait_for("the daemon is dead", || {
+        std::os::unix::net::UnixStream::connect(home.socket()).is_err()
+    });
+    assert_eq!(home.run(&["get", "added.com"]).code(0).stdout, format!("{CANARY}\n"));
+    let mut direct = home.program(BIN, &["get", "added.com", "--direct"]);
+    direct.env("CREDENTIAL_PROXY_TOKEN", "cp_unused");
+    seen(direct, "").code(0);
+}

@@ -1,0 +1,221 @@
+//! `exec`: the child has the secret, its output does not.
+
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::Stdio;
+
+use crate::sandbox::{BIN, Sandbox, has, seen, wait_for};
+
+const SECRET: &str = "s3cr\"t/ü+ pass>word?";
+
+fn home() -> Sandbox {
+    Sandbox::with("github.com", "me", SECRET)
+}
+
+#[test]
+fn the_child_gets_the_value_and_its_output_is_masked_in_every_form_on_both_streams() {
+    let home = home();
+    let seen = home.sh("credential-proxy exec --env T=github.com -- sh -c 'test \"$T\" && echo \"<$T>\"; echo \"$T\" >&2; printf %s \"$T\" | base64; printf %s \"$T\" | od -An -tx1 | tr -d \" \\n\"; for i in 1 2 3; do printf %s \"$T\" | head -c 9; sleep 0.02; printf %s \"$T\" | tail -c +10; done; exit 7'");
+    assert_eq!(seen.code, 7, "{seen:?}");
+    assert!(seen.stdout.contains("<[redacted:github.com]>\n"), "{seen:?}");
+    assert_eq!(seen.stderr, "[redacted:github.com]\n");
+    assert_eq!(seen.stdout.matches("[redacted:github.com]").count(), 6, "{seen:?}");
+    assert!(!seen.stdout.contains("pass") && !seen.stdout.contains("czNjc"), "{seen:?}");
+}
+
+#[test]
+fn a_missing_credential_stops_the_child_and_all_missing_names_are_told() {
+    let home = home();
+    let seen = home.sh("credential-proxy exec --env A=one.com --env B=github.com --env C=two.com/username -- touch started").code(125);
+    assert!(seen.stderr.contains("one.com") && seen.stderr.contains("two.com"), "{seen:?}");
+    assert!(!home.home().join("started").exists());
+    home.run(&["exec", "--env", "A=github.com/nofield", "--", "true"]).code(125);
+    home.run(&["exec", "--env", "A=github.com", "--", "/nonexistent/x"]).code(127);
+    home.run(&["exec", "--env", "A=github.com", "--", "/etc/passwd"]).code(126);
+    home.run(&["exec", "--env", "1A=github.com", "--", "true"]).code(2);
+    home.run(&["exec", "--env", "A=github.com"]).code(2);
+}
+
+#[test]
+fn inherited_values_are_replaced_and_what_is_ours_is_not_passed_on() {
+    let home = home();
+    let mut command =
+        home.command(&["exec", "--no-masking", "--env", "T=github.com", "--", "/usr/bin/env"]);
+    command
+        .env("T", "old")
+        .env("CREDENTIAL_PROXY_TOKEN", "cp_x")
+        .env("CREDENTIAL_PROXY_HOME", home.dir())
+        .env("KEEP", "1");
+    let shown = seen(command, "").code(0).stdout;
+    assert_eq!(
+        shown.lines().filter(|line| line.starts_with("T=")).collect::<Vec<_>>(),
+        [format!("T={SECRET}")]
+    );
+    assert!(!shown.contains("CREDENTIAL_PROXY_") && shown.contains("KEEP=1"), "{shown}");
+    let mut command = home.command(&[
+        "exec",
+        "--only-env",
+        "--no-masking",
+        "--env",
+        "T=github.com",
+        "--",
+        "/usr/bin/env",
+    ]);
+    command.env("DROP", "1").env("AGENT_STATE_RUN_ID", "r1");
+    let shown = seen(command, "").code(0).stdout;
+    assert!(
+        !shown.contains("DROP=")
+            && shown.contains("AGENT_STATE_RUN_ID=r1")
+            && shown.contains("HOME="),
+        "{shown}"
+    );
+}
+
+#[test]
+fn the_childs_end_is_ours_and_stdin_passes_through() {
+    let home = home();
+    for masking in [&[][..], &["--no-masking"]] {
+        let args = |script: &'static str| {
+            let mut args = vec!["exec", "--env", "T=github.com"];
+            args.extend(masking);
+            args.extend(["--", "sh", "-c", script]);
+            args
+        };
+        let status = home.command(&args("kill -TERM $$")).status().unwrap();
+        assert_eq!(status.signal(), Some(15));
+        assert_eq!(home.feed(&args("cat"), "from stdin").code(0).stdout, "from stdin");
+    }
+    let child = home
+        .command(&[
+            "exec",
+            "--env",
+            "T=github.com",
+            "--",
+            "sh",
+            "-c",
+            "trap 'exit 9' TERM; touch up; while :; do sleep 0.05; done",
+        ])
+        .spawn()
+        .unwrap();
+    wait_for("the child runs", || home.home().join("up").exists());
+    rustix::process::kill_process(
+        rustix::process::Pid::from_child(&child),
+        rustix::process::Signal::TERM,
+    )
+    .unwrap();
+    assert_eq!(child.wait_with_output().unwrap().status.code(), Some(9));
+}
+
+#[test]
+fn a_private_file_is_there_for_the_child_and_gone_with_it_also_after_a_kill() {
+    let home = home();
+    let seen = home.sh("credential-proxy exec --file F=github.com -- sh -c 'stat -c %a \"$F\"; wc -c < \"$F\"; echo \"$F\" >&2'").code(0);
+    assert_eq!(
+        seen.stdout.split_whitespace().collect::<Vec<_>>(),
+        ["600", &SECRET.len().to_string()]
+    );
+    let path = std::path::PathBuf::from(seen.stderr.trim());
+    assert!(!path.exists() && !path.parent().unwrap().exists());
+    let mut child = home
+        .command(&[
+            "exec",
+            "--file",
+            "F=github.com",
+            "--",
+            "sh",
+            "-c",
+            "echo \"$F\" > path.tmp; mv path.tmp path; sleep 60",
+        ])
+        .spawn()
+        .unwrap();
+    wait_for("the child runs", || home.home().join("path").exists());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let left =
+        std::path::PathBuf::from(std::fs::read_to_string(home.home().join("path")).unwrap().trim());
+    home.run(&["exec", "--file", "F=github.com", "--", "true"]).code(0);
+    assert!(!left.exists());
+}
+
+#[test]
+fn on_a_terminal_the_child_has_one_too_and_is_masked() {
+    if !has("script") {
+        return;
+    }
+    let home = home();
+    let script = format!(
+        "{BIN} exec --env T=github.com -- sh -c 'test -t 0 && test -t 1 && test -t 2 && echo a-terminal; echo \"$T\"; read line; echo \"got $line\"; exit 4'"
+    );
+    let shown = seen(home.program("script", &["-qec", &script, "/dev/null"]), "typed\n").code(4);
+    assert!(shown.stdout.contains("a-terminal") && shown.stdout.contains("got typed"), "{shown:?}");
+    assert!(
+        shown.stdout.contains("[redacted:github.com]") && !shown.stdout.contains("pass>word"),
+        "{shown:?}"
+    );
+}
+
+#[test]
+fn short_secrets_are_announced_and_usernames_are_left_alone() {
+    let home = Sandbox::with("pin.com", "someone", "12345");
+    let seen = home
+        .run(&[
+            "exec",
+            "--env",
+            "P=pin.com",
+            "--env",
+            "U=pin.com/username",
+            "--",
+            "sh",
+            "-c",
+            "echo $P $U",
+        ])
+        .code(0);
+    assert_eq!(seen.stdout, "12345 someone\n");
+    assert!(
+        seen.stderr.contains("fewer than 6 characters") && seen.stderr.lines().count() == 1,
+        "{seen:?}"
+    );
+}
+
+#[test]
+fn success_prints_nothing_of_its_own() {
+    let home = home();
+    let seen = home.run(&["exec", "--env", "T=github.com", "--", "true"]).code(0);
+    assert_eq!((seen.stdout.as_str(), seen.stderr.as_str()), ("", ""));
+    let seen = home.run(&["exec", "--", "echo", "plain"]).code(0);
+    assert_eq!(seen.stdout, "plain\n");
+}
+
+#[test]
+fn env_prints_what_a_shell_evaluates_to_the_same_value() {
+    let home = home();
+    let seen = home.sh("eval \"$(credential-proxy env T=github.com U=github.com/username)\"; printf '%s|%s' \"$T\" \"$U\"").code(0);
+    assert_eq!(seen.stdout, format!("{SECRET}|me"));
+    assert_eq!(home.run(&["env", "T=github.com", "--json"]).code(0).json()["T"], SECRET);
+    home.run(&["env", "T=absent.com"]).code(1);
+}
+
+#[test]
+fn a_lent_token_dies_with_the_child() {
+    let home = home();
+    let token = home.run(&["token", "create", "job", "--allow", "github.com"]).code(0).stdout;
+    let mut command = home.command(&[
+        "exec",
+        "--no-masking",
+        "--with-token",
+        "--",
+        "sh",
+        "-c",
+        "echo \"$CREDENTIAL_PROXY_TOKEN\"; \"$0\" get github.com",
+        BIN,
+    ]);
+    command.env("CREDENTIAL_PROXY_TOKEN", token.trim());
+    let shown = seen(command, "").code(0).stdout;
+    let lent = shown.lines().next().unwrap();
+    assert!(lent.starts_with("cp_") && lent != token.trim());
+    assert_eq!(shown.lines().nth(1), Some(SECRET));
+    wait_for("the lent token is dead", || {
+        let mut command = home.command(&["get", "github.com"]);
+        command.env("CREDENTIAL_PROXY_TOKEN", lent).stdout(Stdio::null());
+        seen(command, "").code == 1
+    });
+}
