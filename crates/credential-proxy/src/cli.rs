@@ -682,12 +682,12 @@ pub(crate) fn parse(args: &[OsString]) -> Result<Cli, clap::Error> {
 /// Whatever it does not take, help and mistakes included, is for the whole parser.
 fn parse_frequent(args: &[OsString]) -> Option<Cli> {
     let verb = args.get(1)?.to_str()?;
-    let own = clap::Command::new(verb.to_owned()).disable_help_flag(true);
     let own = match verb {
-        "get" => GetArgs::augment_args(own),
-        "exec" => ExecArgs::augment_args(own),
+        "get" => GetArgs::augment_args(clap::Command::new("get")),
+        "exec" => ExecArgs::augment_args(clap::Command::new("exec")),
         _ => return None,
     };
+    let own = own.disable_help_flag(true);
     let command = clap::Command::new("credential-proxy").subcommand(own);
     let command = PlaceArgs::augment_args(OutputArgs::augment_args(command));
     let matches = command.try_get_matches_from(args).ok()?;
