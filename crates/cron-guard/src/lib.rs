@@ -21,15 +21,15 @@ mod schedule;
 mod settings;
 mod store;
 mod view;
+mod zone;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use common::Exit;
 
 /// The whole program.
 pub fn main() -> ExitCode {
-    let cli = match cli::Cli::try_parse() {
+    let cli = match cli::Cli::read(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) => {
             // Help and versions come as errors, too; a closed pipe must not turn them into a panic.

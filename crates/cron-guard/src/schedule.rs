@@ -1,10 +1,11 @@
 //! When a job should run: five-field cron expressions in a zone, computed there and compared in UTC.
 
 use chrono::{DateTime, Local, Utc};
-use chrono_tz::Tz;
 use common::clock::Timestamp;
 use croner::parser::{CronParser, Seconds, Year};
 use croner::{Cron, Direction};
+
+use crate::zone::Zone;
 
 /// Why a schedule or a zone is none.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -18,15 +19,15 @@ pub(crate) enum ScheduleError {
 }
 
 /// The zone in which a schedule is meant: the machine's when none is named.
-pub(crate) fn zone(name: &str) -> Result<Tz, ScheduleError> {
-    name.parse().map_err(|_| ScheduleError::Zone(name.to_owned()))
+pub(crate) fn zone(name: &str) -> Result<Zone, ScheduleError> {
+    Zone::named(name).ok_or_else(|| ScheduleError::Zone(name.to_owned()))
 }
 
 /// A schedule as in a crontab: five fields, or `@daily` and its kin.
 #[derive(Debug, Clone)]
 pub(crate) struct Schedule {
     cron: Cron,
-    zone: Option<Tz>,
+    zone: Option<Zone>,
 }
 
 impl Schedule {
@@ -58,7 +59,7 @@ impl Schedule {
 
     /// The same schedule in another zone.
     #[must_use]
-    pub(crate) fn in_zone(mut self, zone: Option<Tz>) -> Self {
+    pub(crate) fn in_zone(mut self, zone: Option<Zone>) -> Self {
         self.zone = zone;
         self
     }
@@ -75,8 +76,8 @@ impl Schedule {
 
     fn find(&self, moment: Timestamp, way: Direction, inclusive: bool) -> Option<Timestamp> {
         let utc = moment.to_utc();
-        match self.zone {
-            Some(zone) => self.find_in(&utc.with_timezone(&zone), way, inclusive),
+        match &self.zone {
+            Some(zone) => self.find_in(&utc.with_timezone(zone), way, inclusive),
             None => self.find_in(&utc.with_timezone(&Local), way, inclusive),
         }
     }

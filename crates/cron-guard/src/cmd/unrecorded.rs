@@ -4,7 +4,7 @@ use common::report;
 use common::sqlite::Database;
 
 use super::Ctx;
-use crate::alert::{compose, send};
+use crate::alert::{self, compose, send};
 use crate::error::Error;
 use crate::guard::{Block, Guard, Verdict, decide};
 use crate::outage;
@@ -29,11 +29,14 @@ pub(super) fn decide_without(
 ) -> anyhow::Result<Unrecorded> {
     let journal = ctx.database().path()?;
     let own = settings.job(job);
-    let cause = report::Report::of::<common::Error>(&anyhow::anyhow!("{error}")).message;
+    let cause = with_causes(&error);
     if outage::begin(&journal, Guard::now()) {
         let text = outage::text(&journal, &cause);
         report::warn("cron-guard", &text);
-        if !send::send_now(settings.alerts(), &compose::about_journal(&text, Guard::now())) {
+        let body = compose::about_journal(&text, Guard::now());
+        let is_told = send::send_now(settings.alerts(), &body);
+        // Without a channel the line above is the alert, since cron mails it.
+        if !is_told && !alert::configured(settings.alerts()).is_empty() {
             // Nobody heard it, so the next gate tells it again.
             outage::end(&journal);
         }
@@ -49,6 +52,12 @@ pub(super) fn decide_without(
         Some(Verdict::Go { .. }) => Ok(Unrecorded::Go),
         None => Err(Error::FailClosed { job: job.to_owned(), source: Box::new(error) }.into()),
     }
+}
+
+/// The error and what caused it, in one line.
+fn with_causes(error: &common::Error) -> String {
+    let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
+    causes.fold(error.to_string(), |line, cause| format!("{line}: {cause}"))
 }
 
 fn last_verdict(

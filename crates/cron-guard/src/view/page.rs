@@ -81,8 +81,7 @@ fn timeline(page: &mut String, week: &Week, members: &[Member], now: Timestamp) 
         "<section>\n<h2>Timeline</h2>\n<p class=\"legend\">\
          <span><i class=\"c ran\"></i>ran</span> <span><i class=\"c failed\"></i>failed</span> \
          <span><i class=\"c skipped\"></i>blocked</span> <span><i class=\"c missed\"></i>missed</span> \
-         <span><i class=\"c neutral\"></i>interrupted</span> <span><i class=\"c\"></i>nothing</span>; \
-         one cell is {}</p>\n<div class=\"lanes\">\n",
+         <span><i class=\"c neutral\"></i>interrupted</span> <span><i class=\"c\"></i>nothing</span></p>\n<p>One cell is {}.</p>\n<div class=\"lanes\">\n",
         escape(&duration::human(week.piece()))
     );
     for member in ordered(members) {
@@ -180,7 +179,12 @@ fn table(page: &mut String, week: &Week, members: &[Member]) {
         } else {
             "good"
         };
-        let state = if member.is_late() { "late" } else { member.state() };
+        let state = match member.state() {
+            _ if member.is_late() => "late",
+            // The word of the breaker would read as its opposite here.
+            "closed" => "healthy",
+            state => state,
+        };
         let _ = writeln!(
             page,
             "<tr><th scope=\"row\">{}</th><td><span class=\"tag {tone}\">{}</span></td><td class=\"n\">{expected}</td>\

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use common::clock::Timestamp;
-use common::duration;
 
 use crate::guard::fleet::Member;
 use crate::late;
 use crate::machine::outcome::classify;
 use crate::machine::{Kind, Mark};
+use crate::schedule::Schedule;
 use crate::settings::JobSettings;
 use crate::store::journal::Brief;
 use crate::store::skips::Skips;
@@ -111,59 +111,103 @@ impl Week {
         self.row(&skips.job).starts.extend([skips.hour, skips.hour.plus(hour / 2)]);
     }
 
-    /// Holds the starts against the declared schedules.
+    /// Holds the starts against what was declared.
     pub(crate) fn expect(&mut self, members: &[Member]) {
         for member in members {
             let name = &member.job.name;
-            self.row(name);
-            let Some(slots) = self.slots(member) else { continue };
-            let until = self.until;
-            let mut missed = Vec::new();
+            let (since, until) = (self.since, self.until);
+            let from = since.max(member.job.declared_at.unwrap_or(until));
             let row = self.row(name);
             row.starts.sort_unstable();
-            row.expected = Some(slots.len());
-            for (at, slot) in slots.iter().enumerate() {
-                let next = slots.get(at + 1).copied();
-                let from = slot.minus(Duration::from_secs(1));
-                let first = row.starts.partition_point(|start| *start < from);
-                let came = row
-                    .starts
-                    .get(first)
-                    .is_some_and(|start| next.is_none_or(|next| *start < next));
-                if !came && slot.plus(member.own.grace) <= until {
-                    missed.push(*slot);
-                }
-            }
+            let missed = if let Some(schedule) = late::schedule(&member.own) {
+                let slots = slots(&schedule, from, until);
+                row.expected = Some(slots.len());
+                missed_slots(&slots, &row.starts, member.own.grace, until)
+            } else if let Some(every) = member.own.every.filter(|every| !every.is_zero()) {
+                let n_due = until.since(from).as_millis() / every.as_millis().max(1);
+                row.expected = Some(usize::try_from(n_due).unwrap_or(SLOTS_MAX));
+                missed_intervals(every, member.own.grace, &row.starts, from, until)
+            } else {
+                continue;
+            };
             for slot in missed {
                 self.note(name, slot, 1, |piece| &mut piece.missed);
             }
         }
     }
+}
 
-    /// When the job should have started, from its declaration on.
-    fn slots(&self, member: &Member) -> Option<Vec<Timestamp>> {
-        let declared = member.job.declared_at.unwrap_or(self.until);
-        let from = self.since.max(declared);
-        if let Some(schedule) = late::schedule(&member.own) {
-            let mut slots = Vec::new();
-            let mut moment = from.minus(Duration::from_millis(1));
-            while let Some(next) = schedule.next(moment).filter(|next| *next <= self.until) {
-                slots.push(next);
-                moment = next;
-                if slots.len() == SLOTS_MAX {
-                    break;
-                }
-            }
-            return Some(slots);
+/// When the schedule was due.
+fn slots(schedule: &Schedule, from: Timestamp, until: Timestamp) -> Vec<Timestamp> {
+    let first = from.minus(Duration::from_millis(1));
+    std::iter::successors(schedule.next(first), |slot| schedule.next(*slot))
+        .take_while(|slot| *slot <= until)
+        .take(SLOTS_MAX)
+        .collect()
+}
+
+/// The slots up to the next of which nothing started, once their grace time is over.
+fn missed_slots(
+    slots: &[Timestamp],
+    starts: &[Timestamp],
+    grace: Duration,
+    until: Timestamp,
+) -> Vec<Timestamp> {
+    let mut missed = Vec::new();
+    for (at, slot) in slots.iter().enumerate() {
+        let next = slots.get(at + 1);
+        let first = starts.partition_point(|start| *start < slot.minus(Duration::from_secs(1)));
+        let came = starts.get(first).is_some_and(|start| next.is_none_or(|next| start < next));
+        if !came && slot.plus(grace) <= until {
+            missed.push(*slot);
         }
-        let every = member.own.every.filter(|every| !every.is_zero())?;
-        let n_slots = self.until.since(from).as_millis() / every.as_millis().max(1);
-        let n_slots = usize::try_from(n_slots).unwrap_or(SLOTS_MAX).min(SLOTS_MAX);
-        let step = duration::millis(every);
-        Some(
-            (1..=n_slots)
-                .map(|n| Timestamp(from.0 + step * i64::try_from(n).unwrap_or(0)))
-                .collect(),
-        )
+    }
+    missed
+}
+
+/// An interval counts from the start before it: the starts that a gap is too long for.
+fn missed_intervals(
+    every: Duration,
+    grace: Duration,
+    starts: &[Timestamp],
+    from: Timestamp,
+    until: Timestamp,
+) -> Vec<Timestamp> {
+    let mut missed = Vec::new();
+    let mut last = from;
+    for next in starts.iter().copied().filter(|start| *start >= from).chain([until]) {
+        let mut due = last.plus(every);
+        while due.plus(grace) < next && missed.len() < SLOTS_MAX {
+            missed.push(due);
+            due = due.plus(every);
+        }
+        last = next;
+    }
+    missed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: i64 = 3_600_000;
+
+    #[test]
+    fn a_gap_holds_as_many_missed_starts_as_fit_and_a_start_within_grace_is_none() {
+        let (every, grace) = (Duration::from_secs(3600), Duration::from_secs(600));
+        let starts: Vec<Timestamp> =
+            [0, HOUR + 60_000, 5 * HOUR].into_iter().map(Timestamp).collect();
+        let missed = missed_intervals(every, grace, &starts, Timestamp(0), Timestamp(5 * HOUR + 1));
+        let expect = [2 * HOUR + 60_000, 3 * HOUR + 60_000, 4 * HOUR + 60_000];
+        assert_eq!(missed, expect.map(Timestamp));
+    }
+
+    #[test]
+    fn a_slot_is_missed_when_nothing_starts_before_the_next() {
+        let slots = [0, HOUR, 2 * HOUR, 3 * HOUR].map(Timestamp);
+        let starts = [500, 2 * HOUR + 900].map(Timestamp);
+        let missed =
+            missed_slots(&slots, &starts, Duration::from_secs(60), Timestamp(3 * HOUR + 1));
+        assert_eq!(missed, [Timestamp(HOUR)], "the last one is still within its grace time");
     }
 }

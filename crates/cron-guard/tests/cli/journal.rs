@@ -95,6 +95,17 @@ fn a_directory_in_the_place_of_the_journal() {
 }
 
 #[test]
+fn without_a_channel_the_line_that_cron_mails_is_said_once_and_names_the_cause() {
+    let sandbox = damaged(|path| overwrite(path, &[0xA5; 8192]));
+    sandbox.write(".config/cron-guard/guard.toml", "");
+    std::fs::remove_dir_all(sandbox.path(".local/state/cron-guard")).unwrap();
+    sandbox.write(".local/state/cron-guard", "a file where the alerts would go");
+    let first = sandbox.exec("low", "exit 5").code(5);
+    assert!(first.stderr.contains("file is not a database"), "{first:?}");
+    sandbox.exec("low", "exit 5").silent(5);
+}
+
+#[test]
 fn a_journal_that_is_locked_for_longer_than_the_busy_timeout() {
     let sandbox = Sandbox::new();
     sandbox.settings(SETTINGS);
@@ -111,4 +122,33 @@ fn a_journal_that_is_locked_for_longer_than_the_busy_timeout() {
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     sandbox.guard("exec low --busy-timeout 0.1 -- true").code(0);
     assert_eq!(sandbox.events(), ["trip", "journal", "journal"], "a second outage is told again");
+}
+
+#[test]
+fn the_outcome_of_a_run_is_not_lost_when_others_write_for_longer_than_the_busy_timeout() {
+    let sandbox = Sandbox::new();
+    sandbox.exec("j", "true").silent(0);
+    let mut child = sandbox
+        .command([
+            "exec",
+            "j",
+            "--busy-timeout",
+            "0.05",
+            "--",
+            "/bin/sh",
+            "-c",
+            "echo > up; while [ -e up ]; do sleep 0.01; done; exit 7",
+        ])
+        .spawn()
+        .unwrap();
+    crate::exec::wait_until(|| sandbox.path("up").exists());
+    let other = rusqlite::Connection::open(journal(&sandbox)).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    std::fs::remove_file(sandbox.path("up")).unwrap();
+    // Long enough for many tries; how many does not matter.
+    std::thread::sleep(std::time::Duration::from_millis(400));
+    assert!(child.try_wait().unwrap().is_none(), "it waits for its turn");
+    other.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(7));
+    assert_eq!(sandbox.job("j")["recent"], serde_json::json!(["success", "failure"]));
 }

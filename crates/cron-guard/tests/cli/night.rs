@@ -102,8 +102,11 @@ fn begin(
         "mount -t tmpfs none /run && mkdir -p /var/spool/cron && mount -t tmpfs none /var/spool/cron && \
          mkdir -p /var/spool/cron/crontabs /etc/cron.d && mount --bind {} /etc/cron.d && \
          {{ [ ! -e /etc/crontab ] || mount --bind /dev/null /etc/crontab; }} && \
+         {{ [ ! -e {} ] || install -m 600 {} /var/spool/cron/crontabs/root; }} && \
          TZ={tz} LD_PRELOAD={} FAKETIME='{clock}' exec cron -f",
         crontab.parent().unwrap().display(),
+        sandbox.path("tab").display(),
+        sandbox.path("tab").display(),
         library.display()
     );
     let cron = Command::new("unshare")
@@ -228,4 +231,36 @@ fn on_the_day_that_lacks_an_hour_the_nightly_job_runs_once_and_is_not_late() {
     });
     assert_eq!(n_runs(&sandbox, "nightly"), 1);
     assert!(told(&sandbox).is_empty(), "{:?}", told(&sandbox));
+}
+
+#[test]
+fn a_wrapped_crontab_does_under_real_cron_what_it_did_and_every_line_is_on_record() {
+    let Some(library) = faketime() else { return };
+    let sandbox = Sandbox::new();
+    let home = sandbox.home().display().to_string();
+    let text = format!(
+        "# What people have.\nHOME={home}\nMAILTO=\"\"\n\
+         * * * * * cat > input%first%second\n\
+         * * * * * echo \"it's $((1+1))\" | tr a-z A-Z > piped; exit 3\n\
+         * * * * * /bin/date +\\%Y > percent\n\
+         @hourly true\n"
+    );
+    sandbox.write("tab", &text);
+    let installed = sandbox.guard("crontab --install --file tab").code(0);
+    assert!(installed.stdout.contains("Wrapped: 4"), "{installed:?}");
+    let _night = begin(&sandbox, &library, None, "UTC", &[]);
+    for job in ["cat", "echo", "date"] {
+        wait_for(job, Duration::from_secs(60), &sandbox, || n_runs(&sandbox, job) >= 1);
+    }
+    let read = |name: &str| std::fs::read_to_string(sandbox.path(name)).unwrap_or_default();
+    wait_for("what the lines write", Duration::from_secs(60), &sandbox, || {
+        read("input").starts_with("first\nsecond")
+            && read("piped") == "IT'S 2\n"
+            && read("percent").len() == 5
+    });
+    wait_for("the exit code of a list", Duration::from_secs(60), &sandbox, || {
+        sandbox.job("echo")["streak"].as_i64() >= Some(1)
+    });
+    assert_eq!(sandbox.guard("crontab --uninstall --file tab").code(0).stdout, "Unwrapped: 4\n");
+    assert_eq!(read("tab"), text);
 }

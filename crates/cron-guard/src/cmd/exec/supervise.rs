@@ -4,6 +4,8 @@ use std::cell::{Cell, RefCell};
 use std::io::{self, IsTerminal as _};
 use std::os::fd::AsFd as _;
 use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use common::Exit;
 use common::child::{End, Fate, Stream, Supervisor, Tail, Watch};
@@ -19,6 +21,8 @@ use crate::machine::outcome::TIMED_OUT;
 
 /// How much of the command's stderr is kept, in bytes.
 const TAIL_MAX: usize = 4096;
+/// How long a busy journal is waited for once the command has ended.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Names the job in the environment of the command.
 const JOB: &str = "CRON_GUARD_JOB";
 /// Tells the command that it is a probe, so that it can try without effect.
@@ -55,18 +59,36 @@ impl<'a, 's> Recorder<'a, 's> {
     }
 
     /// Records the outcome. The command has run, so what goes wrong here is said and changes no exit code.
+    ///
+    /// What has happened must not be lost because others write for long, so a busy journal is waited for.
     fn close(&self, start: &Start<'_>, outcome: &Outcome, stopped: bool) {
-        let (Some(guard), Some(run)) = (self.guard, &start.run) else { return };
-        match guard.borrow_mut().close(start.job, run, outcome, stopped) {
-            Ok(closed) => {
-                if closed.tripped.is_some() {
-                    self.tripped.set(closed.tripped);
+        let until = Instant::now() + PATIENCE;
+        loop {
+            match self.try_close(start, outcome, stopped) {
+                Ok(()) => return,
+                Err(common::Error::Busy { .. }) if Instant::now() < until => {
+                    thread::sleep(Duration::from_millis(20));
+                }
+                Err(error) => {
+                    report::fail::<crate::error::Error>("cron-guard", false, &error.into());
+                    return;
                 }
             }
-            Err(error) => {
-                report::fail::<crate::error::Error>("cron-guard", false, &error.into());
-            }
         }
+    }
+
+    fn try_close(
+        &self,
+        start: &Start<'_>,
+        outcome: &Outcome,
+        stopped: bool,
+    ) -> Result<(), common::Error> {
+        let (Some(guard), Some(run)) = (self.guard, &start.run) else { return Ok(()) };
+        let closed = guard.borrow_mut().close(start.job, run, outcome, stopped)?;
+        if closed.tripped.is_some() {
+            self.tripped.set(closed.tripped);
+        }
+        Ok(())
     }
 
     fn keep_alive(&self, start: &Start<'_>) {
@@ -123,7 +145,8 @@ pub(super) fn supervise(
                 stderr_tail: words(),
                 ..Outcome::default()
             };
-            recorder.close(start, &outcome, false);
+            // A journal that is busy now must not delay the end; the outcome is recorded again after it.
+            let _ = recorder.try_close(start, &outcome, false);
         })
         .with_watch(LEASE / 3, || {
             recorder.keep_alive(start);
