@@ -32,7 +32,9 @@ pub(crate) fn chunks(
     weights: &Excerpts,
 ) -> Vec<Chunk> {
     let lines: Vec<&str> = text.lines().collect();
-    let mut rates = vec![weights.cold; lines.len()];
+    // A blank line is never what is edited.
+    let mut rates: Vec<f64> =
+        lines.iter().map(|line| if line.trim().len() < 2 { 0.0 } else { weights.cold }).collect();
     if let Some(hot) = hot {
         for (index, line) in lines.iter().enumerate() {
             let Some(age) = hot.get(&hot::hash(line)) else { continue };
@@ -45,9 +47,11 @@ pub(crate) fn chunks(
     }
     let mut chunks: Vec<Chunk> = Vec::new();
     for (index, (line, rate)) in lines.iter().zip(rates).enumerate() {
+        let is_blank = line.trim().len() < 2;
         let is_hot = rate > weights.cold;
         match chunks.last_mut() {
-            Some(last) if last.lines.len() < LONGEST && last.hot == is_hot => {
+            // Blank lines go with what stands before them.
+            Some(last) if is_blank || last.lines.len() < LONGEST && last.hot == is_hot => {
                 last.lines.end = index + 1;
                 last.rate += rate;
                 last.n_bytes += line.len() + 1;

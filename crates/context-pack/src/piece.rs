@@ -109,7 +109,8 @@ impl Maker {
         let (mut least, mut most) = (0, lines.len().min(limit));
         while least < most {
             let middle = least + (most - least).div_ceil(2);
-            let piece = self.section(name, file.tag, Depth::Head, self.cut(file, &lines, middle));
+            let piece =
+                self.section(name, file.tag, Depth::Head, self.cut(file, &lines, middle, limit));
             if piece.n_tokens <= limit {
                 best = Some(piece);
                 least = middle;
@@ -120,15 +121,22 @@ impl Maker {
         best
     }
 
-    fn cut(self, file: &Prepared, lines: &[&str], n_lines: usize) -> String {
+    /// The first lines, and headings of the rest in at most as many bytes as there are tokens, a
+    /// quarter of the whole.
+    fn cut(self, file: &Prepared, lines: &[&str], n_lines: usize, heading_bytes: usize) -> String {
         let kept: String = lines.iter().take(n_lines).copied().collect();
         let mut body = if self.line_numbers { numbered(&kept) } else { kept };
         omitted(&mut body, &mut lines.len().saturating_sub(n_lines));
         unread(&mut body, file);
         if file.tag == "markdown" {
             let rest: String = lines.iter().skip(n_lines).copied().collect();
-            for item in crate::outline::Outline::headings(&rest) {
-                let _ = writeln!(body, "{item}");
+            let mut left = heading_bytes;
+            for heading in crate::outline::Outline::headings(&rest) {
+                if heading.len() >= left {
+                    break;
+                }
+                left -= heading.len() + 1;
+                let _ = writeln!(body, "{heading}");
             }
         }
         body

@@ -2,6 +2,7 @@
 
 use crate::kind::Kind;
 use crate::pack::Pack;
+use crate::render::Depth;
 use crate::request::Request;
 
 /// How many files the summary names besides a test.
@@ -47,8 +48,8 @@ pub(crate) fn lines(pack: &Pack, request: &Request) -> Vec<String> {
 /// The best files by name, and the folder of the best test.
 fn priority(pack: &Pack) -> Vec<String> {
     let mut packed: Vec<_> = pack.packed().collect();
-    // What is shown in full says more about the pack than what is outlined.
-    packed.sort_by_key(|file| std::cmp::Reverse(file.depth));
+    // What is shown as it stands says more about the pack than what is outlined.
+    packed.sort_by_key(|file| file.depth == Some(Depth::Outline));
     let (tests, others): (Vec<_>, Vec<_>) =
         packed.into_iter().partition(|file| file.value.kind == Kind::Test);
     let mut names: Vec<String> = others.iter().take(NAMED).map(|file| file.name.clone()).collect();
