@@ -45,6 +45,17 @@ pub(crate) fn is_ignored(signal: i32) -> bool {
     }
 }
 
+/// Lets `signal` come to this thread.
+pub(crate) fn unblock(signal: i32) {
+    // SAFETY: the set is initialized by sigemptyset before use, and no memory of ours is touched.
+    unsafe {
+        let mut set: libc::sigset_t = mem::zeroed();
+        libc::sigemptyset(&raw mut set);
+        libc::sigaddset(&raw mut set, signal);
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const set, ptr::null_mut());
+    }
+}
+
 /// Makes process group `group` the foreground of the terminal `terminal`.
 ///
 /// A background process that asks for this is stopped by TTOU, so the signal is blocked meanwhile.
@@ -110,10 +121,25 @@ pub(crate) fn die_of(signal: i32) {
     // SAFETY: resetting a signal to its default action and raising it touches no memory of ours.
     unsafe {
         libc::signal(signal, libc::SIG_DFL);
-        let mut all: libc::sigset_t = mem::zeroed();
-        libc::sigemptyset(&raw mut all);
-        libc::sigaddset(&raw mut all, signal);
-        libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const all, ptr::null_mut());
+    }
+    unblock(signal);
+    // SAFETY: raising a signal touches no memory of ours.
+    unsafe {
         libc::raise(signal);
+    }
+}
+
+/// Starts the child with `signal` blocked, as a careless parent does.
+#[cfg(test)]
+pub(crate) fn start_with_blocked(command: &mut Command, signal: i32) {
+    // SAFETY: the set is initialized by sigemptyset before use, and nothing is allocated after fork.
+    unsafe {
+        command.pre_exec(move || {
+            let mut set: libc::sigset_t = mem::zeroed();
+            libc::sigemptyset(&raw mut set);
+            libc::sigaddset(&raw mut set, signal);
+            libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, ptr::null_mut());
+            Ok(())
+        });
     }
 }

@@ -11,6 +11,7 @@
 mod orphans;
 mod signals;
 mod stream;
+mod target;
 mod terminal;
 
 use std::os::fd::OwnedFd;
@@ -19,10 +20,12 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, Signal, WaitOptions, kill_process_group, wait};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{
+    Pid, Signal, WaitOptions, kill_process_group, test_kill_process_group, wait,
+};
 
-use self::signals::Signals;
+use self::signals::{Signals, timespec_to};
 pub use self::stream::{Stream, Tail};
 use self::terminal::Terminal;
 use crate::error::Error;
@@ -31,6 +34,9 @@ use crate::sys;
 
 /// The time between TERM and KILL when nothing else was asked for.
 pub const GRACE: Duration = Duration::from_secs(10);
+
+/// How long a child that had to end makes us wait for a slow reader of its last words.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// How a child ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -180,7 +186,8 @@ pub struct Running<'a> {
 /// Why the child was told to end, and when KILL is due.
 struct Ending {
     timed_out: bool,
-    kill_at: Instant,
+    /// `None` for a moment beyond the clock.
+    kill_at: Option<Instant>,
     killed: bool,
 }
 
@@ -195,62 +202,75 @@ impl<'a> Running<'a> {
         self.streams.push(stream);
     }
 
-    /// Waits for the end of the child.
+    /// Waits for the end of the child, and of its whole group when it had to end.
     ///
     /// # Errors
     /// The system refused to wait or to poll.
     pub fn wait(mut self) -> Result<Fate, Error> {
         let mut forwarded = None;
         let mut ending: Option<Ending> = None;
-        let mut look_at = self.plan.every.as_ref().map(|(interval, _)| self.started + *interval);
-        let end = loop {
+        let mut ended: Option<(End, Duration)> = None;
+        let mut look_at =
+            self.plan.every.as_ref().and_then(|(interval, _)| self.started.checked_add(*interval));
+        let (end, elapsed) = loop {
             while let Some(signal) = self.signals.next() {
                 forwarded = Some(signal);
                 self.signal_group(signal);
+                // What is stopped could not obey.
+                self.signal_group(libc::SIGCONT);
             }
-            if let Some(end) = self.reap() {
-                break end;
+            match self.reap() {
+                Ok(Some(end)) => ended = Some((end, self.started.elapsed())),
+                Err(source) if ended.is_none() => {
+                    return Err(Error::Process {
+                        doing: "wait for the child",
+                        source: source.into(),
+                    });
+                }
+                Ok(None) | Err(_) => {}
+            }
+            // Those behind a child that had to end have the same grace time as the child.
+            let is_group_left =
+                ending.as_ref().is_some_and(|ending| !ending.killed) && self.is_group_left();
+            if let Some(ended) = ended
+                && !is_group_left
+            {
+                break ended;
             }
             let now = Instant::now();
             if let Some(asked) = self.due(now, &mut look_at, ending.is_some()) {
-                let grace = self.plan.grace.unwrap_or(GRACE);
-                ending = Some(Ending { timed_out: asked, kill_at: now + grace, killed: false });
+                let kill_at = now.checked_add(self.plan.grace.unwrap_or(GRACE));
+                ending = Some(Ending { timed_out: asked, kill_at, killed: false });
                 self.signal_group(libc::SIGTERM);
                 self.signal_group(libc::SIGCONT);
             }
             if let Some(ending) = &mut ending
-                && now >= ending.kill_at
+                && ending.kill_at.is_some_and(|kill_at| now >= kill_at)
                 && !ending.killed
             {
                 ending.killed = true;
                 self.signal_group(libc::SIGKILL);
+                // The child may be gone for long, and then nothing more will wake us.
+                continue;
             }
-            let mut wake_at = look_at;
-            for moment in [
+            let moments = [
+                look_at,
                 self.deadline().filter(|_| ending.is_none()),
-                ending.as_ref().filter(|ending| !ending.killed).map(|ending| ending.kill_at),
-            ]
-            .into_iter()
-            .flatten()
-            {
-                wake_at = Some(wake_at.map_or(moment, |earlier| earlier.min(moment)));
-            }
-            self.sleep_until(wake_at)?;
+                ending.as_ref().filter(|ending| !ending.killed).and_then(|ending| ending.kill_at),
+                // The end of a grandchild whose parent lives is no news to us.
+                ended.and_then(|_| now.checked_add(Duration::from_millis(20))),
+            ];
+            self.sleep_until(moments.into_iter().flatten().min())?;
         };
-        let elapsed = self.started.elapsed();
+        // A signal that came together with the end of the child is what ended it, too.
+        forwarded = std::iter::from_fn(|| self.signals.next()).last().or(forwarded);
         if ending.is_some() {
-            self.signal_group(libc::SIGKILL);
             orphans::sweep();
         }
+        let was_told = ending.is_some() || (forwarded.is_some() && end != End::Code(0));
+        let until = if was_told { Instant::now().checked_add(LAST_WORDS) } else { self.deadline() };
         for stream in &mut self.streams {
-            // What an ended child has left in its pipe is not lost to a slow reader of ours; a
-            // signal ends the waiting.
-            while stream.pump()
-                || stream.blocked_by().is_some_and(|target| self.signals.wait_for(target))
-            {
-            }
-            // A grandchild may keep it open and say nothing.
-            stream.finish();
+            stream.read_the_rest(&self.signals, until);
         }
         if let Some(terminal) = &self.terminal {
             terminal.take_back();
@@ -262,6 +282,10 @@ impl<'a> Running<'a> {
             forwarded,
             elapsed,
         })
+    }
+
+    fn is_group_left(&self) -> bool {
+        test_kill_process_group(self.pid) != Err(rustix::io::Errno::SRCH)
     }
 
     fn deadline(&self) -> Option<Instant> {
@@ -290,25 +314,17 @@ impl<'a> Running<'a> {
             if look() == Watch::Stop {
                 return Some(false);
             }
-            *look_at = Some(Instant::now() + *interval);
+            *look_at = Instant::now().checked_add(*interval);
         }
         None
     }
 
     /// Sleeps until something happens or the moment comes.
     fn sleep_until(&mut self, moment: Option<Instant>) -> Result<(), Error> {
-        let timeout = moment.map(|moment| {
-            // Rounded up: waking a little late is right, waking a little early is a busy loop.
-            let left =
-                moment.saturating_duration_since(Instant::now()) + Duration::from_micros(500);
-            Timespec {
-                tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
-                tv_nsec: left.subsec_nanos().into(),
-            }
-        });
+        let timeout = moment.map(timespec_to);
         let ready: Vec<bool> = {
             let mut fds = vec![PollFd::new(self.signals.wake(), PollFlags::IN)];
-            fds.extend(self.streams.iter().filter(|stream| stream.is_open()).map(Stream::poll_fd));
+            fds.extend(self.streams.iter().filter_map(Stream::poll_fd));
             match poll(&mut fds, timeout.as_ref()) {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(error) => {
@@ -323,7 +339,7 @@ impl<'a> Running<'a> {
         if ready.first() == Some(&true) {
             self.signals.drain();
         }
-        let open = self.streams.iter_mut().filter(|stream| stream.is_open());
+        let open = self.streams.iter_mut().filter(|stream| stream.poll_fd().is_some());
         for (stream, is_ready) in open.zip(ready.into_iter().skip(1)) {
             if is_ready {
                 stream.pump();
@@ -333,24 +349,34 @@ impl<'a> Running<'a> {
     }
 
     /// Collects children that ended. Returns how the child ended, once it did.
-    fn reap(&self) -> Option<End> {
-        while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG | WaitOptions::UNTRACED) {
+    fn reap(&mut self) -> rustix::io::Result<Option<End>> {
+        while let Some((pid, status)) = wait(WaitOptions::NOHANG | WaitOptions::UNTRACED)? {
             if pid != self.pid {
                 continue;
             }
-            if status.stopped() {
-                if let Some(terminal) = &self.terminal {
-                    terminal.stop_with(self.pid);
-                }
+            if let Some(signal) = status.stopping_signal() {
+                self.stopped_by(signal);
                 continue;
             }
             if let Some(signal) = status.terminating_signal() {
-                return Some(End::Signal(signal));
+                return Ok(Some(End::Signal(signal)));
             }
             let code = status.exit_status().unwrap_or_default();
-            return Some(End::Code(u8::try_from(code).unwrap_or(u8::MAX)));
+            return Ok(Some(End::Code(u8::try_from(code).unwrap_or(u8::MAX))));
         }
-        None
+        Ok(None)
+    }
+
+    /// The child is stopped: with our terminal by Ctrl-Z, without it perhaps because it wants it.
+    fn stopped_by(&mut self, signal: i32) {
+        if let Some(terminal) = &self.terminal {
+            terminal.stop_with(self.pid);
+        } else if matches!(signal, libc::SIGTTIN | libc::SIGTTOU) {
+            self.terminal = Terminal::controlling();
+            if let Some(terminal) = &self.terminal {
+                terminal.give_to(self.pid);
+            }
+        }
     }
 
     fn signal_group(&self, signal: i32) {
@@ -361,5 +387,7 @@ impl<'a> Running<'a> {
     }
 }
 
+#[cfg(test)]
+mod hostile;
 #[cfg(test)]
 mod tests;

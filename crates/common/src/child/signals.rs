@@ -5,8 +5,9 @@ use std::os::fd::BorrowedFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::sys;
 
@@ -33,6 +34,8 @@ impl Signals {
             seen.push((signal, flag));
         }
         signal_hook::low_level::pipe::register(libc::SIGCHLD, write)?;
+        // A careless parent can leave it blocked, and then the end of the child would not wake us.
+        sys::unblock(libc::SIGCHLD);
         Ok(Self { wake, seen })
     }
 
@@ -49,8 +52,8 @@ impl Signals {
         &self.wake
     }
 
-    /// Waits until `target` takes more bytes; `false` when a signal came first.
-    pub(super) fn wait_for(&self, target: BorrowedFd<'_>) -> bool {
+    /// Waits until `target` takes more bytes; `false` when a signal or the moment came first.
+    pub(super) fn wait_for(&self, target: BorrowedFd<'_>, until: Option<Instant>) -> bool {
         loop {
             if self.seen.iter().any(|(_, flag)| flag.load(Ordering::SeqCst)) {
                 return false;
@@ -59,7 +62,8 @@ impl Signals {
                 PollFd::from_borrowed_fd(target, PollFlags::OUT),
                 PollFd::new(&self.wake, PollFlags::IN),
             ];
-            match poll(&mut fds, None) {
+            match poll(&mut fds, until.map(timespec_to).as_ref()) {
+                Ok(0) => return false,
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(_) => return false,
             }
@@ -76,5 +80,14 @@ impl Signals {
         let mut bytes = [0_u8; 64];
         while rustix::io::read(&self.wake, &mut bytes).is_ok_and(|n_bytes| n_bytes == bytes.len()) {
         }
+    }
+}
+
+/// The time until `moment`, rounded up: waking a little late is right, waking a little early is a busy loop.
+pub(super) fn timespec_to(moment: Instant) -> Timespec {
+    let left = moment.saturating_duration_since(Instant::now()) + Duration::from_micros(500);
+    Timespec {
+        tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: left.subsec_nanos().into(),
     }
 }

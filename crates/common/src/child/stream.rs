@@ -1,9 +1,17 @@
 //! What a child writes and this process reads, without ever blocking on whoever reads us.
 
-use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::time::Instant;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags};
+use rustix::io::Errno;
+
+use super::signals::Signals;
+use super::target::Target;
+
+/// What is read of a stream after the end of the child: more than any pipe of ours can hold, and
+/// not what a grandchild may go on to write for ever.
+const LEFT_AT_MOST: usize = 1 << 20;
 
 /// What is done with each piece that the child wrote.
 type OnBytes<'a> = Box<dyn FnMut(&[u8]) + 'a>;
@@ -13,19 +21,22 @@ type Filter<'a> = Box<dyn FnMut(Option<&[u8]>) -> Vec<u8> + 'a>;
 
 /// Bytes that the child writes and this process reads, 4 KiB at most at a time.
 pub struct Stream<'a> {
-    source: OwnedFd,
-    forward: Option<BorrowedFd<'a>>,
+    /// `None` once it has ended.
+    source: Option<OwnedFd>,
+    forward: Option<Target<'a>>,
     filter: Option<Filter<'a>>,
     on_bytes: OnBytes<'a>,
+    /// What was read, filtered, and not taken yet by who reads us.
+    pending: Vec<u8>,
     blocked: bool,
-    open: bool,
 }
 
 impl<'a> Stream<'a> {
     /// Reads `source` and hands what comes to `on_bytes`.
     ///
     /// With `forward` the bytes are written there first; while that is full the child waits, as it
-    /// would without us, and signals and timeouts are served all the same.
+    /// would without us, and signals and timeouts are served all the same. When its reader is gone
+    /// the child learns that by its own next write, as it would without us.
     pub fn new(
         source: impl Into<OwnedFd>,
         forward: Option<BorrowedFd<'a>>,
@@ -35,12 +46,12 @@ impl<'a> Stream<'a> {
         // A failure leaves the descriptor blocking; poll is asked before every read anyway.
         let _ = rustix::io::ioctl_fionbio(&source, true);
         Self {
-            source,
-            forward,
+            source: Some(source),
+            forward: forward.map(Target::new),
             filter: None,
             on_bytes: Box::new(on_bytes),
+            pending: Vec::new(),
             blocked: false,
-            open: true,
         }
     }
 
@@ -52,97 +63,117 @@ impl<'a> Stream<'a> {
         self
     }
 
-    /// Writes a piece, or the rest at the end, to where this stream is forwarded.
+    /// Takes a piece, or the rest at the end, to be forwarded, and forwards what can be.
     fn forward(&mut self, piece: Option<&[u8]>) {
         let filtered = self.filter.as_mut().map(|filter| filter(piece));
-        let bytes = filtered.as_deref().or(piece).unwrap_or_default();
-        if let Some(target) = self.forward
-            && write_all(target, bytes).is_err()
-        {
-            // The reader of our output is gone; the child must not hang because of that.
-            self.forward = None;
+        if self.forward.is_some() {
+            self.pending.extend(filtered.as_deref().or(piece).unwrap_or_default());
+            self.flush();
         }
     }
 
-    /// Ends the stream, whether its last writer closed it or not.
-    pub(super) fn finish(&mut self) {
-        self.open = false;
+    /// Writes what is pending, as far as it is taken now. Returns whether nothing is left.
+    fn flush(&mut self) -> bool {
+        let mut n_written = 0;
+        while let Some(target) = &self.forward
+            && let Some(rest) = self.pending.get(n_written..).filter(|rest| !rest.is_empty())
+        {
+            match target.write(rest) {
+                Ok(n_bytes) => n_written += n_bytes,
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => break,
+                Err(error) => {
+                    // Without a reader the child must end as it would without us; on a full disk it
+                    // may go on, and only its words are lost.
+                    if matches!(error, Errno::PIPE | Errno::CONNRESET) {
+                        self.source = None;
+                    }
+                    self.forward = None;
+                }
+            }
+        }
+        self.pending.drain(..n_written);
+        if self.forward.is_none() {
+            self.pending.clear();
+        }
+        self.blocked = !self.pending.is_empty();
+        !self.blocked
+    }
+
+    /// Ends the stream, whether its last writer closed it or not; something may still be pending.
+    fn finish(&mut self) {
+        self.source = None;
         if self.filter.is_some() {
             self.forward(None);
             self.filter = None;
         }
     }
 
+    /// Passes on what an ended child has left in its pipe: it is not lost to a slow reader of ours.
+    /// A signal or the moment ends the waiting.
+    pub(super) fn read_the_rest(&mut self, signals: &Signals, until: Option<Instant>) {
+        let mut n_bytes = 0;
+        while n_bytes < LEFT_AT_MOST {
+            match self.pump() {
+                0 if self.blocked_by().is_some_and(|target| signals.wait_for(target, until)) => {}
+                0 => break,
+                n_read => n_bytes += n_read,
+            }
+        }
+        // A grandchild may keep it open and say nothing.
+        self.finish();
+        while self.blocked_by().is_some_and(|target| signals.wait_for(target, until))
+            && !self.flush()
+        {}
+    }
+
     /// What takes no more bytes at the moment, if that is what this stream waits for.
-    pub(super) fn blocked_by(&self) -> Option<BorrowedFd<'a>> {
-        if self.open && self.blocked { self.forward } else { None }
+    fn blocked_by(&self) -> Option<BorrowedFd<'a>> {
+        self.forward.as_ref().filter(|_| self.blocked).map(Target::fd)
     }
 
-    /// Whether more may come.
-    pub(super) fn is_open(&self) -> bool {
-        self.open
-    }
-
-    /// What to wait for before the next [`Stream::pump`].
-    pub(super) fn poll_fd(&self) -> PollFd<'_> {
-        match self.forward {
-            Some(target) if self.blocked => PollFd::from_borrowed_fd(target, PollFlags::OUT),
-            _ => PollFd::new(&self.source, PollFlags::IN),
+    /// What to wait for before the next [`Stream::pump`]; nothing when no more will come.
+    pub(super) fn poll_fd(&self) -> Option<PollFd<'_>> {
+        match self.blocked_by() {
+            Some(target) => Some(PollFd::from_borrowed_fd(target, PollFlags::OUT)),
+            None => self.source.as_ref().map(|source| PollFd::new(source, PollFlags::IN)),
         }
     }
 
-    /// Moves one piece. Returns whether there may be more at once.
-    pub(super) fn pump(&mut self) -> bool {
-        if !self.open {
-            return false;
+    /// Moves one piece. Returns how much was read; nothing does not mean that it has ended.
+    pub(super) fn pump(&mut self) -> usize {
+        if !self.flush() {
+            return 0;
         }
-        if let Some(target) = self.forward {
-            self.blocked = !is_writable(target);
+        let Some(source) = &self.source else { return 0 };
+        if let Some(target) = &self.forward {
+            self.blocked = !target.is_ready();
             if self.blocked {
-                return false;
+                return 0;
             }
         }
         let mut piece = [0_u8; 4096];
-        match rustix::io::read(&self.source, &mut piece) {
-            Ok(0) => {
+        let read = loop {
+            match rustix::io::read(source, &mut piece) {
+                Err(Errno::INTR) => {}
+                read => break read,
+            }
+        };
+        match read {
+            Err(Errno::AGAIN) => 0,
+            // A pseudo-terminal answers EIO when its last writer is gone.
+            Ok(0) | Err(_) => {
                 self.finish();
-                false
+                0
             }
             Ok(n_bytes) => {
                 let piece = piece.get(..n_bytes).unwrap_or_default();
                 self.forward(Some(piece));
                 (self.on_bytes)(piece);
-                true
-            }
-            Err(rustix::io::Errno::INTR) => true,
-            Err(rustix::io::Errno::AGAIN) => false,
-            Err(_) => {
-                // A pseudo-terminal answers EIO when its last writer is gone.
-                self.finish();
-                false
+                n_bytes
             }
         }
     }
-}
-
-fn is_writable(target: BorrowedFd<'_>) -> bool {
-    let mut fds = [PollFd::from_borrowed_fd(target, PollFlags::OUT)];
-    poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).is_ok_and(|ready| ready > 0)
-}
-
-fn write_all(target: BorrowedFd<'_>, mut bytes: &[u8]) -> io::Result<()> {
-    while !bytes.is_empty() {
-        match rustix::io::write(target, bytes) {
-            Ok(n_bytes) => bytes = bytes.get(n_bytes..).unwrap_or_default(),
-            Err(rustix::io::Errno::INTR) => {}
-            Err(rustix::io::Errno::AGAIN) => {
-                let mut fds = [PollFd::from_borrowed_fd(target, PollFlags::OUT)];
-                let _ = poll(&mut fds, None);
-            }
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(())
 }
 
 /// The last bytes of a stream, as many as the limit says.

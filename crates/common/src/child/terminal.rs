@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 
+use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::sys;
@@ -22,6 +23,14 @@ impl Terminal {
             return None;
         }
         Some(Self { fd: stdin.as_fd().try_clone_to_owned().ok()?, group })
+    }
+
+    /// The terminal that this process belongs to whatever its stdin is, if it is ours to lend.
+    pub(super) fn controlling() -> Option<Self> {
+        let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let fd = rustix::fs::open("/dev/tty", flags, Mode::empty()).ok()?;
+        let group = rustix::process::getpgrp();
+        (rustix::termios::tcgetpgrp(&fd).ok()? == group).then_some(Self { fd, group })
     }
 
     /// Makes the child the foreground.

@@ -3,20 +3,20 @@
 use super::*;
 use std::process::Stdio;
 
-fn sh(script: &str) -> Command {
+pub(super) fn sh(script: &str) -> Command {
     let mut command = Command::new("/bin/sh");
     command.args(["-c", script]).stdin(Stdio::null());
     command
 }
 
-fn run(supervisor: Supervisor<'_>, command: Command) -> Fate {
+pub(super) fn run(supervisor: Supervisor<'_>, command: Command) -> Fate {
     supervisor.start(command).unwrap().wait().unwrap()
 }
 
 // A supervisor reaps every child of its process, and tests share one, so they take turns.
 static TURN: std::sync::Mutex<()> = std::sync::Mutex::new(());
 
-fn turn() -> std::sync::MutexGuard<'static, ()> {
+pub(super) fn turn() -> std::sync::MutexGuard<'static, ()> {
     TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 

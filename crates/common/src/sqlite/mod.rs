@@ -21,8 +21,10 @@
 //! # Filesystems
 //! WAL needs shared memory, so the file must be on a local disk. Reading works on a read-only one.
 
+mod name;
+
 use std::cell::Cell;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -62,7 +64,7 @@ pub struct Database {
 impl Database {
     /// Opens for reading and writing; creates and migrates the file where that is needed.
     pub fn open(path: &Path, schema: &Schema, busy_timeout: Duration) -> Result<Self, Error> {
-        check_scheme(path)?;
+        name::check_scheme(path)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         if path.exists() {
             let mut database = Self::connect(path, flags, busy_timeout)?;
@@ -82,7 +84,7 @@ impl Database {
         schema: &Schema,
         busy_timeout: Duration,
     ) -> Result<Self, Error> {
-        check_scheme(path)?;
+        name::check_scheme(path)?;
         if !path.exists() {
             return Self::open(path, schema, busy_timeout);
         }
@@ -106,19 +108,8 @@ impl Database {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
             | OpenFlags::SQLITE_OPEN_NO_MUTEX
             | OpenFlags::SQLITE_OPEN_URI;
-        let escaped: String = path
-            .display()
-            .to_string()
-            .chars()
-            .map(|character| match character {
-                '%' => "%25".to_owned(),
-                '?' => "%3f".to_owned(),
-                '#' => "%23".to_owned(),
-                other => other.to_string(),
-            })
-            .collect();
-        let mut database =
-            Self::connect(Path::new(&format!("file:{escaped}?immutable=1")), flags, busy_timeout)?;
+        let uri = name::immutable_uri(path).map_err(file("find", path))?;
+        let mut database = Self::connect(Path::new(&uri), flags, busy_timeout)?;
         path.clone_into(&mut database.path);
         database.version(schema)?;
         Ok(database)
@@ -127,7 +118,9 @@ impl Database {
     fn connect(path: &Path, flags: OpenFlags, busy_timeout: Duration) -> Result<Self, Error> {
         TIMEOUT.set(busy_timeout);
         let failed = error("open", path);
-        let opened = Connection::open_with_flags(path, flags).and_then(|mut connection| {
+        let is_uri = flags.contains(OpenFlags::SQLITE_OPEN_URI);
+        let name = if is_uri { path.to_path_buf() } else { name::literal(path) };
+        let opened = Connection::open_with_flags(name, flags).and_then(|mut connection| {
             connection.busy_handler(Some(wait_a_little)).map(|()| connection)
         });
         Ok(Self { connection: opened.map_err(failed)?, path: path.to_path_buf() })
@@ -181,7 +174,7 @@ impl Database {
         flags: OpenFlags,
         busy_timeout: Duration,
     ) -> Result<Self, Error> {
-        let _turn = turn_to_create(path)?;
+        let _turn = turn_to_create(path, busy_timeout)?;
         // SQLite would create the file with the umask's mode; its WAL files take the mode of this one.
         match place::private_file(path) {
             Ok(_) => {}
@@ -284,12 +277,12 @@ impl Database {
 
 /// Begins a write, again when SQLite says that a retry is all that it needs.
 fn begin(connection: &mut Connection) -> rusqlite::Result<Transaction<'_>> {
-    let until = Instant::now() + TIMEOUT.get();
+    let until = Instant::now().checked_add(TIMEOUT.get());
     loop {
         match Transaction::new_unchecked(connection, TransactionBehavior::Immediate) {
             Err(rusqlite::Error::SqliteFailure(failure, _))
                 if matches!(failure.extended_code, SQLITE_BUSY_RECOVERY | SQLITE_BUSY_SNAPSHOT)
-                    && Instant::now() < until =>
+                    && until.is_none_or(|until| Instant::now() < until) =>
             {
                 thread::sleep(Duration::from_millis(1));
             }
@@ -303,8 +296,9 @@ const SQLITE_BUSY_SNAPSHOT: i32 = 517;
 
 /// Holds the lock under which a database is created; it ends with the returned file.
 ///
-/// The lock file is never unlinked: a waiter may already hold its inode.
-fn turn_to_create(path: &Path) -> Result<File, Error> {
+/// The lock file is never unlinked: a waiter may already hold its inode. Whoever creates may have been
+/// stopped, so the wait ends at the busy timeout, too.
+fn turn_to_create(path: &Path, busy_timeout: Duration) -> Result<File, Error> {
     let mut name = path.as_os_str().to_owned();
     name.push(".init");
     let lock_path = PathBuf::from(name);
@@ -315,21 +309,26 @@ fn turn_to_create(path: &Path) -> Result<File, Error> {
         .mode(0o600)
         .open(&lock_path)
         .map_err(file("create the lock file", &lock_path))?;
-    lock.lock().map_err(file("lock", &lock_path))?;
-    Ok(lock)
+    let until = Instant::now().checked_add(busy_timeout);
+    loop {
+        match lock.try_lock() {
+            Ok(()) => return Ok(lock),
+            Err(TryLockError::Error(source)) => return Err(file("lock", &lock_path)(source)),
+            Err(TryLockError::WouldBlock) if until.is_some_and(|until| Instant::now() >= until) => {
+                let busy = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
+                let why = "another process is creating it".to_owned();
+                let source = rusqlite::Error::SqliteFailure(busy, Some(why));
+                return Err(Error::Busy { path: path.to_path_buf(), source });
+            }
+            Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_millis(2)),
+        }
+    }
 }
 
 /// Whether the file holds less than its first page: SQLite would take it for an empty database.
 fn is_cut_short(path: &Path) -> bool {
     const PAGE: u64 = 4096;
     fs::metadata(path).is_ok_and(|file| file.is_file() && (1..PAGE).contains(&file.len()))
-}
-
-fn check_scheme(path: &Path) -> Result<(), Error> {
-    match path.to_str().and_then(|text| text.split_once("://")) {
-        Some((scheme, _)) => Err(Error::Scheme { scheme: scheme.to_owned() }),
-        None => Ok(()),
-    }
 }
 
 /// Whether `source` says that the WAL's files could not be made, and there is nothing in a WAL.
@@ -399,5 +398,7 @@ pub(crate) fn hint(source: &rusqlite::Error) -> Option<String> {
     Some(hint.to_owned())
 }
 
+#[cfg(test)]
+mod hostile;
 #[cfg(test)]
 mod tests;

@@ -5,11 +5,11 @@ use crate::Exit;
 use crate::report::Explain as _;
 use std::os::unix::fs::PermissionsExt as _;
 
-const ONE: Schema = Schema {
+pub(super) const ONE: Schema = Schema {
     application_id: 7,
     migrations: &["CREATE TABLE entry (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT"],
 };
-const TWO: Schema = Schema {
+pub(super) const TWO: Schema = Schema {
     application_id: 7,
     migrations: &[
         "CREATE TABLE entry (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT",

@@ -281,7 +281,11 @@ fn next_id(tx: &Connection) -> rusqlite::Result<RunId> {
 }
 
 /// The run of a job for a slot.
-fn of_slot(connection: &Connection, job: Option<&str>, slot: &str) -> rusqlite::Result<Option<Run>> {
+fn of_slot(
+    connection: &Connection,
+    job: Option<&str>,
+    slot: &str,
+) -> rusqlite::Result<Option<Run>> {
     connection
         .query_row(
             &format!("{SELECT} WHERE r.job IS ?1 AND r.slot = ?2"),

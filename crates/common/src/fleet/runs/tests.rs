@@ -109,7 +109,8 @@ fn a_run_opened_without_a_slot_takes_one_that_is_free() {
     let Opened::New(first) = journal.open(Some("12:00"), None, 10) else { panic!("taken") };
     let second = journal.open_new(None, 20);
     let run = journal.get(&second);
-    let mut take = |slot: &str| journal.fleet.write("take", |tx| take_slot(tx, &run, slot)).unwrap();
+    let mut take =
+        |slot: &str| journal.fleet.write("take", |tx| take_slot(tx, &run, slot)).unwrap();
     assert_eq!(take("12:00").map(|taken| taken.run_id), Some(first));
     assert!(take("13:00").is_none());
     assert_eq!(journal.get(&second).slot.as_deref(), Some("13:00"));
