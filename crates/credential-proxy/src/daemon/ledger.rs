@@ -55,6 +55,17 @@ impl Ledger {
         self.inner().trail.is_none()
     }
 
+    /// Anchors what was written; called once the answer is out.
+    pub(crate) fn settle(&self) {
+        let mut inner = self.inner();
+        if let Some(trail) = &mut inner.trail
+            && let Err(error) = trail.settle()
+        {
+            inner.problem =
+                Some(format!("the head of the audit trail could not be written: {error}"));
+        }
+    }
+
     /// Writes one access.
     pub(crate) fn write(&self, access: &Access<'_>) {
         let mut inner = self.inner();
