@@ -64,7 +64,6 @@ pub(crate) fn serve(stream: &UnixStream, state: &State, slot: &Slot) -> io::Resu
                 return Ok(());
             }
         }
-        state.ledger.settle();
         if is_last {
             return Ok(());
         }
