@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use common::cli::OutputArgs;
+use common::environment;
+use common::out::Color;
 
 use crate::grant::{Rate, Rule};
 use crate::reference::Assignment;
@@ -677,30 +679,61 @@ pub(crate) fn parse(args: &[OsString]) -> Result<Cli, clap::Error> {
     Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
 }
 
-/// Reads `get` and `exec`, which run in every job, without building the other thirty commands first.
+/// Reads the plain forms of `get` and `exec`, which run in every job, without building the whole parser.
 ///
-/// Whatever it does not take, help and mistakes included, is for the whole parser.
+/// Whatever it does not know, help and mistakes included, is for the whole parser; a test holds
+/// the two against each other.
 fn parse_frequent(args: &[OsString]) -> Option<Cli> {
+    let mut words = args.iter().skip(2);
     let verb = args.get(1)?.to_str()?;
-    let own = match verb {
-        "get" => GetArgs::augment_args(clap::Command::new("get")),
-        "exec" => ExecArgs::augment_args(clap::Command::new("exec")),
-        _ => return None,
+    let mut output = OutputArgs { json: false, color: Color::Auto };
+    let mut place = PlaceArgs {
+        home: environment::os("CREDENTIAL_PROXY_HOME").map(PathBuf::from),
+        key_command: environment::text("CREDENTIAL_PROXY_KEY_COMMAND"),
+        no_start: false,
     };
-    let own = own.disable_help_flag(true);
-    let command = clap::Command::new("credential-proxy").subcommand(own);
-    let command = PlaceArgs::augment_args(OutputArgs::augment_args(command));
-    let matches = command.try_get_matches_from(args).ok()?;
-    let (_, own) = matches.subcommand()?;
-    let verb = match verb {
-        "get" => Verb::Get(GetArgs::from_arg_matches(own).ok()?),
-        _ => Verb::Exec(ExecArgs::from_arg_matches(own).ok()?),
+    let (mut service, mut username, mut field, mut check) = (None, None, None, false);
+    let (mut env, mut file, mut only_env, mut no_masking) = (Vec::new(), Vec::new(), false, false);
+    let mut command = Vec::new();
+    let (is_get, is_exec) = (verb == "get", verb == "exec");
+    while let Some(word) = words.next() {
+        let mut value =
+            || words.next()?.to_str().filter(|value| !value.starts_with('-')).map(str::to_owned);
+        match word.to_str()? {
+            "--json" => output.json = true,
+            "--no-start" => place.no_start = true,
+            "--home" => place.home = Some(PathBuf::from(value()?)),
+            "--check" if is_get => check = true,
+            "--field" if is_get && field.is_none() => field = Some(value()?),
+            "--username" if is_get && username.is_none() => username = Some(value()?),
+            "--env" if is_exec => env.push(value()?.parse().ok()?),
+            "--file" if is_exec => file.push(value()?.parse().ok()?),
+            "--only-env" if is_exec && !only_env => only_env = true,
+            "--no-masking" if is_exec && !no_masking => no_masking = true,
+            "--" if is_exec => {
+                command.extend(words.by_ref().cloned());
+                break;
+            }
+            word if is_get && service.is_none() && !word.starts_with('-') => {
+                service = Some(word.to_owned());
+            }
+            _ => return None,
+        }
+    }
+    let verb = if is_get {
+        Verb::Get(GetArgs {
+            service: service?,
+            which: WhichArgs { username, id: None },
+            field: field.unwrap_or_else(|| "password".to_owned()),
+            check,
+            direct: false,
+        })
+    } else if is_exec && !command.is_empty() {
+        Verb::Exec(ExecArgs { env, file, only_env, no_masking, with_token: false, command })
+    } else {
+        return None;
     };
-    Some(Cli {
-        verb,
-        output: OutputArgs::from_arg_matches(&matches).ok()?,
-        place: PlaceArgs::from_arg_matches(&matches).ok()?,
-    })
+    Some(Cli { verb, output, place })
 }
 
 /// The whole command, for completions.
@@ -721,10 +754,10 @@ mod tests {
     fn the_short_way_through_the_parser_reads_the_same_as_the_long_one() {
         for line in [
             "get github.com",
-            "get github.com --field username -u me --json --no-start",
-            "get github.com --check --home /x --color never",
-            "exec --env A=b -e C=d/e --file F=g --only-env -- cmd --json -x",
-            "exec --no-masking --key-command k -- cmd",
+            "get github.com --field username --username me --json --no-start",
+            "get --check --home /x https://github.com/",
+            "exec --env A=b --env C=d/e --file F=g --only-env -- cmd --json -x",
+            "exec --no-masking --json -- cmd",
         ] {
             let args: Vec<OsString> = std::iter::once("credential-proxy")
                 .chain(line.split(' '))
@@ -735,7 +768,17 @@ mod tests {
             assert_eq!(short, long, "{line}");
             assert!(short.is_some(), "{line}");
         }
-        for line in ["get", "get --help", "exec", "list", "get a --nonsense"] {
+        for line in [
+            "get",
+            "get --help",
+            "exec",
+            "exec --",
+            "list",
+            "get a --nonsense",
+            "get a b",
+            "get a --field",
+            "exec --env A -- b",
+        ] {
             let args: Vec<OsString> = std::iter::once("credential-proxy")
                 .chain(line.split(' '))
                 .map(OsString::from)

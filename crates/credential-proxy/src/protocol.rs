@@ -4,6 +4,7 @@
 //! may add `username`, `id`, `token`, `mode`, `version` and more. An answer never repeats what a request
 //! held, except for the service name and a plain action word, as the original did.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use serde::Deserialize;
@@ -45,6 +46,48 @@ impl Mode {
     }
 }
 
+/// A request in which everything has the kind that it should have: nearly all of them.
+#[derive(Deserialize)]
+struct Plain<'a> {
+    #[serde(borrow)]
+    action: Cow<'a, str>,
+    #[serde(borrow)]
+    service: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    username: Option<Cow<'a, str>>,
+    id: Option<i64>,
+    #[serde(borrow)]
+    token: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    mode: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    run: Option<Cow<'a, str>>,
+    version: Option<u32>,
+    #[serde(borrow)]
+    prefix: Option<Cow<'a, str>>,
+    detail: Option<bool>,
+}
+
+impl From<Plain<'_>> for Request {
+    fn from(plain: Plain<'_>) -> Self {
+        let text = |text: Option<Cow<'_, str>>| {
+            text.map_or(Value::Null, |text| Value::String(text.into_owned()))
+        };
+        Self {
+            action: Value::String(plain.action.into_owned()),
+            service: text(plain.service),
+            prefix: text(plain.prefix),
+            username: text(plain.username),
+            id: plain.id.map_or(Value::Null, Value::from),
+            token: text(plain.token),
+            mode: text(plain.mode),
+            run: text(plain.run),
+            version: plain.version.map_or(Value::Null, Value::from),
+            detail: plain.detail.map_or(Value::Null, Value::from),
+        }
+    }
+}
+
 /// One request, as far as it was understood.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Request {
@@ -73,6 +116,10 @@ pub(crate) struct Request {
 impl Request {
     /// Reads one line; `Err` is the answer to send instead.
     pub(crate) fn parse(line: &[u8]) -> Result<Self, Value> {
+        let is_object = line.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
+        if is_object && let Ok(plain) = serde_json::from_slice::<Plain<'_>>(line) {
+            return Ok(plain.into());
+        }
         let value: Value =
             serde_json::from_slice(line).map_err(|_| json!({ "error": "invalid json" }))?;
         if !value.is_object() {

@@ -187,6 +187,16 @@ pub(crate) struct Trail {
     current: File,
     head: Head,
     line: String,
+    is_settled: bool,
+    /// The second of the last record and its text: a calendar costs more than a record.
+    second: (i64, String),
+}
+
+impl Drop for Trail {
+    fn drop(&mut self) {
+        // The head that stays behind then is proved by the records, as after a kill.
+        let _ = self.settle();
+    }
 }
 
 impl Trail {
@@ -264,8 +274,16 @@ impl Trail {
             return Err(broken("its head was changed"));
         }
         let current = open_current(place)?;
-        let mut trail =
-            Self { place: place.clone(), key, head_file, current, head, line: String::new() };
+        let mut trail = Self {
+            place: place.clone(),
+            key,
+            head_file,
+            current,
+            head,
+            line: String::new(),
+            is_settled: true,
+            second: (i64::MIN, String::new()),
+        };
         trail.recover().map_err(common::error::file("read", place.current()))?;
         Ok(Some(trail))
     }
@@ -302,11 +320,12 @@ impl Trail {
         self.save_head()
     }
 
-    /// Writes one record, and the head behind it. What was written survives a kill of this process.
+    /// Writes one record. What was written survives a kill of this process.
     pub(crate) fn write(&mut self, access: &Access<'_>) -> io::Result<()> {
         let mut line = std::mem::take(&mut self.line);
         line.clear();
-        format_access(&mut line, access, self.head.n + 1, &self.head.hash);
+        self.note_second(access.at);
+        format_access(&mut line, access, &self.second.1, self.head.n + 1, &self.head.hash);
         let hash = self.key.hash("record ", line.as_bytes());
         // The hash covers everything before it.
         line.push_str(",\"hash\":\"");
@@ -323,8 +342,28 @@ impl Trail {
         self.head.n += 1;
         self.head.hash = hash;
         self.head.size += len;
+        self.is_settled = false;
+        Ok(())
+    }
+
+    /// Anchors what was written. Until then a killed process leaves records behind the head, which
+    /// their own hashes prove; so this may come after the answer that a record is about.
+    pub(crate) fn settle(&mut self) -> io::Result<()> {
+        if self.is_settled {
+            return Ok(());
+        }
+        self.is_settled = true;
         self.save_head()?;
         if self.head.size > MAX_FILE { self.rotate() } else { Ok(()) }
+    }
+
+    fn note_second(&mut self, at: Timestamp) {
+        let second = at.0.div_euclid(1000);
+        if second != self.second.0 {
+            let mut text = Timestamp(second.saturating_mul(1000)).to_string();
+            text.truncate(text.len().saturating_sub(".000Z".len()));
+            self.second = (second, text);
+        }
     }
 
     fn save_head(&mut self) -> io::Result<()> {
@@ -382,9 +421,10 @@ fn read_head(file: &File) -> Option<Head> {
 }
 
 /// Everything of a record but its own hash and the end.
-fn format_access(line: &mut String, access: &Access<'_>, n: u64, previous: &str) {
+fn format_access(line: &mut String, access: &Access<'_>, second: &str, n: u64, previous: &str) {
     use std::fmt::Write as _;
-    let _ = write!(line, "{{\"n\":{n},\"at\":\"{}\",\"token\":", access.at);
+    let millis = access.at.0.rem_euclid(1000);
+    let _ = write!(line, "{{\"n\":{n},\"at\":\"{second}.{millis:03}Z\",\"token\":");
     match access.token {
         Some(token) => push_string(line, token),
         None => line.push_str("null"),

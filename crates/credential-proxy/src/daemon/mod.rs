@@ -57,6 +57,11 @@ pub(crate) fn run(
         Some(listener) => Listening::adopt(listener),
         None => Listening::bind(home)?,
     };
+    let clerk = Arc::clone(&state);
+    std::thread::Builder::new()
+        .name("clerk".to_owned())
+        .spawn(move || clerk.ledger.keep())
+        .map_err(|source| common::Error::Process { doing: "start a thread", source })?;
     let snapshot = state.snapshot();
     ready(&Ready {
         n_credentials: snapshot.as_ref().map_or(0, |snapshot| snapshot.len()),
@@ -70,6 +75,7 @@ pub(crate) fn run(
     drop(listening);
     // The pages are wiped before the process ends, not by its end.
     state.lock();
+    state.ledger.settle();
     result
 }
 

@@ -39,11 +39,12 @@ fn serve(mut stream: TcpStream, folder: &Path, expect: &str) -> bool {
     let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok);
     let path =
         lines.next().and_then(|line| line.split(' ').nth(1).map(str::to_owned)).unwrap_or_default();
-    let is_allowed = lines.take_while(|line| !line.is_empty()).fold(false, |allowed, line| {
-        allowed
-            || line.split_once(": ").is_some_and(|(name, value)| {
-                name.eq_ignore_ascii_case("authorization") && value == expect
-            })
+    // All of the header is read, so that closing the connection does not reset it.
+    let header: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
+    let is_allowed = header.iter().any(|line| {
+        line.split_once(": ").is_some_and(|(name, value)| {
+            name.eq_ignore_ascii_case("authorization") && value == expect
+        })
     });
     let file = folder.join(path.split('?').next().unwrap_or_default().trim_start_matches('/'));
     let (status, body) = if !is_allowed {
