@@ -3,10 +3,8 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use common::cli::OutputArgs;
-use common::environment;
-use common::out::Color;
 
 use crate::grant::{Rate, Rule};
 use crate::reference::Assignment;
@@ -669,69 +667,42 @@ pub(crate) struct CompletionsArgs {
     pub(crate) shell: clap_complete::Shell,
 }
 
-/// Reads the command line.
-pub(crate) fn parse(args: &[OsString]) -> Result<Cli, clap::Error> {
-    if let Some(cli) = parse_frequent(args) {
-        return Ok(cli);
-    }
-    let mut command = Cli::command();
-    let matches = command.try_get_matches_from_mut(args)?;
-    Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+/// The two verbs of every job alone.
+///
+/// The whole command line takes a third of a `get`'s time to build; this is tried first, and what it
+/// does not understand, help and mistakes included, goes to the whole one.
+#[derive(Debug, Parser)]
+#[command(name = "credential-proxy", disable_help_flag = true)]
+struct Frequent {
+    #[command(subcommand)]
+    verb: FrequentVerb,
+    #[command(flatten)]
+    output: OutputArgs,
+    #[command(flatten)]
+    place: PlaceArgs,
 }
 
-/// Reads the plain forms of `get` and `exec`, which run in every job, without building the whole parser.
-///
-/// Whatever it does not know, help and mistakes included, is for the whole parser; a test holds
-/// the two against each other.
-fn parse_frequent(args: &[OsString]) -> Option<Cli> {
-    let mut words = args.iter().skip(2);
-    let verb = args.get(1)?.to_str()?;
-    let mut output = OutputArgs { json: false, color: Color::Auto };
-    let mut place = PlaceArgs {
-        home: environment::os("CREDENTIAL_PROXY_HOME").map(PathBuf::from),
-        key_command: environment::text("CREDENTIAL_PROXY_KEY_COMMAND"),
-        no_start: false,
-    };
-    let (mut service, mut username, mut field, mut check) = (None, None, None, false);
-    let (mut env, mut file, mut only_env, mut no_masking) = (Vec::new(), Vec::new(), false, false);
-    let mut command = Vec::new();
-    let (is_get, is_exec) = (verb == "get", verb == "exec");
-    while let Some(word) = words.next() {
-        let mut value =
-            || words.next()?.to_str().filter(|value| !value.starts_with('-')).map(str::to_owned);
-        match word.to_str()? {
-            "--json" => output.json = true,
-            "--no-start" => place.no_start = true,
-            "--home" => place.home = Some(PathBuf::from(value()?)),
-            "--check" if is_get => check = true,
-            "--field" if is_get && field.is_none() => field = Some(value()?),
-            "--username" if is_get && username.is_none() => username = Some(value()?),
-            "--env" if is_exec => env.push(value()?.parse().ok()?),
-            "--file" if is_exec => file.push(value()?.parse().ok()?),
-            "--only-env" if is_exec && !only_env => only_env = true,
-            "--no-masking" if is_exec && !no_masking => no_masking = true,
-            "--" if is_exec => {
-                command.extend(words.by_ref().cloned());
-                break;
-            }
-            word if is_get && service.is_none() && !word.starts_with('-') => {
-                service = Some(word.to_owned());
-            }
-            _ => return None,
-        }
+#[derive(Debug, Subcommand)]
+#[command(disable_help_subcommand = true)]
+enum FrequentVerb {
+    Get(GetArgs),
+    Exec(ExecArgs),
+}
+
+/// Reads the command line.
+pub(crate) fn parse(args: &[OsString]) -> Result<Cli, clap::Error> {
+    match parse_frequent(args) {
+        Some(cli) => Ok(cli),
+        None => Cli::try_parse_from(args),
     }
-    let verb = if is_get {
-        Verb::Get(GetArgs {
-            service: service?,
-            which: WhichArgs { username, id: None },
-            field: field.unwrap_or_else(|| "password".to_owned()),
-            check,
-            direct: false,
-        })
-    } else if is_exec && !command.is_empty() {
-        Verb::Exec(ExecArgs { env, file, only_env, no_masking, with_token: false, command })
-    } else {
-        return None;
+}
+
+fn parse_frequent(args: &[OsString]) -> Option<Cli> {
+    args.get(1).filter(|verb| *verb == "get" || *verb == "exec")?;
+    let Frequent { verb, output, place } = Frequent::try_parse_from(args).ok()?;
+    let verb = match verb {
+        FrequentVerb::Get(args) => Verb::Get(args),
+        FrequentVerb::Exec(args) => Verb::Exec(args),
     };
     Some(Cli { verb, output, place })
 }
