@@ -104,7 +104,7 @@ pub(crate) const METHODS: &[(&str, Facts)] = &[
 
 /// Everything about every command.
 pub(crate) fn describe() -> Value {
-    let methods: Vec<Value> = leaves(&Cli::command())
+    let methods: Vec<Value> = leaves(&tree())
         .into_iter()
         .map(|(method, command)| describe_method(&method, &command))
         .collect();
@@ -139,6 +139,13 @@ fn describe_method(method: &str, command: &Command) -> Value {
     })
 }
 
+/// The whole command line, with the verbs that are otherwise built when they are named.
+fn tree() -> Command {
+    let mut tree = Cli::command();
+    tree.build();
+    tree
+}
+
 /// The commands that do something, by their methods: subcommands with dots, words with underscores.
 pub(crate) fn leaves(root: &Command) -> Vec<(String, Command)> {
     let mut leaves = Vec::new();
@@ -163,7 +170,14 @@ pub(crate) fn param_name(arg: &clap::Arg) -> String {
 fn params(command: &Command) -> Vec<Value> {
     command
         .get_arguments()
-        .filter(|arg| !matches!(arg.get_action(), ArgAction::Help | ArgAction::HelpShort | ArgAction::HelpLong | ArgAction::Version))
+        .filter(|arg| !arg.is_global_set())
+        .filter(|arg| {
+            let action = arg.get_action();
+            !matches!(
+                action,
+                ArgAction::Help | ArgAction::HelpShort | ArgAction::HelpLong | ArgAction::Version
+            )
+        })
         .map(|arg| {
             let is_many = matches!(arg.get_action(), ArgAction::Append)
                 || arg.get_num_args().is_some_and(|range| range.max_values() > 1);
@@ -192,7 +206,7 @@ mod tests {
     #[test]
     fn the_table_and_the_parser_know_the_same_commands() {
         let mut parsed: Vec<String> =
-            leaves(&Cli::command()).into_iter().map(|(method, _)| method).collect();
+            leaves(&tree()).into_iter().map(|(method, _)| method).collect();
         let mut listed: Vec<String> =
             METHODS.iter().map(|(method, _)| (*method).to_owned()).collect();
         parsed.sort();
@@ -202,7 +216,7 @@ mod tests {
 
     #[test]
     fn every_command_has_help_with_two_examples() {
-        for (method, command) in leaves(&Cli::command()) {
+        for (method, command) in leaves(&tree()) {
             let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
             let (_, examples) = help.split_once("Examples:\n").unwrap_or_default();
             let n_examples = examples.lines().filter(|line| line.starts_with("  ")).count();

@@ -5,6 +5,7 @@ pub(crate) mod agent;
 pub(crate) mod coord;
 pub(crate) mod exec;
 pub(crate) mod file;
+mod lazy;
 pub(crate) mod lock;
 pub(crate) mod run;
 pub(crate) mod state;
@@ -14,6 +15,7 @@ pub(crate) mod watch;
 use clap::{Parser, Subcommand};
 use common::cli::OutputArgs;
 use common::fleet::DatabaseArgs;
+use lazy::Lazy;
 
 /// Shared state for a fleet of agents: who they are, what they ran, know, hold and are about to do
 #[derive(Debug, Parser)]
@@ -47,32 +49,32 @@ Examples:
     Init,
     /// Register agents and look at them
     #[command(subcommand)]
-    Agent(agent::Verb),
+    Agent(Lazy<agent::Verb>),
     /// Record runs: start, heartbeat, finish once
     #[command(subcommand)]
-    Run(run::Verb),
+    Run(Lazy<run::Verb>),
     /// Run a command as a recorded run, holding locks
     Exec(exec::Args),
     /// Keep versioned values, one writer at a time
     #[command(subcommand)]
-    State(state::Verb),
+    State(Lazy<state::Verb>),
     /// Hold resources for a while, with fencing tokens
     #[command(subcommand)]
-    Lock(lock::Verb),
+    Lock(Lazy<lock::Verb>),
     /// Replace files only when they are as they were read
     #[command(subcommand)]
-    File(file::Verb),
+    File(Lazy<file::Verb>),
     /// Write down intentions, so that a retry does not act twice
     #[command(subcommand)]
-    Action(action::Verb),
+    Action(Lazy<action::Verb>),
     /// Run a command that must not do its deed twice
     Once(action::Once),
     /// Tell others what one works on, and read what they said
     #[command(subcommand)]
-    Coord(coord::Verb),
+    Coord(Lazy<coord::Verb>),
     /// Note things for later
     #[command(subcommand)]
-    Journal(coord::JournalVerb),
+    Journal(Lazy<coord::JournalVerb>),
     /// Show who is doing what now
     Board(watch::Board),
     /// Print the record of changes

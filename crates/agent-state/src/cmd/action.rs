@@ -52,7 +52,7 @@ pub(super) fn intend(ctx: &mut Ctx, deed: &Deed, terms: &Terms) -> anyhow::Resul
             fingerprint: deed.fingerprint.clone(),
             is_approved: false,
         };
-        actions::begin(tx, key, wanted, &beginning, &ctx.here, now)
+        actions::begin(tx, key, wanted, &beginning, ctx.here(), now)
     })?;
     let action = match verdict {
         Verdict::Fresh | Verdict::Retry => return Ok(action),
@@ -80,7 +80,7 @@ fn begin(args: &Begin, ctx: &mut Ctx) -> anyhow::Result<Exit> {
 
 fn end(ctx: &mut Ctx, key: &str, ending: Ending<'_>) -> anyhow::Result<Exit> {
     let action =
-        ctx.write("end an action in", |tx, now| actions::end(tx, key, ending, &ctx.here, now))?;
+        ctx.write("end an action in", |tx, now| actions::end(tx, key, ending, ctx.here(), now))?;
     if ctx.json {
         ctx.out.json(&action)?;
     }
@@ -99,7 +99,7 @@ fn fail(args: &Fail, ctx: &mut Ctx) -> anyhow::Result<Exit> {
 
 fn show(args: &Key, ctx: &mut Ctx) -> anyhow::Result<Exit> {
     let action = ctx.read("read an action in", |connection, now| {
-        actions::seen(connection, args.key.as_str(), &ctx.here, now)
+        actions::seen(connection, args.key.as_str(), ctx.here(), now)
     })?;
     ctx.show(&action, || describe(&action))?;
     Ok(Exit::Done)
@@ -129,7 +129,7 @@ fn describe(action: &Action) -> String {
 
 fn list(args: &List, ctx: &mut Ctx) -> anyhow::Result<Exit> {
     let (actions, now) = ctx.read("list actions in", |connection, now| {
-        Ok((actions::list(connection, args.state, args.limit, &ctx.here, now)?, now))
+        Ok((actions::list(connection, args.state, args.limit, ctx.here(), now)?, now))
     })?;
     if ctx.json {
         for action in &actions {
@@ -156,7 +156,7 @@ fn list(args: &List, ctx: &mut Ctx) -> anyhow::Result<Exit> {
 fn resolve(args: &Resolve, ctx: &mut Ctx) -> anyhow::Result<Exit> {
     let is_done = matches!(args.finding, Finding::Done);
     let action = ctx.write("resolve an action in", |tx, now| {
-        actions::resolve(tx, args.key.as_str(), is_done, args.reason.as_str(), &ctx.here, now)
+        actions::resolve(tx, args.key.as_str(), is_done, args.reason.as_str(), ctx.here(), now)
     })?;
     if ctx.json {
         ctx.out.json(&action)?;

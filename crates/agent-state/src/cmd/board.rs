@@ -79,7 +79,7 @@ impl Board {
 pub(crate) fn run(args: &Args, ctx: &mut Ctx) -> anyhow::Result<Exit> {
     loop {
         let (board, now) = ctx.read("read the board in", |connection, now| {
-            Ok((Board::read(connection, &ctx.here, now)?, now))
+            Ok((Board::read(connection, ctx.here(), now)?, now))
         })?;
         if ctx.json {
             ctx.out.json(&board)?;

@@ -1,5 +1,6 @@
 //! What every verb needs: the database, the output, and what the environment says.
 
+use std::cell::OnceCell;
 use std::time::Duration;
 
 use common::clock::Timestamp;
@@ -25,7 +26,7 @@ pub(crate) struct Ctx {
     pub(crate) database: DatabaseArgs,
     /// The run of an outer `exec`, which the environment names.
     pub(crate) outer_run: Option<RunId>,
-    pub(crate) here: Here,
+    here: OnceCell<Here>,
 }
 
 impl Ctx {
@@ -35,8 +36,13 @@ impl Ctx {
             json: cli.output.json,
             database: cli.database.clone(),
             outer_run: fleet::outer_run(),
-            here: Here::now(),
+            here: OnceCell::new(),
         }
+    }
+
+    /// This machine as it runs now; asked for only by those who judge processes.
+    pub(crate) fn here(&self) -> &Here {
+        self.here.get_or_init(Here::now)
     }
 
     /// Opens the database for writing.

@@ -54,7 +54,7 @@ fn post(
 fn check(args: &Check, ctx: &mut Ctx) -> anyhow::Result<Exit> {
     let resource = args.resource.as_str();
     let (posts, now) = ctx.read("read posts in", |connection, now| {
-        Ok((coord::current(connection, Some(resource), &ctx.here, now)?, now))
+        Ok((coord::current(connection, Some(resource), ctx.here(), now)?, now))
     })?;
     if ctx.json {
         ctx.out.json(&json!({ "resource": resource, "working_on": posts }))?;
@@ -105,7 +105,7 @@ fn recent(args: &Recent, ctx: &mut Ctx) -> anyhow::Result<Exit> {
 
 fn bulletin(ctx: &mut Ctx) -> anyhow::Result<Exit> {
     let (board, posts, now) = ctx.read("read the board in", |connection, now| {
-        Ok((Board::read(connection, &ctx.here, now)?, coord::recent(connection, 10)?, now))
+        Ok((Board::read(connection, ctx.here(), now)?, coord::recent(connection, 10)?, now))
     })?;
     let text = markdown(&board, &posts, now);
     ctx.show(&json!({ "markdown": text, "board": board, "recent": posts }), || text.clone())?;

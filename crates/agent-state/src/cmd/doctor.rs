@@ -87,7 +87,7 @@ fn look_inside(database: &Database, ctx: &Ctx, findings: &mut Findings) {
     }
     let now = clock::now();
     let leftovers = database.read("check", |connection| {
-        doctor::leftovers(connection, now.minus(SILENCE), &ctx.here, now)
+        doctor::leftovers(connection, now.minus(SILENCE), ctx.here(), now)
     });
     let leftovers = match leftovers {
         Ok(leftovers) => leftovers,

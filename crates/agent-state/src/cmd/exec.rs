@@ -60,7 +60,7 @@ struct Opening {
 }
 
 fn open(tx: &Connection, args: &Args, ctx: &Ctx, now: Timestamp) -> Result<Opening, Stop> {
-    runs::reap(tx, &ctx.here, now)?;
+    runs::reap(tx, ctx.here(), now)?;
     let agent = match agents::find(tx, args.agent.as_str())? {
         Some(agent) if agent.retired_at.is_none() => agent,
         known => {
@@ -79,7 +79,7 @@ fn open(tx: &Connection, args: &Args, ctx: &Ctx, now: Timestamp) -> Result<Openi
             None => Ok(Opening { agent, run }),
         };
     }
-    let holder = Holder::this_process(&ctx.here);
+    let holder = Holder::this_process(ctx.here());
     let new = NewRun {
         agent: Some(&agent.agent_id),
         job: args.job.as_ref().map(AsRef::as_ref),
@@ -122,11 +122,11 @@ fn hold_and_run(
             reason: run.job.clone(),
             ttl: args.ttl,
             under: None,
-            holder: Holder::this_process(&ctx.here),
+            holder: Holder::this_process(ctx.here()),
             waiter: None,
         };
         let waiting = Waiting { patience: args.wait, held_exit: Exit::No };
-        *grants = obtain::obtain(&mut ctx.open()?, &ctx.here, request, waiting)?;
+        *grants = obtain::obtain(&mut ctx.open()?, ctx.here(), request, waiting)?;
     }
     let mut command = wrap::command(&args.command, ctx);
     command

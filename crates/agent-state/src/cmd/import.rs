@@ -10,7 +10,7 @@ use crate::store::import;
 
 pub(crate) fn run(args: &Import, ctx: &mut Ctx) -> anyhow::Result<Exit> {
     let source = import::open(&args.file)?;
-    let counts = ctx.write("import into", |tx, now| import::take(tx, &source, &ctx.here, now))?;
+    let counts = ctx.write("import into", |tx, now| import::take(tx, &source, ctx.here(), now))?;
     if ctx.json {
         let tables: Map<String, Value> =
             counts.iter().map(|(table, count)| ((*table).to_owned(), json!(count))).collect();

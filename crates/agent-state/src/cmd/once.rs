@@ -27,7 +27,7 @@ pub(crate) fn run(args: &Once, ctx: &mut Ctx) -> Exit {
             tier: args.tier,
             lease: LEASE,
             window: if args.until_finished { Duration::ZERO } else { args.deed.window },
-            holder: Holder::this_process(&ctx.here),
+            holder: Holder::this_process(ctx.here()),
         };
         let tier = intend(ctx, &args.deed, &terms)?.tier;
         let command = wrap::command(&args.command, ctx);
@@ -68,7 +68,7 @@ fn record(ctx: &Ctx, args: &Once, ended: &Ended, tier: Tier) {
 
 fn end(ctx: &Ctx, args: &Once, ending: Ending<'_>) {
     let ended = ctx.record("end an action in", |tx, now| {
-        actions::end(tx, args.deed.key.as_str(), ending, &ctx.here, now)
+        actions::end(tx, args.deed.key.as_str(), ending, ctx.here(), now)
     });
     if let Err(error) = ended {
         // The command has run, and its code is what the caller asked for; the deed stays open and is judged

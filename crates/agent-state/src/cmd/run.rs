@@ -27,7 +27,7 @@ pub(crate) fn run(verb: &Verb, ctx: &mut Ctx) -> anyhow::Result<Exit> {
 fn start(args: &Start, ctx: &mut Ctx) -> anyhow::Result<Exit> {
     let (run, agent, is_prune_due) = ctx.write("start a run in", |tx, now| {
         let agent = store::agent(tx, args.agent.as_str())?;
-        runs::reap(tx, &ctx.here, now)?;
+        runs::reap(tx, ctx.here(), now)?;
         let slot = args.slot.as_ref().map(|slot| slot.name(now));
         let new = NewRun {
             agent: Some(&agent.agent_id),
@@ -69,7 +69,7 @@ fn quoted(word: &str) -> String {
 
 fn heartbeat(args: &Heartbeat, ctx: &mut Ctx) -> anyhow::Result<Exit> {
     let run = ctx.write("note a heartbeat in", |tx, now| {
-        runs::reap(tx, &ctx.here, now)?;
+        runs::reap(tx, ctx.here(), now)?;
         let run = store::run(tx, args.run.as_str())?;
         if runs::heartbeat(tx, &run.run_id, args.progress.as_deref(), now)? {
             store::run(tx, args.run.as_str())
@@ -94,7 +94,7 @@ fn finish(args: &Finish, ctx: &mut Ctx) -> anyhow::Result<Exit> {
         ..Outcome::default()
     };
     let run = ctx.write("finish a run in", |tx, now| {
-        runs::reap(tx, &ctx.here, now)?;
+        runs::reap(tx, ctx.here(), now)?;
         let run = RunId::from(args.run.to_string());
         match runs::finish(tx, &run, &outcome, now)? {
             Finished::Done(_) => store::run(tx, run.as_str()),
@@ -146,7 +146,7 @@ fn matching(
     let mut runs = Vec::new();
     runs::list(connection, filter, |run| {
         // A running row can be an interrupted run that nobody has met yet, and counts as what it is.
-        let run = run.as_seen(&ctx.here, now);
+        let run = run.as_seen(ctx.here(), now);
         if filter.status.is_none_or(|status| status == run.status) {
             runs.push(run);
         }
@@ -183,7 +183,7 @@ fn note(run: &Run) -> Option<String> {
 
 fn show(args: &Show, ctx: &mut Ctx) -> anyhow::Result<Exit> {
     let run = ctx.read("read a run in", |connection, now| {
-        Ok(store::run(connection, args.run.as_str())?.as_seen(&ctx.here, now))
+        Ok(store::run(connection, args.run.as_str())?.as_seen(ctx.here(), now))
     })?;
     ctx.show(&run, || describe(&run))?;
     Ok(Exit::Done)
@@ -227,7 +227,7 @@ fn describe(run: &Run) -> String {
 }
 
 fn reap(ctx: &mut Ctx) -> anyhow::Result<Exit> {
-    let reaped = ctx.write("reap runs in", |tx, now| Ok(runs::reap(tx, &ctx.here, now)?))?;
+    let reaped = ctx.write("reap runs in", |tx, now| Ok(runs::reap(tx, ctx.here(), now)?))?;
     for run in &reaped {
         if ctx.json {
             ctx.out.json(&json!({ "run_id": run.run_id, "agent": run.agent, "job": run.job, "reason": run.reason }))?;

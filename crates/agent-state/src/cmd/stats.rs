@@ -7,7 +7,7 @@ use crate::store::stats::{self, Stats};
 
 pub(crate) fn run(ctx: &mut Ctx) -> anyhow::Result<Exit> {
     let stats =
-        ctx.read("count in", |connection, now| Ok(stats::read(connection, &ctx.here, now)?))?;
+        ctx.read("count in", |connection, now| Ok(stats::read(connection, ctx.here(), now)?))?;
     ctx.show(&stats, || for_people(&stats))?;
     Ok(Exit::Done)
 }

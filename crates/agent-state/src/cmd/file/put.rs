@@ -112,11 +112,11 @@ impl Change {
             run: None,
             reason: Some("file put".to_owned()),
             ttl: TTL,
-            holder: Holder::this_process(&ctx.here),
+            holder: Holder::this_process(ctx.here()),
             waiter: None,
         };
         let waiting = Waiting { patience: self.wait, held_exit: Exit::No };
-        obtain::obtain(&mut ctx.open()?, &ctx.here, request, waiting)
+        obtain::obtain(&mut ctx.open()?, ctx.here(), request, waiting)
     }
 
     fn replace(

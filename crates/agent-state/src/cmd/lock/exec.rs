@@ -36,7 +36,7 @@ pub(super) fn run(args: &Exec, ctx: &mut Ctx) -> Exit {
         claims.dedup();
         let request = request(args, ctx, claims)?;
         let waiting = Waiting { patience: args.wait, held_exit: held_exit(args.exit_code) };
-        let grants = obtain::obtain(&mut ctx.open()?, &ctx.here, request, waiting)?;
+        let grants = obtain::obtain(&mut ctx.open()?, ctx.here(), request, waiting)?;
         let mut command = wrap::command(&args.command, ctx);
         wrap::export_tokens(&mut command, resources.iter().map(String::as_str), &grants);
         let keeper = Keeper::new(ctx).with_locks(&grants, args.ttl);
@@ -77,7 +77,7 @@ fn request(args: &Exec, ctx: &Ctx, claims: Vec<Claim>) -> anyhow::Result<Request
         reason: args.reason.as_ref().map(ToString::to_string),
         ttl: args.ttl,
         under: None,
-        holder: Holder::this_process(&ctx.here),
+        holder: Holder::this_process(ctx.here()),
         waiter: None,
     })
 }

@@ -51,7 +51,7 @@ fn acquire(args: &Acquire, ctx: &mut Ctx) -> anyhow::Result<Exit> {
         })
     })?;
     let waiting = Waiting { patience: args.wait, held_exit: held_exit(args.exit_code) };
-    let grants = obtain::obtain(&mut database, &ctx.here, request, waiting)?;
+    let grants = obtain::obtain(&mut database, ctx.here(), request, waiting)?;
     for grant in &grants {
         ctx.show(grant, || grant.token.to_string())?;
     }
@@ -78,7 +78,7 @@ fn release(args: &Release, ctx: &mut Ctx) -> anyhow::Result<Exit> {
     let grant = ctx.write("release a lock in", |tx, now| {
         let agent = store::agent(tx, args.agent.as_str())?;
         let run = ctx.run_of(tx, &agent)?;
-        let holders = locks::holders(tx, &resource, &ctx.here, now)?;
+        let holders = locks::holders(tx, &resource, ctx.here(), now)?;
         let is_own = |grant: &Grant| {
             let is_named = match args.token {
                 Some(token) => grant.token == token,
@@ -105,10 +105,21 @@ fn release(args: &Release, ctx: &mut Ctx) -> anyhow::Result<Exit> {
 fn check(args: &Which, ctx: &mut Ctx) -> anyhow::Result<Exit> {
     let resource = resource(&args.resource, args.path)?;
     let (holders, now) = ctx.read("read locks in", |connection, now| {
-        Ok((locks::holders(connection, &resource, &ctx.here, now)?, now))
+        Ok((locks::holders(connection, &resource, ctx.here(), now)?, now))
     })?;
     let status = if holders.is_empty() { "free" } else { "held" };
-    ctx.show(&json!({ "resource": resource, "status": status, "holders": holders }), || {
+    let first = holders.first();
+    let facts = json!({
+        "resource": resource,
+        "status": status,
+        "agent": first.and_then(|grant| grant.agent.as_ref()),
+        "agent_id": first.and_then(|grant| grant.agent_id.as_ref()),
+        "run_id": first.and_then(|grant| grant.run_id.as_ref()),
+        "token": first.map(|grant| grant.token),
+        "expires_at": first.map(|grant| grant.expires_at),
+        "holders": holders,
+    });
+    ctx.show(&facts, || {
         let lines: Vec<String> = holders.iter().map(|grant| describe(grant, now)).collect();
         if lines.is_empty() { status.to_owned() } else { lines.join("\n") }
     })?;
@@ -123,7 +134,7 @@ fn describe(grant: &Grant, now: Timestamp) -> String {
 
 fn list(ctx: &mut Ctx) -> anyhow::Result<Exit> {
     let (grants, now) = ctx.read("list locks in", |connection, now| {
-        Ok((locks::held(connection, &ctx.here, now)?, now))
+        Ok((locks::held(connection, ctx.here(), now)?, now))
     })?;
     if ctx.json {
         for grant in &grants {
@@ -152,7 +163,7 @@ fn renew(args: &Renew, ctx: &mut Ctx) -> anyhow::Result<Exit> {
     let resource = resource(&args.resource, args.path)?;
     let grant = ctx.write("renew a lock in", |tx, now| {
         let agent = store::agent(tx, args.agent.as_str())?;
-        let mut holders = locks::holders(tx, &resource, &ctx.here, now)?;
+        let mut holders = locks::holders(tx, &resource, ctx.here(), now)?;
         let is_own = |grant: &Grant| {
             grant.token == args.token && grant.agent_id.as_ref() == Some(&agent.agent_id)
         };
@@ -170,7 +181,7 @@ fn renew(args: &Renew, ctx: &mut Ctx) -> anyhow::Result<Exit> {
 fn verify(args: &Verify, ctx: &mut Ctx) -> anyhow::Result<Exit> {
     let resource = resource(&args.resource, args.path)?;
     let grant = ctx.read("read locks in", |connection, now| {
-        let holders = locks::holders(connection, &resource, &ctx.here, now)?;
+        let holders = locks::holders(connection, &resource, ctx.here(), now)?;
         let current = holders.into_iter().find(|grant| grant.token == args.token);
         current.ok_or_else(|| Error::StaleToken { resource, token: args.token }.into())
     })?;
@@ -183,7 +194,7 @@ fn verify(args: &Verify, ctx: &mut Ctx) -> anyhow::Result<Exit> {
 fn break_open(args: &Break, ctx: &mut Ctx) -> anyhow::Result<Exit> {
     let resource = resource(&args.resource, args.path)?;
     let broken = ctx.write("break a lock in", |tx, now| {
-        let holders = locks::holders(tx, &resource, &ctx.here, now)?;
+        let holders = locks::holders(tx, &resource, ctx.here(), now)?;
         if holders.is_empty() {
             return Err(Error::NotLocked { resource }.into());
         }
