@@ -127,6 +127,7 @@ impl Table {
 }
 
 /// The counts at the front of each part of the data.
+#[expect(clippy::struct_field_names, reason = "they are counts, and are called so")]
 struct Header {
     n_utc: usize,
     n_standard: usize,

@@ -11,11 +11,7 @@ use crate::guard::Verdict;
 pub(crate) fn run(args: &CheckArgs, ctx: &mut Ctx<'_>) -> anyhow::Result<Exit> {
     let settings = ctx.settings()?;
     let job = args.job.as_str();
-    let checked = ctx.guard(&settings).and_then(|mut guard| {
-        let verdict = guard.check(job)?;
-        guard.tell();
-        Ok(verdict)
-    });
+    let checked = ctx.guard(&settings).and_then(|mut guard| guard.check(job));
     let verdict = match checked {
         Ok(verdict) => verdict,
         Err(error) => match unrecorded::decide_without(&settings, job, error, ctx)? {

@@ -62,6 +62,11 @@ impl Guard<'_> {
         let now = Self::now();
         let own = self.settings.job(name);
         let settings = self.settings;
+        if !budget::concerns(settings, &own)
+            && self.db.read("read", |connection| jobs::is_at_rest(connection, name, now))?
+        {
+            return Ok(Verdict::Go { probe: false });
+        }
         let here = || self.here().clone();
         let quick = self.db.read("read", |connection| {
             let stored = jobs::get(connection, name)?.unwrap_or_else(|| Job::new(name));
@@ -74,6 +79,7 @@ impl Guard<'_> {
             Ok((verdict == Verdict::Go { probe: false }).then_some(()))
         })?;
         if quick.is_some() {
+            self.tell();
             return Ok(Verdict::Go { probe: false });
         }
         let here = self.here().clone();
@@ -99,6 +105,7 @@ impl Guard<'_> {
         if moved {
             self.remember();
         }
+        self.tell();
         Ok(verdict)
     }
 

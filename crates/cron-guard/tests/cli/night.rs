@@ -4,6 +4,7 @@
 //! is touched. It needs root, cron and libfaketime, and says so where they are missing; in CI they
 //! must be there.
 
+use std::fmt::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -167,7 +168,7 @@ fn a_night_with_twenty_jobs_ends_with_exactly_the_alerts_that_should_be_there() 
     let mut settings = String::from("[defaults]\nallow_unattended_resume = true\ngrace = \"9m\"\n");
     let mut lines = Vec::new();
     for n in 1..=16 {
-        settings.push_str(&format!("[job.fine-{n}]\nschedule = \"*/10 * * * *\"\ntz = \"UTC\"\n"));
+        let _ = write!(settings, "[job.fine-{n}]\nschedule = \"*/10 * * * *\"\ntz = \"UTC\"\n");
         lines.push(format!("*/10 * * * * root tick cron-guard exec fine-{n} -- true"));
     }
     settings.push_str(
