@@ -2,8 +2,9 @@
 //!
 //! A private temporary file beside the target, fsync, rename, fsync of the directory. It never
 //! writes through a symbolic link: the link itself is replaced, so resolve it first where it matters.
+//! What is no file, as a device or a pipe, is never replaced but written to.
 
-use std::fs::{File, Permissions};
+use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -16,6 +17,10 @@ pub fn write(path: &Path, content: &[u8], mode: u32) -> Result<(), Error> {
 }
 
 fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+    if path.metadata().is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+        // A root that says /dev/null means the device, and not a file in its place.
+        return OpenOptions::new().write(true).open(path)?.write_all(content);
+    }
     let folder = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -45,5 +50,25 @@ mod tests {
         std::fs::create_dir(&blocked).unwrap();
         assert!(write(&blocked, b"x", 0o600).is_err());
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn what_is_no_file_is_written_to_and_stays_what_it_is() {
+        use std::os::unix::fs::FileTypeExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, 0o600.into()).unwrap();
+        let link = folder.path().join("stdout");
+        std::os::unix::fs::symlink(&pipe, &link).unwrap();
+        for path in [&pipe, &link] {
+            let reader = std::thread::spawn({
+                let pipe = pipe.clone();
+                move || std::fs::read(pipe).unwrap()
+            });
+            write(path, b"document", 0o600).unwrap();
+            assert!(pipe.metadata().unwrap().file_type().is_fifo());
+            assert_eq!(reader.join().unwrap(), b"document");
+        }
+        assert!(link.symlink_metadata().unwrap().is_symlink());
     }
 }

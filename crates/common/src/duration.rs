@@ -101,4 +101,23 @@ mod tests {
             assert_eq!(human(Duration::from_secs(seconds)), expect);
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_panics_and_no_duration_is_too_long(text in "\\PC*|[-+.0-9 smhdwyMn]{0,24}|[0-9]{15,25}(s|ns|d|years)( [0-9]{15,25}s)?") {
+            if let Ok(duration) = parse(&text) {
+                assert!(duration <= MAX);
+                let _ = human(duration);
+            }
+        }
+
+        #[test]
+        fn whole_seconds_are_read_back_in_every_unit(seconds in 0_u64..=100 * 365 * 86_400) {
+            let expect = Ok(Duration::from_secs(seconds));
+            assert_eq!(parse(&seconds.to_string()), expect);
+            assert_eq!(parse(&format!("{seconds}s")), expect);
+            let (hours, minutes) = (seconds / 3600, seconds % 3600 / 60);
+            assert_eq!(parse(&format!("{hours}h{minutes}m{}s", seconds % 60)), expect);
+        }
+    }
 }

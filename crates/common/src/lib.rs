@@ -24,6 +24,8 @@ pub mod report;
 pub mod sqlite;
 mod sys;
 pub mod table;
+#[cfg(test)]
+mod turn;
 
 pub use error::Error;
 pub use exit::Exit;

@@ -85,4 +85,15 @@ mod tests {
             assert_eq!(text.parse::<Name>().map(|_| ()), expect, "{text:?}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn every_name_is_kept_as_it_is_and_safe_in_one_line(text in ".{0,210}") {
+            if let Ok(name) = text.parse::<Name>() {
+                assert_eq!(name.as_str(), text);
+                assert!((1..=MAX_CHARS).contains(&text.chars().count()));
+                assert!(!text.contains(char::is_control));
+            }
+        }
+    }
 }

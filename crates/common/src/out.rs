@@ -132,7 +132,7 @@ pub fn sanitize(text: &str) -> Cow<'_, str> {
 /// Control characters, and the marks that change the direction of the text around them.
 fn is_hostile(character: char) -> bool {
     character.is_control()
-        || matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2028}' | '\u{2029}' | '\u{2066}'..='\u{2069}')
+        || matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2028}' | '\u{2029}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]
@@ -147,6 +147,7 @@ mod tests {
             ("tab\tnewline\n", "tab\\tnewline\\n"),
             ("\u{202e}gpj.exe", "\\u{202e}gpj.exe"),
             ("\u{9b}31m", "\\u{9b}31m"),
+            ("\u{61c}1", "\\u{61c}1"),
         ] {
             assert_eq!(sanitize(raw), safe);
         }

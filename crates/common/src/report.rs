@@ -105,10 +105,12 @@ pub fn main<E: Explain>(
         let place = info
             .location()
             .map_or_else(String::new, |at| format!(" at {}:{}", at.file(), at.line()));
-        let _ = writeln!(
-            io::stderr(),
-            "{tool}: this is a bug in {tool}{place}\n  hint: please report it with the command that you ran"
-        );
+        say(&if json {
+            let message = format!("this is a bug in {tool}{place}");
+            json!({ "error": { "code": "bug", "message": message, "hint": BUG_HINT } }).to_string()
+        } else {
+            format!("{tool}: this is a bug in {tool}{place}\n  hint: {BUG_HINT}")
+        });
     }));
     let exit = match panic::catch_unwind(panic::AssertUnwindSafe(body)) {
         Ok(Ok(exit)) => exit,
@@ -123,32 +125,43 @@ pub fn main<E: Explain>(
 
 /// Prints `error` to stderr and says how the process should end.
 pub fn fail<E: Explain>(tool: &str, json: bool, error: &anyhow::Error) -> Exit {
-    if is_closed_pipe(error) {
+    let report = Report::of::<E>(error);
+    if report.code == OUTPUT && is_closed_pipe(error) {
         return Exit::Done;
     }
-    let report = Report::of::<E>(error);
-    // Nothing is left to do when stderr is closed, too; the exit code still tells.
-    let _ = if json {
-        writeln!(io::stderr(), "{}", report.to_json())
+    if json {
+        say(&report.to_json().to_string());
     } else {
         let hint = match (&report.hint, report.exit) {
             (Some(hint), exit) if exit != Exit::No => format!("\n  hint: {hint}"),
             _ => String::new(),
         };
-        writeln!(io::stderr(), "{tool}: {}{hint}", report.message)
-    };
+        say(&format!("{tool}: {}{hint}", report.message));
+    }
     report.exit
 }
 
 /// Prints one warning line for people; it changes no exit code.
 pub fn warn(tool: &str, message: &str) {
-    let _ = writeln!(io::stderr(), "{tool}: warning: {}", sanitize(message));
+    say(&format!("{tool}: warning: {}", sanitize(message)));
 }
 
+/// Writes to stderr at once, so that the lines of many processes on one log do not mix.
+fn say(text: &str) {
+    // Nothing is left to do when stderr is closed, too; the exit code still tells.
+    let _ = io::stderr().write_all(format!("{text}\n").as_bytes());
+}
+
+const BUG_HINT: &str = "please report it with the command that you ran";
+
+/// The word of [`crate::Error::Output`], also when an error of a tool is transparent and hides it.
+const OUTPUT: &str = "output";
+
 fn is_closed_pipe(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| match cause.downcast_ref::<crate::Error>() {
-        Some(crate::Error::Output(source)) => source.kind() == io::ErrorKind::BrokenPipe,
-        _ => false,
+    error.chain().any(|cause| {
+        cause
+            .downcast_ref::<io::Error>()
+            .is_some_and(|source| source.kind() == io::ErrorKind::BrokenPipe)
     })
 }
 
@@ -173,5 +186,101 @@ mod tests {
     fn control_characters_of_a_message_do_not_reach_the_terminal() {
         let report = Report::of::<Error>(&anyhow::anyhow!("bad name \u{1b}[31m\nred"));
         assert_eq!(report.message, "bad name \\u{1b}[31m\\nred");
+    }
+
+    #[derive(Debug, thiserror::Error)]
+    #[error(transparent)]
+    struct OfTool(#[from] Error);
+
+    impl Explain for OfTool {
+        fn exit(&self) -> Exit {
+            self.0.exit()
+        }
+        fn code(&self) -> &'static str {
+            self.0.code()
+        }
+        fn hint(&self) -> Option<String> {
+            self.0.hint()
+        }
+    }
+
+    #[test]
+    fn a_closed_pipe_is_quiet_also_inside_a_tools_own_error() {
+        let closed = || Error::Output(io::ErrorKind::BrokenPipe.into());
+        for error in [
+            anyhow::Error::from(closed()),
+            anyhow::Error::from(OfTool(closed())),
+            anyhow::Error::from(OfTool(closed())).context("cannot list"),
+        ] {
+            assert_eq!(fail::<OfTool>("tool", false, &error), Exit::Done, "{error:?}");
+        }
+        let other = Error::File {
+            doing: "write",
+            path: "socket".into(),
+            source: io::ErrorKind::BrokenPipe.into(),
+        };
+        assert_eq!(fail::<OfTool>("tool", false, &OfTool(other).into()), Exit::Failed);
+    }
+
+    const ROLE: &str = "COMMON_TEST_REPORT_ROLE";
+
+    /// Not a test: a tool that fails or panics.
+    #[test]
+    #[expect(clippy::disallowed_methods, clippy::exit, reason = "the role ends like a tool")]
+    fn role() {
+        let Some(role) = crate::environment::text(ROLE) else { return };
+        let code = main::<Error>("tool", role.contains("json"), || {
+            assert!(!role.contains("panic"), "the payload holds a hunter2");
+            Err(Error::Process { doing: "wait", source: io::ErrorKind::Other.into() }.into())
+        });
+        let code = if code == ExitCode::from(70) { 70 } else { 3 };
+        std::process::exit(code);
+    }
+
+    /// The code of the role and each of its writes to stderr, which a socket keeps apart.
+    fn writes_of(role: &str) -> (Option<i32>, Vec<String>) {
+        use std::os::fd::OwnedFd;
+        let _turn = crate::turn::beside_others();
+        let (reader, writer) = std::os::unix::net::UnixDatagram::pair().unwrap();
+        let status = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "report::tests::role", "--nocapture"])
+            .env(ROLE, role)
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::from(OwnedFd::from(writer)))
+            .status()
+            .unwrap();
+        reader.set_nonblocking(true).unwrap();
+        let mut seen = Vec::new();
+        let mut piece = [0_u8; 4096];
+        while let Ok(n_bytes) = reader.recv(&mut piece)
+            && n_bytes > 0
+        {
+            seen.push(String::from_utf8_lossy(&piece[..n_bytes]).into_owned());
+        }
+        (status.code(), seen)
+    }
+
+    #[test]
+    fn an_error_is_one_write_so_that_the_lines_of_many_processes_do_not_mix() {
+        let (code, writes) = writes_of("text");
+        assert_eq!((code, writes.len()), (Some(3), 1), "{writes:?}");
+        let (code, writes) = writes_of("json");
+        assert_eq!((code, writes.len()), (Some(3), 1), "{writes:?}");
+        let object: Value = serde_json::from_str(&writes[0]).unwrap();
+        assert_eq!(object["error"]["code"], "process");
+    }
+
+    #[test]
+    fn a_panic_is_a_bug_that_is_told_without_its_payload() {
+        for role in ["panic", "panic json"] {
+            let (code, writes) = writes_of(role);
+            assert_eq!((code, writes.len()), (Some(70), 1), "{writes:?}");
+            assert!(!writes[0].contains("hunter2"));
+            if role.contains("json") {
+                let object: Value = serde_json::from_str(&writes[0]).unwrap();
+                assert_eq!(object["error"]["code"], "bug");
+                assert!(object["error"]["hint"].is_string());
+            }
+        }
     }
 }

@@ -130,7 +130,7 @@ pub(crate) fn die_of(signal: i32) {
 }
 
 /// Starts the child with `signal` blocked, as a careless parent does.
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux"))]
 pub(crate) fn start_with_blocked(command: &mut Command, signal: i32) {
     // SAFETY: the set is initialized by sigemptyset before use, and nothing is allocated after fork.
     unsafe {

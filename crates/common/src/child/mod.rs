@@ -388,6 +388,7 @@ impl<'a> Running<'a> {
 }
 
 #[cfg(test)]
+#[cfg(target_os = "linux")]
 mod hostile;
 #[cfg(test)]
 mod tests;

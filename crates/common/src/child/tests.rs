@@ -1,6 +1,7 @@
 //! Real children of sh: exact exit codes, whole trees killed, streams that arrive whole.
 
 use super::*;
+use crate::turn;
 use std::process::Stdio;
 
 pub(super) fn sh(script: &str) -> Command {
@@ -13,16 +14,9 @@ pub(super) fn run(supervisor: Supervisor<'_>, command: Command) -> Fate {
     supervisor.start(command).unwrap().wait().unwrap()
 }
 
-// A supervisor reaps every child of its process, and tests share one, so they take turns.
-static TURN: std::sync::Mutex<()> = std::sync::Mutex::new(());
-
-pub(super) fn turn() -> std::sync::MutexGuard<'static, ()> {
-    TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
 #[test]
 fn the_exit_code_and_the_signal_of_a_child_are_passed_on_exactly() {
-    let _turn = turn();
+    let _turn = turn::alone();
     assert_eq!(run(Supervisor::new(), sh("exit 0")).exit(), Exit::Code(0));
     assert_eq!(run(Supervisor::new(), sh("exit 75")).exit(), Exit::Code(75));
     assert_eq!(run(Supervisor::new(), sh("kill -9 $$")).exit(), Exit::Signal(9));
@@ -31,7 +25,7 @@ fn the_exit_code_and_the_signal_of_a_child_are_passed_on_exactly() {
 #[test]
 fn a_command_that_is_absent_or_not_executable_has_its_own_code() {
     use crate::report::Explain as _;
-    let _turn = turn();
+    let _turn = turn::alone();
     for (command, exit) in
         [("/nonexistent/command", Exit::NotFound), ("/etc/passwd", Exit::NotExecutable)]
     {
@@ -42,7 +36,7 @@ fn a_command_that_is_absent_or_not_executable_has_its_own_code() {
 
 #[test]
 fn on_timeout_the_whole_tree_dies_daemons_and_term_ignorers_included() {
-    let _turn = turn();
+    let _turn = turn::alone();
     let folder = tempfile::tempdir().unwrap();
     let pids = folder.path().join("pids");
     // The file is complete before the time runs out, or the assertion on its lines fails.
@@ -67,7 +61,7 @@ fn on_timeout_the_whole_tree_dies_daemons_and_term_ignorers_included() {
 
 #[test]
 fn what_the_child_writes_arrives_whole_and_the_tail_keeps_the_end() {
-    let _turn = turn();
+    let _turn = turn::alone();
     let mut tail = Tail::new(8);
     let mut n_bytes = 0;
     let mut command =
@@ -85,7 +79,7 @@ fn what_the_child_writes_arrives_whole_and_the_tail_keeps_the_end() {
 
 #[test]
 fn a_grandchild_that_keeps_the_pipe_open_does_not_hold_us() {
-    let _turn = turn();
+    let _turn = turn::alone();
     let mut command = sh("sleep 30 & echo done");
     command.stdout(Stdio::piped());
     let started = Instant::now();
@@ -102,7 +96,7 @@ fn a_grandchild_that_keeps_the_pipe_open_does_not_hold_us() {
 
 #[test]
 fn a_watch_can_end_the_child() {
-    let _turn = turn();
+    let _turn = turn::alone();
     let fate = run(
         Supervisor::new().with_watch(Duration::from_millis(20), || Watch::Stop),
         sh("sleep 300"),
@@ -113,7 +107,7 @@ fn a_watch_can_end_the_child() {
 
 #[test]
 fn a_filter_sees_every_piece_and_the_end_and_a_slow_reader_loses_nothing() {
-    let _turn = turn();
+    let _turn = turn::alone();
     let (reader, writer) = std::io::pipe().unwrap();
     let mut command = sh("seq 1 60000");
     command.stdout(Stdio::piped());

@@ -181,6 +181,7 @@ mod tests {
 
     #[test]
     fn a_dead_a_reused_and_a_rebooted_pid_are_told_apart() {
+        let _turn = crate::turn::beside_others();
         let here = Here::now();
         let holder = Holder::this_process(&here).unwrap();
         let reused = Holder { pid_started: holder.pid_started - 1, ..holder.clone() };
@@ -195,6 +196,7 @@ mod tests {
 
     #[test]
     fn a_zombie_does_not_live() {
+        let _turn = crate::turn::beside_others();
         let here = Here::now();
         let mut child = std::process::Command::new("true").spawn().unwrap();
         let until = std::time::Instant::now() + std::time::Duration::from_secs(10);

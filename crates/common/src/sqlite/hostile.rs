@@ -8,12 +8,12 @@ use std::process::{Child, Command, Stdio};
 use super::tests::{ONE, TWO};
 use super::*;
 use crate::Exit;
-use crate::environment;
 use crate::report::Explain as _;
+use crate::{environment, turn};
 
 const ROLE: &str = "COMMON_TEST_DATABASE_ROLE";
 /// What each of many writers writes, opening the file anew for each.
-const N_WRITES: i64 = 50;
+const N_WRITES: i64 = 30;
 const FILE: &str = "COMMON_TEST_DATABASE";
 
 fn process(role: &str, path: &Path) -> Command {
@@ -77,6 +77,7 @@ fn n_rows(path: &Path) -> i64 {
 
 #[test]
 fn first_runs_of_64_processes_all_succeed() {
+    let _turn = turn::beside_others();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("deep/state.db");
     for child in &mut start("first", &path, 64) {
@@ -87,6 +88,7 @@ fn first_runs_of_64_processes_all_succeed() {
 
 #[test]
 fn processes_that_migrate_at_once_all_succeed() {
+    let _turn = turn::beside_others();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state.db");
     drop(Database::open(&path, &ONE, BUSY_TIMEOUT).unwrap());
@@ -98,6 +100,7 @@ fn processes_that_migrate_at_once_all_succeed() {
 
 #[test]
 fn writers_of_16_processes_are_never_told_that_it_is_busy() {
+    let _turn = turn::beside_others();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state.db");
     for child in &mut start("writer", &path, 16) {
@@ -108,11 +111,12 @@ fn writers_of_16_processes_are_never_told_that_it_is_busy() {
 
 #[test]
 fn a_kill_at_any_moment_of_creating_leaves_a_file_that_opens() {
+    let _turn = turn::beside_others();
     let folder = tempfile::tempdir().unwrap();
-    for n_steps in 0..40_u64 {
+    for n_steps in 0..25_u64 {
         let path = folder.path().join(format!("{n_steps}/state.db"));
         let mut child = process("first", &path).spawn().unwrap();
-        thread::sleep(Duration::from_micros(500 + n_steps * 200));
+        thread::sleep(Duration::from_micros(500 + n_steps * 320));
         let _ = child.kill();
         child.wait().unwrap();
         assert!(n_rows(&path) <= 1);
@@ -121,6 +125,7 @@ fn a_kill_at_any_moment_of_creating_leaves_a_file_that_opens() {
 
 #[test]
 fn what_killed_writers_had_committed_is_there() {
+    let _turn = turn::beside_others();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state.db");
     for n_steps in 0..8_u64 {
@@ -152,6 +157,7 @@ fn what_killed_writers_had_committed_is_there() {
 
 #[test]
 fn a_path_is_only_a_path_whatever_it_looks_like() {
+    let _turn = turn::beside_others();
     let folder = tempfile::tempdir().unwrap();
     for name in
         [":memory:", "file:state.db?mode=memory", "file:state.db", "a?b", "a#b", "a%41b", "-x", " "]

@@ -399,6 +399,7 @@ pub(crate) fn hint(source: &rusqlite::Error) -> Option<String> {
 }
 
 #[cfg(test)]
+#[cfg(target_os = "linux")]
 mod hostile;
 #[cfg(test)]
 mod tests;

@@ -12,9 +12,9 @@ use std::process::{Child, Stdio};
 use std::sync::mpsc;
 use std::thread;
 
-use super::tests::{run, sh, turn};
+use super::tests::{run, sh};
 use super::*;
-use crate::environment;
+use crate::{environment, turn};
 
 const SCRIPT: &str = "COMMON_TEST_CHILD";
 
@@ -94,7 +94,7 @@ fn pseudo_terminal() -> (OwnedFd, OwnedFd) {
 
 #[test]
 fn after_term_everybody_in_the_group_has_the_grace_time_not_only_the_first() {
-    let (_turn, _dog) = (turn(), Watchdog::new());
+    let (_turn, _dog) = (turn::alone(), Watchdog::new());
     let folder = tempfile::tempdir().unwrap();
     let (ready, saved) = (folder.path().join("ready"), folder.path().join("saved"));
     // The shell in front dies of TERM at once; the one behind it cleans up.
@@ -116,7 +116,7 @@ fn after_term_everybody_in_the_group_has_the_grace_time_not_only_the_first() {
 
 #[test]
 fn a_child_that_somebody_else_collected_is_an_error_and_not_a_hang() {
-    let (_turn, _dog) = (turn(), Watchdog::new());
+    let (_turn, _dog) = (turn::alone(), Watchdog::new());
     let mut running = Supervisor::new().start(sh("exit 3")).unwrap();
     running.child.wait().unwrap();
     assert!(running.wait().is_err());
@@ -124,7 +124,7 @@ fn a_child_that_somebody_else_collected_is_an_error_and_not_a_hang() {
 
 #[test]
 fn the_longest_and_the_shortest_durations_are_accepted() {
-    let (_turn, _dog) = (turn(), Watchdog::new());
+    let (_turn, _dog) = (turn::alone(), Watchdog::new());
     let fate = run(
         Supervisor::new()
             .with_timeout(Some(Duration::MAX))
@@ -142,7 +142,7 @@ fn the_longest_and_the_shortest_durations_are_accepted() {
 
 #[test]
 fn a_supervisor_that_was_started_with_sigchld_blocked_sees_the_end_of_its_child() {
-    let _dog = Watchdog::new();
+    let (_turn, _dog) = (turn::beside_others(), Watchdog::new());
     let mut command = supervisor_process("sleep 0.1; exit 9");
     sys::start_with_blocked(&mut command, libc::SIGCHLD);
     assert_eq!(command.spawn().unwrap().wait().unwrap().code(), Some(9));
@@ -150,7 +150,7 @@ fn a_supervisor_that_was_started_with_sigchld_blocked_sees_the_end_of_its_child(
 
 #[test]
 fn term_ends_a_child_that_has_stopped_itself() {
-    let _dog = Watchdog::new();
+    let (_turn, _dog) = (turn::beside_others(), Watchdog::new());
     let folder = tempfile::tempdir().unwrap();
     let pid = folder.path().join("pid");
     let script = format!("echo $$ > {}; kill -STOP $$; exit 1", pid.display());
@@ -164,7 +164,7 @@ fn term_ends_a_child_that_has_stopped_itself() {
 
 #[test]
 fn the_death_of_the_supervisor_is_the_death_of_the_child() {
-    let _dog = Watchdog::new();
+    let (_turn, _dog) = (turn::beside_others(), Watchdog::new());
     let folder = tempfile::tempdir().unwrap();
     let pid = folder.path().join("pid");
     let script =
@@ -179,14 +179,15 @@ fn the_death_of_the_supervisor_is_the_death_of_the_child() {
 
 #[test]
 fn every_code_and_every_signal_of_a_child_is_that_of_the_supervisor() {
-    let _dog = Watchdog::new();
+    let (others, _dog) = (turn::beside_others(), Watchdog::new());
     let signals = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 31, 34, 64];
     let start = |script: String| supervisor_process(&script).spawn().unwrap();
     let mut killed: Vec<_> = signals.iter().map(|n| start(format!("kill -{n} $$"))).collect();
     for (signal, supervisor) in signals.iter().zip(&mut killed) {
         assert_eq!(supervisor.wait().unwrap().signal(), Some(*signal));
     }
-    let _turn = turn();
+    drop(others);
+    let _turn = turn::alone();
     for code in 0..=255 {
         assert_eq!(run(Supervisor::new(), sh(&format!("exit {code}"))).end, End::Code(code));
     }
@@ -194,7 +195,7 @@ fn every_code_and_every_signal_of_a_child_is_that_of_the_supervisor() {
 
 #[test]
 fn a_signal_at_any_moment_is_forwarded_or_ends_a_supervisor_that_has_no_child() {
-    let _dog = Watchdog::new();
+    let (_turn, _dog) = (turn::beside_others(), Watchdog::new());
     for n_steps in 0..40_u64 {
         let mut supervisor =
             supervisor_process("exec sleep 60").stderr(Stdio::null()).spawn().unwrap();
@@ -206,7 +207,7 @@ fn a_signal_at_any_moment_is_forwarded_or_ends_a_supervisor_that_has_no_child() 
 
 #[test]
 fn a_signal_that_comes_with_the_end_of_the_child_is_told() {
-    let (_turn, _dog) = (turn(), Watchdog::new());
+    let (_turn, _dog) = (turn::alone(), Watchdog::new());
     for _ in 0..30 {
         let fate = run(Supervisor::new(), sh("kill -TERM $PPID; kill -TERM $$"));
         assert_eq!(fate.end, End::Signal(libc::SIGTERM));
@@ -216,7 +217,7 @@ fn a_signal_that_comes_with_the_end_of_the_child_is_told() {
 
 #[test]
 fn what_nohup_ignores_stays_ignored_for_the_child_too() {
-    let _dog = Watchdog::new();
+    let (_turn, _dog) = (turn::beside_others(), Watchdog::new());
     let binary = std::env::current_exe().unwrap();
     let mut command = sh(&format!(
         "trap '' HUP; exec {} --exact child::hostile::role --nocapture",
@@ -228,7 +229,7 @@ fn what_nohup_ignores_stays_ignored_for_the_child_too() {
 
 #[test]
 fn a_child_that_wants_the_terminal_gets_it_although_our_stdin_is_a_pipe() {
-    let _dog = Watchdog::new();
+    let (_turn, _dog) = (turn::beside_others(), Watchdog::new());
     let (outer, inner) = pseudo_terminal();
     let folder = tempfile::tempdir().unwrap();
     let heard = folder.path().join("heard");

@@ -7,9 +7,10 @@ use std::os::unix::net::UnixStream;
 use std::process::Stdio;
 use std::thread;
 
-use super::super::tests::{sh, turn};
+use super::super::tests::sh;
 use super::super::*;
 use super::{Watchdog, pseudo_terminal};
+use crate::turn;
 
 /// A pipe that is full, and whose reader does not read.
 fn full_pipe() -> (std::io::PipeReader, std::io::PipeWriter) {
@@ -45,7 +46,7 @@ fn run_limited(script: &str, target: BorrowedFd<'_>) -> Exit {
 
 #[test]
 fn a_grandchild_that_never_stops_writing_does_not_hold_us() {
-    let (_turn, _dog) = (turn(), Watchdog::new());
+    let (_turn, _dog) = (turn::alone(), Watchdog::new());
     let (mut running, stdout) = start(Supervisor::new(), "yes & sleep 0.1; exit 3");
     // Slower than the writer, so that there is always more.
     running.read(Stream::new(stdout, None, |_| thread::sleep(Duration::from_millis(1))));
@@ -54,7 +55,7 @@ fn a_grandchild_that_never_stops_writing_does_not_hold_us() {
 
 #[test]
 fn a_time_limit_holds_although_nobody_reads_our_output() {
-    let (_turn, _dog) = (turn(), Watchdog::new());
+    let (_turn, _dog) = (turn::alone(), Watchdog::new());
     let (_reader, writer) = full_pipe();
     let (mut running, stdout) = start(limited(), "seq 1 100000");
     let filter = |piece: Option<&[u8]>| piece.map_or_else(|| b"end".to_vec(), <[u8]>::to_vec);
@@ -64,14 +65,14 @@ fn a_time_limit_holds_although_nobody_reads_our_output() {
 
 #[test]
 fn a_time_limit_holds_when_the_child_ended_and_its_words_cannot_be_passed_on() {
-    let (_turn, _dog) = (turn(), Watchdog::new());
+    let (_turn, _dog) = (turn::alone(), Watchdog::new());
     let (_reader, writer) = full_pipe();
     assert_eq!(run_limited("echo words; exit 7", writer.as_fd()), Exit::Code(7));
 }
 
 #[test]
 fn a_supervisor_that_is_told_to_end_does_not_wait_for_a_reader_that_does_not_read() {
-    let (_turn, _dog) = (turn(), Watchdog::new());
+    let (_turn, _dog) = (turn::alone(), Watchdog::new());
     let (_reader, writer) = full_pipe();
     let script = "trap 'kill $!; exit 8' TERM; echo words; sleep 60 & kill -TERM $PPID; wait";
     let (mut running, stdout) = start(Supervisor::new(), script);
@@ -81,7 +82,7 @@ fn a_supervisor_that_is_told_to_end_does_not_wait_for_a_reader_that_does_not_rea
 
 #[test]
 fn a_filter_that_makes_more_of_a_piece_than_the_reader_takes_does_not_stop_the_clock() {
-    let (_turn, _dog) = (turn(), Watchdog::new());
+    let (_turn, _dog) = (turn::alone(), Watchdog::new());
     let (_reader, writer) = std::io::pipe().unwrap();
     let (mut running, stdout) = start(limited(), "echo word; sleep 60");
     let filter = |piece: Option<&[u8]>| piece.map_or_else(Vec::new, |_| vec![b'x'; 1 << 20]);
@@ -91,14 +92,14 @@ fn a_filter_that_makes_more_of_a_piece_than_the_reader_takes_does_not_stop_the_c
 
 #[test]
 fn a_terminal_that_takes_no_more_does_not_stop_the_clock() {
-    let (_turn, _dog) = (turn(), Watchdog::new());
+    let (_turn, _dog) = (turn::alone(), Watchdog::new());
     let (_outer, inner) = pseudo_terminal();
     assert_eq!(run_limited("seq 1 100000; sleep 60", inner.as_fd()), Exit::TimedOut);
 }
 
 #[test]
 fn two_writers_of_one_pipe_do_not_stop_each_others_clock() {
-    let (_turn, _dog) = (turn(), Watchdog::new());
+    let (_turn, _dog) = (turn::alone(), Watchdog::new());
     let (_reader, writer) = std::io::pipe().unwrap();
     // The rival takes each free page of the pipe as soon as it is there.
     let rival = writer.try_clone().unwrap();
@@ -108,7 +109,7 @@ fn two_writers_of_one_pipe_do_not_stop_each_others_clock() {
 
 #[test]
 fn an_endless_writer_learns_that_our_reader_is_gone() {
-    let (_turn, _dog) = (turn(), Watchdog::new());
+    let (_turn, _dog) = (turn::alone(), Watchdog::new());
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     let (mut running, stdout) = start(Supervisor::new(), "exec yes");
@@ -118,7 +119,7 @@ fn an_endless_writer_learns_that_our_reader_is_gone() {
 
 #[test]
 fn a_full_disk_behind_our_output_ends_nothing() {
-    let (_turn, _dog) = (turn(), Watchdog::new());
+    let (_turn, _dog) = (turn::alone(), Watchdog::new());
     let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
     let (mut running, stdout) = start(Supervisor::new(), "seq 1 50000; exit 2");
     let mut n_bytes = 0;
@@ -129,7 +130,7 @@ fn a_full_disk_behind_our_output_ends_nothing() {
 
 #[test]
 fn what_goes_to_a_socket_a_file_and_a_terminal_arrives_whole() {
-    let (_turn, _dog) = (turn(), Watchdog::new());
+    let (_turn, _dog) = (turn::alone(), Watchdog::new());
     let expect = (1..=20_000).fold(String::new(), |text, n| text + &n.to_string() + "\n");
     let through = |target: BorrowedFd<'_>| {
         let (mut running, stdout) = start(Supervisor::new(), "seq 1 20000");

@@ -199,3 +199,46 @@ fn ids_of_runs_only_grow_and_a_reader_continues_where_it_stopped() {
     assert_eq!(after("", 2), [second, third.clone()]);
     assert_eq!(after(third.as_str(), 10), []);
 }
+
+#[test]
+fn of_many_that_finish_and_reap_at_once_one_is_told_done_and_one_event_is_written() {
+    let mut journal = journal();
+    let here = Here::now();
+    let alive = Holder::this_process(&here).unwrap();
+    let gone = Holder { pid_started: alive.pid_started - 1, ..alive };
+    let path = journal.fleet.path().to_path_buf();
+    for at in 0..5 {
+        let run = journal.open_new(Some(&gone), 10 + at);
+        let n_told = std::sync::atomic::AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for n in 0..8_i64 {
+                let (path, run, here, n_told) = (&path, &run, &here, &n_told);
+                scope.spawn(move || {
+                    let mut fleet = crate::fleet::open(path, crate::sqlite::BUSY_TIMEOUT).unwrap();
+                    let is_told = if n % 2 == 0 {
+                        let reaped = fleet.write("reap", |tx| reap(tx, here, Timestamp(20)));
+                        !reaped.unwrap().is_empty()
+                    } else {
+                        let outcome = Outcome { exit_code: Some(n), ..Outcome::default() };
+                        let finished =
+                            fleet.write("finish", |tx| finish(tx, run, &outcome, Timestamp(20)));
+                        matches!(finished.unwrap(), Finished::Done(_))
+                    };
+                    n_told.fetch_add(usize::from(is_told), std::sync::atomic::Ordering::SeqCst);
+                });
+            }
+        });
+        assert_eq!(n_told.into_inner(), 1);
+        let n_events: i64 = journal
+            .fleet
+            .read("read", |c| {
+                c.query_row(
+                    "SELECT count(*) FROM events WHERE kind = 'run.finish' AND subject = ?1",
+                    [&run],
+                    |row| row.get(0),
+                )
+            })
+            .unwrap();
+        assert_eq!(n_events, 1);
+    }
+}
