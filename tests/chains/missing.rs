@@ -52,7 +52,7 @@ fn a_lock_that_is_held_stops_the_agent_from_starting() {
     let home = sandbox();
     home.program("my-agent", AGENT);
     home.expect(0, "agent-state agent register reviewer && agent-state lock acquire site reviewer");
-    let seen = home.expect(125, "agent-state exec deployer --lock site -- my-agent");
+    let seen = home.expect(1, "agent-state exec deployer --lock site -- my-agent");
     assert!(seen.stderr.contains("reviewer"), "{seen:?}");
     assert!(!home.home().join("started").exists());
 }

@@ -1,6 +1,6 @@
 //! What every verb needs: the database, the output, and what the environment says.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::time::Duration;
 
 use common::clock::Timestamp;
@@ -14,6 +14,7 @@ use rusqlite::Connection;
 use serde::Serialize;
 
 use crate::cli::Cli;
+use crate::error::Error;
 use crate::store::{self, Stop};
 
 /// How long a busy database is waited for when something has happened and must be recorded.
@@ -27,6 +28,8 @@ pub(crate) struct Ctx {
     /// The run of an outer `exec`, which the environment names.
     pub(crate) outer_run: Option<RunId>,
     here: OnceCell<Here>,
+    /// The connection that writes, kept for the next write: opening costs more than writing.
+    writer: RefCell<Option<Database>>,
 }
 
 impl Ctx {
@@ -37,6 +40,7 @@ impl Ctx {
             database: cli.database.clone(),
             outer_run: fleet::outer_run(),
             here: OnceCell::new(),
+            writer: RefCell::new(None),
         }
     }
 
@@ -56,7 +60,20 @@ impl Ctx {
         doing: &'static str,
         change: impl FnOnce(&Connection, Timestamp) -> Result<T, Stop>,
     ) -> anyhow::Result<T> {
-        store::write(&mut self.open()?, doing, change)
+        self.with_writer(self.database.busy_timeout, |database| {
+            store::write(database, doing, change)
+        })
+    }
+
+    /// As [`Ctx::write`], without waiting for the disk: for what is news and no promise.
+    pub(crate) fn note<T>(
+        &self,
+        doing: &'static str,
+        change: impl FnOnce(&Connection, Timestamp) -> Result<T, Stop>,
+    ) -> anyhow::Result<T> {
+        self.with_writer(self.database.busy_timeout, |database| {
+            store::note(database, doing, change)
+        })
     }
 
     /// As [`Ctx::write`], for what has happened already: it is lost unless it is written, so a busy
@@ -66,9 +83,28 @@ impl Ctx {
         doing: &'static str,
         change: impl FnOnce(&Connection, Timestamp) -> Result<T, Stop>,
     ) -> anyhow::Result<T> {
-        let mut patient = self.database.clone();
-        patient.busy_timeout = patient.busy_timeout.max(PATIENCE);
-        store::write(&mut patient.open()?, doing, change)
+        self.with_writer(self.database.busy_timeout.max(PATIENCE), |database| {
+            store::write(database, doing, change)
+        })
+    }
+
+    /// Hands out the connection that writes. One that failed is not used again.
+    fn with_writer<T>(
+        &self,
+        busy_timeout: Duration,
+        work: impl FnOnce(&mut Database) -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
+        let mut database = match self.writer.take() {
+            Some(database) => database,
+            None => DatabaseArgs { busy_timeout, ..self.database.clone() }.open()?,
+        };
+        database.wait_up_to(busy_timeout);
+        let result = work(&mut database);
+        let is_usable = result.as_ref().err().is_none_or(anyhow::Error::is::<Error>);
+        if is_usable {
+            self.writer.replace(Some(database));
+        }
+        result
     }
 
     /// Reads without writing anything.

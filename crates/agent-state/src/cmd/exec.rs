@@ -30,7 +30,7 @@ const LEASE: Duration = Duration::from_secs(15 * 60);
 pub(crate) fn run(args: &Args, ctx: &mut Ctx) -> Exit {
     wrap::guarded(ctx, |ctx| {
         let log = args.log.as_deref().map(wrap::open_log).transpose()?;
-        let opening = ctx.write("open a run in", |tx, now| open(tx, args, ctx, now))?;
+        let opening = ctx.note("open a run in", |tx, now| open(tx, args, ctx, now))?;
         let mut grants = Vec::new();
         match hold_and_run(args, ctx, &opening, &mut grants, log.as_ref()) {
             Ok(ended) => {

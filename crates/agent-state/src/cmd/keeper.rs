@@ -70,7 +70,7 @@ impl<'a> Keeper<'a> {
         if let Some(lease) = &mut self.run
             && now >= lease.beat_at
         {
-            let beat = self.ctx.write("note a heartbeat in", |tx, now| {
+            let beat = self.ctx.note("note a heartbeat in", |tx, now| {
                 Ok(runs::heartbeat(tx, lease.run, None, now)?)
             });
             if beat.is_ok() {

@@ -53,12 +53,16 @@ pub(crate) fn write<T>(
     doing: &'static str,
     change: impl FnOnce(&Connection, Timestamp) -> Result<T, Stop>,
 ) -> anyhow::Result<T> {
-    let answer = database.write(doing, |tx| match change(tx, clock::now()) {
-        Ok(value) => Ok(Ok(value)),
-        Err(Stop::No(no)) => Ok(Err(no)),
-        Err(Stop::Sql(error)) => Err(error),
-    })?;
-    Ok(answer?)
+    Ok(database.write(doing, |tx| answer(change(tx, clock::now())))??)
+}
+
+/// As [`write`], without waiting for the disk.
+pub(crate) fn note<T>(
+    database: &mut Database,
+    doing: &'static str,
+    change: impl FnOnce(&Connection, Timestamp) -> Result<T, Stop>,
+) -> anyhow::Result<T> {
+    Ok(database.write_relaxed(doing, |tx| answer(change(tx, clock::now())))??)
 }
 
 /// Reads, by the clock as it stands now.
@@ -67,12 +71,16 @@ pub(crate) fn read<T>(
     doing: &'static str,
     query: impl FnOnce(&Connection, Timestamp) -> Result<T, Stop>,
 ) -> anyhow::Result<T> {
-    let answer = database.read(doing, |connection| match query(connection, clock::now()) {
+    Ok(database.read(doing, |connection| answer(query(connection, clock::now())))??)
+}
+
+/// A "no" is an answer, and only a failure of the database undoes the transaction.
+fn answer<T>(result: Result<T, Stop>) -> rusqlite::Result<Result<T, Error>> {
+    match result {
         Ok(value) => Ok(Ok(value)),
         Err(Stop::No(no)) => Ok(Err(no)),
         Err(Stop::Sql(error)) => Err(error),
-    })?;
-    Ok(answer?)
+    }
 }
 
 /// The agent with this name or id, or the "no" that says there is none.

@@ -220,6 +220,11 @@ impl Database {
         apply(&mut self.connection).map_err(failed)
     }
 
+    /// Changes how long this thread waits for another's write.
+    pub fn wait_up_to(&self, busy_timeout: Duration) {
+        TIMEOUT.set(busy_timeout);
+    }
+
     /// The file.
     pub fn path(&self) -> &Path {
         &self.path
