@@ -111,9 +111,7 @@ fn examine(
     findings: &mut Vec<String>,
 ) -> Result<(), common::Error> {
     let now = Guard::now();
-    let integrity: String = db.read("check", |connection| {
-        connection.query_row("SELECT * FROM pragma_quick_check LIMIT 1", [], |row| row.get(0))
-    })?;
+    let integrity = db.read("check", journal::integrity)?;
     if integrity != "ok" {
         findings.push(format!("the journal is damaged: {integrity}"));
     }

@@ -92,6 +92,10 @@ pub(crate) struct CommandTable {
 
 /// An address that gets the alert by HTTP POST.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(
+    not(feature = "webhook"),
+    expect(dead_code, reason = "read, so that the file means the same")
+)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct WebhookTable {
     pub(crate) url: String,

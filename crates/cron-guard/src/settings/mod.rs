@@ -17,7 +17,9 @@ use crate::error::Error;
 use crate::machine::outcome::Codes;
 use crate::machine::{Policy, Rules, flap};
 
-pub(crate) use file::{Alerts, CommandTable, DesktopTable, MailTable, Template, WebhookTable};
+#[cfg(feature = "webhook")]
+pub(crate) use file::Template;
+pub(crate) use file::{Alerts, CommandTable, DesktopTable, MailTable, WebhookTable};
 pub(crate) use words::{Budget, CodeList, Count, Mode, PolicyWord, Tier, Unit};
 
 /// All settings, with the place they came from.

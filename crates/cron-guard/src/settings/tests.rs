@@ -1,3 +1,5 @@
+//! The settings of the README are understood, and a mistake is named where it stands.
+
 use super::*;
 use crate::error::Error;
 

@@ -64,3 +64,8 @@ pub(crate) fn between(
     }
     Ok(())
 }
+
+/// What SQLite says of the file: `ok`, or the first thing that is wrong with it.
+pub(crate) fn integrity(connection: &Connection) -> rusqlite::Result<String> {
+    connection.query_row("SELECT * FROM pragma_quick_check LIMIT 1", [], |row| row.get(0))
+}
