@@ -121,7 +121,11 @@ fn replay(repository: &Path, budget: usize, extra: &[String]) -> Vec<(String, Sc
     for point in 0..N_POINTS {
         let index = WINDOW + point * SPACING;
         let Some(commit) = commits.get(index) else { break };
-        git(&tree, &["checkout", "-q", "-f", "--detach", commit]);
+        let checkout = ["checkout", "-q", "-f", "--detach", commit];
+        if !Command::new("git").current_dir(&tree).args(checkout).output().unwrap().status.success()
+        {
+            continue;
+        }
         let snapshot = Snapshot::of(&tree);
         let future = future(&tree, &snapshot, &commits[index - WINDOW..index]);
         if future.files.is_empty() {
@@ -170,19 +174,22 @@ fn counts(path: &str) -> bool {
 fn future(tree: &Path, snapshot: &Snapshot, commits: &[&str]) -> Future {
     let mut future = Future::default();
     for commit in commits {
-        let patch = text(&git(
-            tree,
-            &[
-                "diff-tree",
-                "-p",
-                "-U0",
-                "--no-renames",
-                "--root",
-                "--no-color",
-                "--no-ext-diff",
-                commit,
-            ],
-        ));
+        // A copy of a repository can lack an object; its commit is passed over for all alike.
+        let arguments = [
+            "diff-tree",
+            "-p",
+            "-U0",
+            "--no-renames",
+            "--root",
+            "--no-color",
+            "--no-ext-diff",
+            commit,
+        ];
+        let output = Command::new("git").current_dir(tree).args(arguments).output().unwrap();
+        if !output.status.success() {
+            continue;
+        }
+        let patch = text(&output.stdout);
         let mut file: Option<String> = None;
         for line in patch.lines() {
             if let Some(path) = line.strip_prefix("--- ") {
@@ -224,23 +231,26 @@ impl Future {
     }
 }
 
-/// Packs the tree with the real binary.
+/// Packs the tree with the real binary and reads the files back out of the document.
 fn product(tree: &Path, budget: usize, extra: &[String]) -> Shown {
     let output = Command::new(env!("CARGO_BIN_EXE_context-pack"))
-        .args([tree.to_str().unwrap(), "--format", "json", "--budget", &budget.to_string(), "-q"])
+        .args([tree.to_str().unwrap(), "--budget", &budget.to_string(), "-q"])
         .args(extra)
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", text(&output.stderr));
-    let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    let files = document["files"].as_array().unwrap();
-    files
-        .iter()
-        .map(|file| {
-            let lines = file["text"].as_str().unwrap().lines().map(str::to_owned).collect();
-            (file["path"].as_str().unwrap().to_owned(), lines)
-        })
-        .collect()
+    let document = text(&output.stdout);
+    let mut shown = Shown::new();
+    let mut lines = document.lines();
+    while let Some(line) = lines.next() {
+        let Some(name) = line.strip_prefix("## ") else { continue };
+        let name = name.strip_suffix(" (outline)").unwrap_or(name).to_owned();
+        let opening = lines.nth(1).unwrap_or_default();
+        let fence = &opening[..opening.len() - opening.trim_start_matches('`').len()];
+        let body = lines.by_ref().take_while(|line| *line != fence).map(str::to_owned).collect();
+        shown.insert(name, body);
+    }
+    shown
 }
 
 /// A tree at one commit, and what its history says.

@@ -32,9 +32,17 @@ pub(crate) fn chunks(
     weights: &Excerpts,
 ) -> Vec<Chunk> {
     let lines: Vec<&str> = text.lines().collect();
-    // A blank line is never what is edited.
-    let mut rates: Vec<f64> =
-        lines.iter().map(|line| if line.trim().len() < 2 { 0.0 } else { weights.cold }).collect();
+    // A blank line is never what is edited; imports and versions at the head are more often than most.
+    let mut rates: Vec<f64> = lines
+        .iter()
+        .enumerate()
+        .map(|(index, line)| match line.trim().len() {
+            0 | 1 => 0.0,
+            _ if index < weights.head_lines => weights.head,
+            _ => weights.cold,
+        })
+        .collect();
+    let mut is_near = vec![false; lines.len()];
     if let Some(hot) = hot {
         for (index, line) in lines.iter().enumerate() {
             let Some(age) = hot.get(&hot::hash(line)) else { continue };
@@ -43,12 +51,15 @@ pub(crate) fn chunks(
             for near in rates.iter_mut().skip(from).take(2 * weights.reach + 1) {
                 *near = near.max(rate);
             }
+            for near in is_near.iter_mut().skip(from).take(2 * weights.reach + 1) {
+                *near = true;
+            }
         }
     }
     let mut chunks: Vec<Chunk> = Vec::new();
     for (index, (line, rate)) in lines.iter().zip(rates).enumerate() {
         let is_blank = line.trim().len() < 2;
-        let is_hot = rate > weights.cold;
+        let is_hot = is_near[index];
         match chunks.last_mut() {
             // Blank lines go with what stands before them.
             Some(last) if is_blank || last.lines.len() < LONGEST && last.hot == is_hot => {
@@ -74,12 +85,12 @@ mod tests {
     #[test]
     fn lines_near_a_hot_one_make_a_chunk_of_their_own() {
         let text: String =
-            (0..40).map(|index| format!("line {index}")).collect::<Vec<_>>().join("\n");
-        let hot = HashMap::from([(hot::hash("line 20"), 0)]);
+            (0..80).map(|index| format!("line {index}")).collect::<Vec<_>>().join("\n");
+        let hot = HashMap::from([(hot::hash("line 60"), 0)]);
         let chunks = chunks(&text, Some(&hot), &crate::value::EXCERPTS);
         let hottest = chunks.iter().max_by(|left, right| left.rate.total_cmp(&right.rate)).unwrap();
-        assert!(hottest.lines.contains(&20));
+        assert!(hottest.lines.contains(&60));
         assert!(hottest.lines.len() < 16);
-        assert_eq!(chunks.iter().map(|chunk| chunk.lines.len()).sum::<usize>(), 40);
+        assert_eq!(chunks.iter().map(|chunk| chunk.lines.len()).sum::<usize>(), 80);
     }
 }

@@ -153,6 +153,7 @@ fn refuse(found: &mut Found, candidate: &Candidate, refusal: &Refusal) {
     match refusal {
         Refusal::Binary => count(Reason::Binary),
         Refusal::Generated => count(Reason::Generated),
+        Refusal::Empty => {}
         Refusal::Unreadable(error) => {
             found.problems.push(format!("cannot read {}: {error}", candidate.name));
         }

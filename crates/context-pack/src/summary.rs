@@ -48,8 +48,9 @@ pub(crate) fn lines(pack: &Pack, request: &Request) -> Vec<String> {
 /// The best files by name, and the folder of the best test.
 fn priority(pack: &Pack) -> Vec<String> {
     let mut packed: Vec<_> = pack.packed().collect();
-    // What is shown as it stands says more about the pack than what is outlined.
-    packed.sort_by_key(|file| file.depth == Some(Depth::Outline));
+    // What is shown as it stands says more about the pack than what is outlined, and what
+    // must be read first says most.
+    packed.sort_by_key(|file| (file.depth == Some(Depth::Outline), file.value.kind > Kind::Readme));
     let (tests, others): (Vec<_>, Vec<_>) =
         packed.into_iter().partition(|file| file.value.kind == Kind::Test);
     let mut names: Vec<String> = others.iter().take(NAMED).map(|file| file.name.clone()).collect();

@@ -34,6 +34,8 @@ pub(crate) enum Refusal {
     Binary,
     /// It says that it is generated, or is minified.
     Generated,
+    /// There is nothing in it.
+    Empty,
     /// It could not be read.
     Unreadable(io::Error),
 }
@@ -42,6 +44,9 @@ pub(crate) enum Refusal {
 pub(crate) fn read(path: &Path) -> Result<Text, Refusal> {
     let (bytes, size) = head(path).map_err(Refusal::Unreadable)?;
     let n_read = bytes.len() as u64;
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Err(Refusal::Empty);
+    }
     let text = decode(&bytes).ok_or(Refusal::Binary)?;
     if is_generated(&text) {
         return Err(Refusal::Generated);

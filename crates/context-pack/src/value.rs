@@ -76,6 +76,9 @@ pub(crate) fn focus(in_name: f64, in_content: f64) -> f64 {
 pub(crate) struct Excerpts {
     /// The rate of a line that did not move.
     pub(crate) cold: f64,
+    /// The rate of a line at the head of a file, and how many lines are that.
+    pub(crate) head: f64,
+    pub(crate) head_lines: usize,
     /// How many lines on either side of a hot one are as hot.
     pub(crate) reach: usize,
     /// After this many commits a hot line counts half.
@@ -83,7 +86,8 @@ pub(crate) struct Excerpts {
 }
 
 /// The rates of lines.
-pub(crate) const EXCERPTS: Excerpts = Excerpts { cold: 0.12, reach: 6, half_at: 15.0 };
+pub(crate) const EXCERPTS: Excerpts =
+    Excerpts { cold: 0.12, head: 0.4, head_lines: 30, reach: 6, half_at: 15.0 };
 
 impl Excerpts {
     /// The rate of a line that was written `age` commits ago.

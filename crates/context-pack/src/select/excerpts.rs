@@ -14,6 +14,9 @@ const MARKER_BYTES: usize = 40;
 /// Rounds in which the number of bytes is set right by the tokens that came out.
 const ROUNDS: usize = 5;
 
+/// A candidate, how much of it is shown, and the piece that this makes.
+type Shown = (usize, Depth, Piece);
+
 /// A chunk of a candidate and what its tokens are worth.
 struct Offer {
     density: f64,
@@ -28,21 +31,29 @@ impl Run<'_> {
         let goal = self.left;
         // Bytes steer; the pieces that come out are counted, and the number is set right by that.
         let mut n_bytes = goal.saturating_mul(7) / 2;
+        let mut best: Option<(usize, Vec<Shown>)> = None;
         for _ in 0..ROUNDS {
             let pieces = self.excerpts_within(&offers, &n_lines, n_bytes, file_limit);
             let price: usize = pieces.iter().map(|(_, _, piece)| piece.n_tokens).sum();
             let outlines = pieces.iter().filter_map(|(index, _, _)| self.state[*index]);
             let refund: usize = outlines.map(|at| self.selection.taken[at].piece.n_tokens).sum();
             let spent = price.saturating_sub(refund);
-            if spent <= goal {
-                for (index, depth, piece) in pieces {
-                    self.replace(index, depth, piece);
+            if spent <= goal && best.as_ref().is_none_or(|(most, _)| spent > *most) {
+                best = Some((spent, pieces));
+                if spent.saturating_mul(100) >= goal.saturating_mul(96) {
+                    break;
                 }
-                return;
             }
             // In thousandths, and a little less than needed, so that few rounds are enough.
-            let scale = goal.saturating_mul(985) / spent;
-            n_bytes = n_bytes / 1000 * scale + n_bytes % 1000 * scale / 1000;
+            let scale = (goal.saturating_mul(985) / spent.max(1)).clamp(250, 3000);
+            let scaled = (n_bytes / 1000).saturating_mul(scale) + n_bytes % 1000 * scale / 1000;
+            if scaled == n_bytes {
+                break;
+            }
+            n_bytes = scaled;
+        }
+        for (index, depth, piece) in best.map(|(_, pieces)| pieces).unwrap_or_default() {
+            self.replace(index, depth, piece);
         }
     }
 
@@ -78,7 +89,7 @@ impl Run<'_> {
         n_lines: &[usize],
         n_bytes: usize,
         file_limit: usize,
-    ) -> Vec<(usize, Depth, Piece)> {
+    ) -> Vec<Shown> {
         let mut shown: BTreeMap<usize, (usize, Vec<bool>)> = BTreeMap::new();
         let mut left = n_bytes;
         let file_bytes = file_limit.saturating_mul(4);

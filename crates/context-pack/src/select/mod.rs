@@ -90,7 +90,7 @@ impl Shares {
             core: limit / 10,
             core_file: (limit / 20).max(600.min(limit / 6)).min(most),
             pinned: limit / 2,
-            outlines: if wanted.outlines { limit / 4 } else { 0 },
+            outlines: if wanted.outlines { limit / 5 } else { 0 },
             file: (limit / 6).min(most),
         }
     }
@@ -101,6 +101,12 @@ const BATCH: usize = 96;
 
 /// About how many bytes the outline of a file has.
 const OUTLINE_BYTES: usize = 70;
+
+/// About the tokens of an excerpt; so many files are read for them at least.
+const EXCERPT: usize = 100;
+
+/// The most files that are read for excerpts.
+const MOST_READ: usize = 2000;
 
 /// The fewest tokens that an outline has.
 const SMALLEST: usize = 16;
@@ -135,11 +141,10 @@ pub(crate) fn select(
     run.core();
     if wanted.outlines {
         run.outlines(shares.outlines.min(run.left));
-    } else {
-        // Without outlines, whatever could be shown must be read all the same.
-        let most = (limit / SMALLEST).min(candidates.len()).min(MISFITS * 2);
-        run.prepare(&(0..most).collect::<Vec<_>>());
     }
+    // Whatever may be shown as an excerpt must be read, outlined or not.
+    let most = (limit / EXCERPT).clamp(8, MOST_READ).min(candidates.len());
+    run.prepare(&(0..most).collect::<Vec<_>>());
     run.excerpts(shares.file);
     if run.left > limit / 20 {
         run.excerpts(limit.min(wanted.max_file.unwrap_or(limit)));
