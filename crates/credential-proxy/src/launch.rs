@@ -61,7 +61,8 @@ pub(crate) fn start(home: &Home, key_command: Option<&str>) -> Result<(), Error>
         .stdout(Stdio::piped())
         .stderr(log);
     if let Some(key_command) = key_command {
-        command.arg("--key-command").arg(key_command);
+        // Not as an argument: everybody can read those.
+        command.env("CREDENTIAL_PROXY_KEY_COMMAND", key_command);
     }
     if let Some(socket) = home.named_socket() {
         command.env(
