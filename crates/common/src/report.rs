@@ -84,7 +84,7 @@ fn one_line(error: &anyhow::Error) -> String {
     let mut line = String::new();
     for cause in error.chain() {
         let text = cause.to_string();
-        if line.ends_with(&text) {
+        if line.ends_with(&text) || repeats_sqlite(cause) {
             continue;
         }
         if !line.is_empty() {
@@ -93,6 +93,17 @@ fn one_line(error: &anyhow::Error) -> String {
         line.push_str(&text);
     }
     sanitize(&line).into_owned()
+}
+
+/// Whether the cause only says again, with a number, what the error of SQLite above it said.
+#[cfg(feature = "sqlite")]
+fn repeats_sqlite(cause: &(dyn std::error::Error + 'static)) -> bool {
+    cause.downcast_ref::<rusqlite::ffi::Error>().is_some()
+}
+
+#[cfg(not(feature = "sqlite"))]
+fn repeats_sqlite(_cause: &(dyn std::error::Error + 'static)) -> bool {
+    false
 }
 
 /// Runs `body` as the whole of a tool, prints what went wrong, and gives the exit code.
@@ -180,6 +191,16 @@ mod tests {
             "cannot open the journal: cannot find the home directory of this user"
         );
         assert_eq!(report.to_json()["error"]["code"], "no_home");
+    }
+
+    #[test]
+    #[cfg(feature = "sqlite")]
+    fn what_sqlite_says_is_said_once() {
+        let failure = rusqlite::ffi::Error::new(778);
+        let source = rusqlite::Error::SqliteFailure(failure, Some("disk I/O error".to_owned()));
+        let error = crate::sqlite::error("open", std::path::Path::new("/x/state.db"))(source);
+        let report = Report::of::<Error>(&error.into());
+        assert_eq!(report.message, "cannot open the database /x/state.db: disk I/O error");
     }
 
     #[test]
