@@ -48,9 +48,14 @@ fn run_limited(script: &str, target: BorrowedFd<'_>) -> Exit {
 fn a_grandchild_that_never_stops_writing_does_not_hold_us() {
     let (_turn, _dog) = (turn::alone(), Watchdog::new());
     let (mut running, stdout) = start(Supervisor::new(), "yes & sleep 0.1; exit 3");
+    let mut n_bytes = 0;
     // Slower than the writer, so that there is always more.
-    running.read(Stream::new(stdout, None, |_| thread::sleep(Duration::from_millis(1))));
+    running.read(Stream::new(stdout, None, |piece| {
+        n_bytes += piece.len();
+        thread::sleep(Duration::from_millis(1));
+    }));
     assert_eq!(running.wait().unwrap().exit(), Exit::Code(3));
+    assert!(n_bytes < 4 << 20, "{n_bytes} bytes were waited for");
 }
 
 #[test]
