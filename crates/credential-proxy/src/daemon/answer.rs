@@ -46,6 +46,7 @@ impl Drop for Session<'_> {
         for hash in &self.lent {
             self.state.rights.take_back(hash);
         }
+        self.state.ledger.settle();
     }
 }
 

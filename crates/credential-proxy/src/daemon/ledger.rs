@@ -3,10 +3,8 @@
 //! An access is written before it is answered. When the trail cannot be written, as on a full disk,
 //! the daemon serves on and `status` tells: a fleet must not stop because of its log.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::thread::Thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::clock::Timestamp;
 
@@ -18,23 +16,19 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 /// The trail, once it is open, and what is wrong with it.
 #[derive(Default)]
-pub(crate) struct Ledger {
-    inner: Mutex<Inner>,
-    /// There are records that the head does not know yet.
-    is_behind: AtomicBool,
-    clerk: Mutex<Option<Thread>>,
-}
+pub(crate) struct Ledger(Mutex<Inner>);
 
 #[derive(Default)]
 struct Inner {
     trail: Option<Trail>,
     problem: Option<String>,
     n_lost: u64,
+    settled_at: Option<Instant>,
 }
 
 impl Ledger {
     fn inner(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Opens the trail if it is not open yet. It stays open while the vault is locked.
@@ -66,21 +60,8 @@ impl Ledger {
         self.inner().trail.is_none()
     }
 
-    /// Keeps the head up to date in a thread of its own, so that no client waits for it.
-    pub(crate) fn keep(&self) {
-        *self.clerk.lock().unwrap_or_else(PoisonError::into_inner) = Some(std::thread::current());
-        loop {
-            while !self.is_behind.load(Ordering::Acquire) {
-                std::thread::park();
-            }
-            std::thread::sleep(PAUSE);
-            self.settle();
-        }
-    }
-
-    /// Anchors what was written.
+    /// Anchors what was written; a session does it when its client has left.
     pub(crate) fn settle(&self) {
-        self.is_behind.store(false, Ordering::Release);
         let mut inner = self.inner();
         if let Some(trail) = &mut inner.trail
             && let Err(error) = trail.settle()
@@ -88,19 +69,21 @@ impl Ledger {
             inner.problem =
                 Some(format!("the head of the audit trail could not be written: {error}"));
         }
+        inner.settled_at = Some(Instant::now());
     }
 
     /// Writes one access.
     pub(crate) fn write(&self, access: &Access<'_>) {
         let mut inner = self.inner();
+        // A client that stays is served many times for one anchoring.
+        let is_due = inner.settled_at.is_none_or(|at| at.elapsed() >= PAUSE);
         let result = match &mut inner.trail {
+            Some(trail) if is_due => trail.write(access).and_then(|()| trail.settle()),
             Some(trail) => trail.write(access),
             None => Err(std::io::ErrorKind::NotConnected.into()),
         };
-        if !self.is_behind.swap(true, Ordering::AcqRel)
-            && let Some(clerk) = &*self.clerk.lock().unwrap_or_else(PoisonError::into_inner)
-        {
-            clerk.unpark();
+        if is_due {
+            inner.settled_at = Some(Instant::now());
         }
         if let Err(error) = result {
             inner.n_lost += 1;

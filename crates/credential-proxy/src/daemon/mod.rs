@@ -57,11 +57,6 @@ pub(crate) fn run(
         Some(listener) => Listening::adopt(listener),
         None => Listening::bind(home)?,
     };
-    let clerk = Arc::clone(&state);
-    std::thread::Builder::new()
-        .name("clerk".to_owned())
-        .spawn(move || clerk.ledger.keep())
-        .map_err(|source| common::Error::Process { doing: "start a thread", source })?;
     let snapshot = state.snapshot();
     ready(&Ready {
         n_credentials: snapshot.as_ref().map_or(0, |snapshot| snapshot.len()),
