@@ -27,6 +27,10 @@ pub fn parse(text: &str) -> Result<Duration, DurationError> {
     if text.starts_with('-') {
         return Err(DurationError::Negative);
     }
+    // The library reads M as a month; who writes 15M beside 15m means minutes, or has not decided.
+    if text.contains('M') {
+        return Err(DurationError::Form);
+    }
     let duration = if text.starts_with(|first: char| first.is_ascii_digit() || first == '.')
         && text.chars().all(|character| character.is_ascii_digit() || character == '.')
     {
@@ -84,6 +88,7 @@ mod tests {
             ("-5m", Err(DurationError::Negative)),
             ("", Err(DurationError::Form)),
             ("soon", Err(DurationError::Form)),
+            ("15M", Err(DurationError::Form)),
             ("1.2.3", Err(DurationError::Form)),
             ("99999999999999999999", Err(DurationError::TooLong)),
             ("99999999999999999999s", Err(DurationError::TooLong)),

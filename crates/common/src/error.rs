@@ -100,7 +100,14 @@ impl Explain for Error {
                 io::ErrorKind::PermissionDenied | io::ErrorKind::IsADirectory => {
                     Exit::NotExecutable
                 }
-                _ if source.raw_os_error() == Some(libc::ENOEXEC) => Exit::NotExecutable,
+                // As coreutils tell it: what is there and cannot be executed is 126, whatever the reason.
+                _ if matches!(
+                    source.raw_os_error(),
+                    Some(libc::ENOEXEC | libc::ENOTDIR | libc::ETXTBSY | libc::E2BIG)
+                ) =>
+                {
+                    Exit::NotExecutable
+                }
                 _ => Exit::NotStarted,
             },
             Self::NoHome | Self::File { .. } | Self::Process { .. } | Self::Output(_) => {

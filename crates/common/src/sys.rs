@@ -118,6 +118,9 @@ pub(crate) fn die_with_parent(_command: &mut Command) {}
 pub(crate) fn die_of(signal: i32) {
     let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
     let _ = rustix::process::setrlimit(rustix::process::Resource::Core, none);
+    // The limit does not stop a core that is piped into a program; this does.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
     // SAFETY: resetting a signal to its default action and raising it touches no memory of ours.
     unsafe {
         libc::signal(signal, libc::SIG_DFL);
