@@ -206,16 +206,6 @@ fn a_signal_at_any_moment_is_forwarded_or_ends_a_supervisor_that_has_no_child() 
 }
 
 #[test]
-fn a_signal_that_comes_with_the_end_of_the_child_is_told() {
-    let (_turn, _dog) = (turn::alone(), Watchdog::new());
-    for _ in 0..30 {
-        let fate = run(Supervisor::new(), sh("kill -TERM $PPID; kill -TERM $$"));
-        assert_eq!(fate.end, End::Signal(libc::SIGTERM));
-        assert_eq!(fate.forwarded, Some(libc::SIGTERM));
-    }
-}
-
-#[test]
 fn what_nohup_ignores_stays_ignored_for_the_child_too() {
     let (_turn, _dog) = (turn::beside_others(), Watchdog::new());
     let binary = std::env::current_exe().unwrap();
