@@ -9,6 +9,8 @@ mod cmd;
 mod complete;
 mod disk;
 mod error;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod lock;
 mod path;
 mod slot;

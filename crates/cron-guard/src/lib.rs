@@ -11,6 +11,8 @@ mod cli;
 mod cmd;
 mod crontab;
 mod error;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod guard;
 mod handoff;
 mod jitter;

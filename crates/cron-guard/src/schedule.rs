@@ -23,6 +23,9 @@ pub(crate) fn zone(name: &str) -> Result<Zone, ScheduleError> {
     Zone::named(name).ok_or_else(|| ScheduleError::Zone(name.to_owned()))
 }
 
+/// The moments from the year 1 to 9999, in milliseconds. Beyond them a local time need not exist, and nothing is due.
+const CALENDAR: std::ops::Range<i64> = -62_135_510_400_000..253_402_214_400_000;
+
 /// A schedule as in a crontab: five fields, or `@daily` and its kin.
 #[derive(Debug, Clone)]
 pub(crate) struct Schedule {
@@ -75,6 +78,9 @@ impl Schedule {
     }
 
     fn find(&self, moment: Timestamp, way: Direction, inclusive: bool) -> Option<Timestamp> {
+        if !CALENDAR.contains(&moment.0) {
+            return None;
+        }
         let utc = moment.to_utc();
         match &self.zone {
             Some(zone) => self.find_in(&utc.with_timezone(zone), way, inclusive),
@@ -133,6 +139,16 @@ mod tests {
                 moment = due;
             }
             assert_eq!(n_due, 1, "between {from} and {until}");
+        }
+    }
+
+    #[test]
+    fn beyond_the_calendar_nothing_is_due_and_nothing_breaks() {
+        let hourly = in_berlin("0 * * * *");
+        for millis in [i64::MIN, CALENDAR.start - 1, CALENDAR.end, 0x0d00_0000_0000_0000, i64::MAX]
+        {
+            assert_eq!(hourly.next(Timestamp(millis)), None, "{millis}");
+            assert_eq!(hourly.previous(Timestamp(millis)), None, "{millis}");
         }
     }
 

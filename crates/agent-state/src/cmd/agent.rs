@@ -36,7 +36,7 @@ fn register(args: &Register, ctx: &mut Ctx) -> anyhow::Result<Exit> {
 }
 
 /// Metadata is an object, so that it can grow without changing its meaning.
-fn object(text: &str) -> Result<Value, Error> {
+pub(crate) fn object(text: &str) -> Result<Value, Error> {
     let refuse = |why: String| Error::NotAnObject { what: "the metadata", why };
     match serde_json::from_str(text) {
         Ok(value @ Value::Object(_)) => Ok(value),

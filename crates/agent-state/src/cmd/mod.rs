@@ -1,7 +1,7 @@
 //! The verbs. Only this layer sees arguments and output both.
 
 mod action;
-mod agent;
+pub(crate) mod agent;
 mod backup;
 mod board;
 mod capabilities;

@@ -82,6 +82,15 @@ pub(crate) fn wrap(crontab: &[u8], wrapping: &Wrapping<'_>) -> Wrapped {
                 });
                 let guard = if has_home { wrapping.guard_with_places } else { wrapping.guard };
                 let new = line.guarded(guard, &name, &shell);
+                // A shell of an odd name, as one with a NUL in it, cannot be quoted for the way back.
+                let back = Guarded::parse(new.as_bytes());
+                if back.is_none_or(|back| back.name != name || back.original.as_bytes() != text) {
+                    let why = "the guard could not be taken away from it again";
+                    wrapped.unread.push((number, why.to_owned()));
+                    wrapped.text.extend_from_slice(text);
+                    wrapped.text.extend_from_slice(ending);
+                    continue;
+                }
                 wrapped.text.extend_from_slice(new.as_bytes());
                 taken.insert(name.clone());
                 wrapped.jobs.push(Named { name, job });

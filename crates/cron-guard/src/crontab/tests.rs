@@ -153,6 +153,16 @@ fn lines_that_are_not_utf_8_stay() {
     assert_eq!(unwrap(&wrapped.text).0, text);
 }
 
+#[test]
+fn a_line_that_would_not_come_back_stays() {
+    for shell in ["/bin/ba\0s sh", "/bin/x -c 'y"] {
+        let text = format!("SHELL={shell}\n@daily /usr/bin/x\n");
+        let wrapped = wrap_all(text.as_bytes());
+        assert_eq!((wrapped.jobs.len(), wrapped.unread.len()), (0, 1), "{shell:?}");
+        assert_eq!(wrapped.text, text.as_bytes());
+    }
+}
+
 proptest! {
     #[test]
     fn no_text_is_lost_and_none_makes_it_stumble(text in "[ -~\n\t%'\\\\]{0,200}") {

@@ -96,9 +96,14 @@ impl Editor {
         self.document.get_mut("job")?.as_table_like_mut()?.get_mut(job)?.as_table_like_mut()
     }
 
+    /// The file as it says now.
+    pub(crate) fn text(&self) -> String {
+        self.document.to_string()
+    }
+
     /// Writes the file, if what it says now is understood. Nothing is written otherwise.
     pub(crate) fn save(&self, path: &Path) -> anyhow::Result<()> {
-        let text = self.document.to_string();
+        let text = self.text();
         let settings = Settings::parse(path.to_path_buf(), text.clone())?;
         settings.check_schedules()?;
         // The file may be a link into a repository; the link stays.

@@ -86,6 +86,22 @@ pub(crate) fn take(
     Ok(counts)
 }
 
+/// Takes rows over that come from no database, each with the name of its table. Returns how many were new.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn take_rows(
+    tx: &Connection,
+    rows: Vec<(String, HashMap<String, rusqlite::types::Value>)>,
+    here: &Here,
+    now: Timestamp,
+) -> Result<u64, Stop> {
+    let mut importer = Importer { tx, here, now, agents: HashMap::new() };
+    let mut count = Count::default();
+    for (table, fields) in rows {
+        count.add(importer.record(&table, &Record::of(fields))?);
+    }
+    Ok(count.imported)
+}
+
 /// Opens the source for reading.
 pub(crate) fn open(path: &Path) -> anyhow::Result<Source> {
     Source::open(path)
@@ -170,5 +186,36 @@ impl Importer<'_> {
         let agent_id = agent.agent_id.clone();
         self.agents.insert(id, agent);
         Ok(Some(agent_id))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rusqlite::types::Value;
+
+    #[test]
+    fn a_version_at_the_end_of_all_numbers_leaves_room_for_the_next() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut database = common::fleet::open_for_test(folder.path()).unwrap();
+        let row = |at: &str| {
+            let fields = [
+                ("agent_id", Value::Text("a".to_owned())),
+                ("key", Value::Text("k".to_owned())),
+                ("value", Value::Text("1".to_owned())),
+                ("version", Value::Integer(i64::MAX)),
+                ("updated_at", Value::Text(at.to_owned())),
+            ];
+            let fields = fields.map(|(column, value)| (column.to_owned(), value)).into();
+            ("state".to_owned(), fields)
+        };
+        let rows = vec![row("2026-01-01T00:00:00"), row("2026-01-02T00:00:00")];
+        let newest: i64 = database
+            .write("import rows into", |tx| {
+                take_rows(tx, rows, &Here::now(), Timestamp(0)).unwrap();
+                tx.query_row("SELECT max(version) FROM state", [], |row| row.get(0))
+            })
+            .unwrap();
+        assert_eq!(newest, (1 << 53) + 1);
     }
 }

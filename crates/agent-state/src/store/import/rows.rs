@@ -16,6 +16,9 @@ use crate::store::coord::Kind;
 use crate::store::locks::{self, Answer, Request};
 use crate::value::{Json, Reading};
 
+/// The largest version that is believed, so that writes from here on can still count up.
+const MAX_VERSION: i64 = 1 << 53;
+
 impl Importer<'_> {
     /// A run gets an id of its time, always the same for the same run.
     pub(super) fn run(&mut self, record: &Record) -> Result<Option<Fate>, Stop> {
@@ -104,7 +107,8 @@ impl Importer<'_> {
             Some((version, _)) => (version + 1, Fate::Updated),
             None => (1, Fate::Imported),
         };
-        let version = version.max(record.integer(&["version"]).unwrap_or(1));
+        let theirs = record.integer(&["version"]).unwrap_or(1);
+        let version = version.max(theirs.min(MAX_VERSION));
         self.tx.execute(
             "INSERT INTO state (agent_id, key, version, value, written_at) VALUES (?1, ?2, ?3, ?4, ?5)",
             params![agent, key, version, value.as_str(), written_at],

@@ -73,6 +73,12 @@ impl Source {
 pub(super) struct Record(HashMap<String, Value>);
 
 impl Record {
+    /// A row with these fields.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn of(fields: HashMap<String, Value>) -> Self {
+        Self(fields)
+    }
+
     fn value(&self, columns: &[&str]) -> Option<&Value> {
         columns.iter().find_map(|column| self.0.get(*column))
     }
