@@ -56,7 +56,7 @@ pub(crate) fn write<T>(
     Ok(database.write(doing, |tx| answer(change(tx, clock::now())))??)
 }
 
-/// As [`write`], without waiting for the disk.
+/// As [`write()`], without waiting for the disk.
 pub(crate) fn note<T>(
     database: &mut Database,
     doing: &'static str,
