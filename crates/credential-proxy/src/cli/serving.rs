@@ -97,7 +97,7 @@ pub(crate) struct GetArgs {
 /// picks one of several accounts. Inherited variables of the same name are removed, and so is
 /// everything named CREDENTIAL_PROXY_*. A secret of 6 characters or more that appears in the
 /// command's stdout or stderr, also in base64, hex, percent or JSON form, is printed as
-/// [redacted:SERVICE].
+/// `[redacted:SERVICE]`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Exit codes: the command's own; 125 it was not started, as when a credential is missing; 126 not
