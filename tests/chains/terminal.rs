@@ -68,3 +68,21 @@ fn death_by_ctrl_c_is_seen_as_death_by_interrupt() {
     let (code, screen) = on_terminal(&sandbox(), "echo ready\nexec sleep 60", "\u{3}");
     assert_eq!(code, Some(130), "{screen}");
 }
+
+#[test]
+fn a_terminal_escape_in_an_argument_is_shown_and_not_obeyed() {
+    if !have(&["script"]) {
+        return;
+    }
+    let home = sandbox();
+    for line in [
+        "agent-state agent show",
+        "cron-guard check",
+        "context-pack --budget",
+        "credential-proxy get --nonsense",
+    ] {
+        home.program("hostile", &format!("#!/bin/sh\nexec {line} \"$(printf 'x\\033[31mred')\"\n"));
+        let seen = home.expect(2, "script --quiet --return --command hostile /dev/null");
+        assert!(!seen.stdout.contains("x\u{1b}[31mred"), "{line}: {seen:?}");
+    }
+}

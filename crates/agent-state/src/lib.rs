@@ -18,7 +18,6 @@ mod store;
 mod surface;
 mod value;
 
-use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -37,21 +36,6 @@ pub fn main() -> ExitCode {
     }
     match Cli::try_parse() {
         Ok(cli) => report::main::<Error>(TOOL, cli.output.json, || cmd::run(&cli)),
-        Err(error) => usage(&error),
+        Err(error) => report::usage(&error),
     }
-}
-
-/// Prints help, the version, or what is wrong with the arguments: as JSON for those who asked for JSON.
-fn usage(error: &clap::Error) -> ExitCode {
-    let wants_json = std::env::args_os().take_while(|arg| arg != "--").any(|arg| arg == "--json");
-    if error.use_stderr() && wants_json {
-        let text = error.to_string();
-        let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-        let object = serde_json::json!({ "error": { "code": "usage", "message": message } });
-        // A closed stderr leaves the exit code to tell.
-        let _ = writeln!(io::stderr(), "{object}");
-    } else {
-        let _ = error.print();
-    }
-    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
 }

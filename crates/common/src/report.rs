@@ -152,6 +152,27 @@ pub fn fail<E: Explain>(tool: &str, json: bool, error: &anyhow::Error) -> Exit {
     report.exit
 }
 
+/// Prints help, the version, or what is wrong with the arguments, and says how the process ends.
+///
+/// Wrong arguments are a JSON object for those who asked for JSON before any `--`. What was typed is
+/// repeated in the message, so it is made safe for a terminal like everything else.
+pub fn usage(error: &clap::Error) -> ExitCode {
+    let text = error.to_string();
+    let wants_json = std::env::args_os().take_while(|arg| arg != "--").any(|arg| arg == "--json");
+    // A closed stream leaves the exit code to tell.
+    let _ = if !error.use_stderr() {
+        error.print()
+    } else if wants_json {
+        let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+        let object = json!({ "error": { "code": "usage", "message": message } });
+        writeln!(io::stderr(), "{object}")
+    } else {
+        let safe: String = text.lines().map(|line| format!("{}\n", sanitize(line))).collect();
+        io::stderr().write_all(safe.as_bytes())
+    };
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+}
+
 /// Prints one warning line for people; it changes no exit code.
 pub fn warn(tool: &str, message: &str) {
     say(&format!("{tool}: warning: {}", sanitize(message)));

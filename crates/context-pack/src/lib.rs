@@ -48,6 +48,9 @@ pub(crate) const TOOL: &str = "context-pack";
 
 /// The whole program.
 pub fn main() -> ExitCode {
-    let cli = cli::Cli::parse();
+    let cli = match cli::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return common::report::usage(&error),
+    };
     common::report::main::<Error>(TOOL, cli.output.json, || cmd::run(&cli))
 }

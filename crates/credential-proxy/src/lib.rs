@@ -49,11 +49,7 @@ pub fn main() -> ExitCode {
     let args = by_name(std::env::args_os().collect());
     let cli = match cli::parse(&args) {
         Ok(cli) => cli,
-        Err(error) => {
-            // Help goes to stdout with 0, wrong usage to stderr with 2.
-            let _ = error.print();
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
-        }
+        Err(error) => return report::usage(&error),
     };
     report::main::<error::Error>(TOOL, cli.output.json, || cmd::run(cli))
 }

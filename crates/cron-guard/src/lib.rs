@@ -27,18 +27,11 @@ mod zone;
 
 use std::process::ExitCode;
 
-use common::Exit;
-
 /// The whole program.
 pub fn main() -> ExitCode {
     let cli = match cli::Cli::read(std::env::args_os()) {
         Ok(cli) => cli,
-        Err(error) => {
-            // Help and versions come as errors, too; a closed pipe must not turn them into a panic.
-            let _ = error.print();
-            let is_usage = error.use_stderr();
-            return if is_usage { Exit::Usage.into() } else { Exit::Done.into() };
-        }
+        Err(error) => return common::report::usage(&error),
     };
     common::report::main::<error::Error>("cron-guard", cli.output.json, || cmd::run(&cli))
 }
