@@ -167,8 +167,8 @@ pub fn usage(error: &clap::Error) -> ExitCode {
         let object = json!({ "error": { "code": "usage", "message": message } });
         writeln!(io::stderr(), "{object}")
     } else {
-        let safe: String = text.lines().map(|line| format!("{}\n", sanitize(line))).collect();
-        io::stderr().write_all(safe.as_bytes())
+        let safe: Vec<_> = text.lines().map(sanitize).collect();
+        writeln!(io::stderr().lock(), "{}", safe.join("\n"))
     };
     ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
 }
