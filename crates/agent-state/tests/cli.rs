@@ -18,5 +18,7 @@ mod cli {
     mod runs;
     mod sandbox;
     mod state;
+    mod tasks;
+    mod tasks_exec;
     mod upkeep;
 }

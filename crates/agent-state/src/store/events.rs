@@ -46,7 +46,7 @@ pub(crate) fn newest(connection: &Connection, limit: u32) -> rusqlite::Result<Ve
     Ok(events)
 }
 
-/// The newest events of a task, oldest first.
+/// The newest events of a task, oldest first; a detail of more than 16 KiB is left out.
 pub(crate) fn newest_of_task(
     connection: &Connection,
     task_id: &str,
@@ -55,7 +55,8 @@ pub(crate) fn newest_of_task(
     // The bounds are those of the index that has the events of tasks alone.
     let mut events: Vec<Recorded> = connection
         .prepare(&format!(
-            "{SELECT} WHERE e.subject = ?1 AND e.kind >= 'task.' AND e.kind < 'task/' ORDER BY e.id DESC LIMIT ?2"
+            "{} WHERE e.subject = ?1 AND e.kind >= 'task.' AND e.kind < 'task/' ORDER BY e.id DESC LIMIT ?2",
+            SELECT.replace("e.detail", "CASE WHEN length(e.detail) <= 16384 THEN e.detail END")
         ))?
         .query_map(rusqlite::params![task_id, limit], from_row)?
         .collect::<rusqlite::Result<_>>()?;

@@ -50,16 +50,14 @@ pub(crate) fn end(
         }
     }
     let node = under_lease(tx, named, lease_id, here, now)?;
-    let lease = json!(lease_id);
     match outcome {
         Outcome::Done(result) => {
-            event(tx, "task.done", &node, facts([("lease_id", lease)]), now)?;
+            event(tx, "task.done", &node, facts([]), now)?;
             complete(tx, &node, result, now)?;
         }
         Outcome::Failed { error, retry } => {
             let retry = retry && node.after_attempt() == State::Pending;
-            let detail =
-                facts([("lease_id", lease), ("error", json!(error)), ("retry", json!(retry))]);
+            let detail = facts([("error", json!(error)), ("retry", json!(retry))]);
             event(tx, "task.fail", &node, detail, now)?;
             if retry {
                 put_back(tx, &node, Some(SAID_SO), error, now)?;
@@ -80,7 +78,7 @@ pub(crate) fn give_back(
 ) -> Result<(), Stop> {
     let lease_id = node.lease_id.as_deref().unwrap_or_default();
     let node = under_lease(tx, &node.node_id, lease_id, here, now)?;
-    event(tx, "task.return", &node, facts([("lease_id", json!(lease_id))]), now)?;
+    event(tx, "task.return", &node, facts([]), now)?;
     tx.execute("UPDATE task_nodes SET attempts = attempts - 1 WHERE seq = ?1", [node.seq])?;
     Ok(put_back(tx, &node, Some("not started"), None, now)?)
 }

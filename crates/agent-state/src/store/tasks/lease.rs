@@ -145,14 +145,7 @@ fn grant(tx: &Connection, seq: i64, taking: &Taking, now: Timestamp) -> rusqlite
     count(tx, &node.task_id, (State::Pending, State::Running), 1, now)?;
     // Those before this one: the agent knows of this one.
     let events = events::newest_of_task(tx, &node.task_id, EVENTS)?;
-    let lease = json!(node.lease_id);
-    event(
-        tx,
-        "task.next",
-        &node,
-        facts([("lease_id", lease), ("lease_until", json!(node.lease_until))]),
-        now,
-    )?;
+    event(tx, "task.next", &node, facts([("lease_until", json!(node.lease_until))]), now)?;
     let (task, goal, context) = tx
         .prepare(
             "SELECT t.name, x.goal, x.context FROM tasks t LEFT JOIN task_texts x ON x.task_id = t.id WHERE t.id = ?1",
@@ -198,14 +191,7 @@ pub(super) fn take_back(
     lapse: Lapse,
     now: Timestamp,
 ) -> rusqlite::Result<()> {
-    let lease = json!(node.lease_id);
-    event(
-        tx,
-        "task.lapse",
-        node,
-        facts([("lease_id", lease), ("reason", json!(lapse.as_str()))]),
-        now,
-    )?;
+    event(tx, "task.lapse", node, facts([("reason", json!(lapse.as_str()))]), now)?;
     match node.after_attempt() {
         State::Pending => end::put_back(tx, node, Some(lapse.as_str()), None, now),
         _ => end::fail(tx, node, lapse.as_str(), None, now),

@@ -214,7 +214,7 @@ fn settle(tx: &Connection, task_id: &str, now: Timestamp) -> rusqlite::Result<()
     Event::of("task.end", task_id).append(tx, &detail, now)
 }
 
-/// Records a change of a node among the events of its task.
+/// Records a change of a node among the events of its task. A lease is a proof, and never among them.
 fn event(
     tx: &Connection,
     kind: &'static str,
