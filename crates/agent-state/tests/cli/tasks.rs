@@ -381,10 +381,10 @@ fn the_tree_names_states_and_holders() {
     let tree = sandbox.run(["task", "status", "ship"]).ok();
     let lines: Vec<&str> = tree.lines().collect();
     assert_eq!(lines[0], "ship  running: 1 completed, 1 running, 3 pending");
-    assert_eq!(lines[2], "build  completed, a");
-    assert_eq!(lines[3], "└── test  ready");
-    assert!(lines[5].starts_with("lint  running, b, 4m 5"), "{tree}");
-    assert_eq!(lines[8], "└── release (above)");
+    assert_eq!(lines[1], "build  completed, a");
+    assert_eq!(lines[2], "└── test  ready");
+    assert!(lines[4].starts_with("lint  running, b, 4m 5"), "{tree}");
+    assert_eq!(lines[7], "└── release (above)");
 }
 
 /// Reads a graph of graphviz as strictly as its grammar: ids, quoted strings, attributes, edges; nothing else.

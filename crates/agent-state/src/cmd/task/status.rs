@@ -73,7 +73,6 @@ fn for_people(view: &View, ctx: &Ctx, now: Timestamp) -> String {
     let mut lines =
         vec![format!("{title}  {}: {}", paint(tone(*state), state.as_str()), said(*counts))];
     lines.extend(reason.as_ref().map(|reason| sanitize(reason).into_owned()));
-    lines.push(String::new());
     lines.extend(tree::render(view, now).into_iter().map(|line| {
         let tone = line.state.map_or(Some(Tone::Faint), tone);
         format!("{}{}", line.branch, paint(tone, &line.text))
