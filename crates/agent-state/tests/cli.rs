@@ -20,5 +20,6 @@ mod cli {
     mod state;
     mod tasks;
     mod tasks_exec;
+    mod tasks_seen;
     mod upkeep;
 }

@@ -132,13 +132,13 @@ fn look_inside(database: &Database, ctx: &Ctx, findings: &mut Findings) {
         );
     }
     if let Some(node) = leftovers.lapsed_nodes.first() {
+        let who = match leftovers.lapsed_nodes.len() {
+            1 => format!("`{}` has", node.id),
+            n_nodes => format!("`{}` and {} more nodes have", node.id, n_nodes - 1),
+        };
         findings.add(
             "tasks",
-            format!(
-                "{} nodes, as `{}`, have a lease that lapsed",
-                leftovers.lapsed_nodes.len(),
-                node.id
-            ),
+            format!("{who} a lease that lapsed"),
             "nothing: the next `agent-state task next` takes them back",
         );
     }

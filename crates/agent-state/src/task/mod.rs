@@ -156,13 +156,13 @@ impl Node {
 /// Names the node that failed, and why.
 pub(crate) fn cause(id: &str, reason: Option<&str>, error: Option<&str>, attempts: i64) -> String {
     let why = match (reason, error) {
-        (Some(SAID_SO) | None, Some(error)) => error,
-        (Some(reason), _) => reason,
-        (None, None) => SAID_SO,
+        (Some(SAID_SO) | None, error) => error,
+        (reason, _) => reason,
     };
+    let why = why.map_or_else(String::new, |why| format!(": {why}"));
     match attempts {
-        0 | 1 => format!("`{id}` failed: {why}"),
-        n => format!("`{id}` failed: {why} (attempt {n})"),
+        0 | 1 => format!("`{id}` failed{why}"),
+        n => format!("`{id}` failed{why} (attempt {n})"),
     }
 }
 

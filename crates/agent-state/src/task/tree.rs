@@ -178,8 +178,12 @@ fn describe(node: &Node, now: Timestamp) -> String {
         }
         State::Completed => parts.extend(node.agent.clone()),
         State::Failed | State::Pending => {
-            let error = node.error.as_deref().map(first_line);
-            parts.extend(error.or_else(|| node.reason.clone()));
+            // That it failed stands there already.
+            let reason = node
+                .reason
+                .clone()
+                .filter(|reason| node.state == State::Pending || reason != super::SAID_SO);
+            parts.extend(node.error.as_deref().map(first_line).or(reason));
         }
         State::Blocked => parts.extend(node.blocked_by.as_ref().map(|id| format!("by {id}"))),
     }

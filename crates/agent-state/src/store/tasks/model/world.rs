@@ -1,4 +1,4 @@
-//! Random graphs, agents that die, late results and clocks that step, against the rules in the plainest words.
+//! The rules in the plainest words, beside the database that must obey them.
 
 use std::time::Duration;
 
@@ -9,73 +9,19 @@ use common::fleet::open_for_test;
 use common::sqlite::Database;
 use proptest::prelude::*;
 
-use super::{Outcome, Taking, Task, cancel, end, heartbeat, keep_alive, next, submit, view};
+use super::super::{
+    Node, Outcome, Taking, Task, cancel, end, heartbeat, keep_alive, next, submit, task, view,
+};
+use super::Op;
 use crate::error::Error;
 use crate::store::{read, write};
 use crate::task::graph::{Graph, Plan};
-use crate::task::{State, View};
+use crate::task::{Counts, State, View};
 use crate::value::Json;
-
-/// What can happen to a graph. `lease` is one of the leases that were ever given, current or not.
-#[derive(Debug, Clone)]
-enum Op {
-    Next {
-        lease_ms: u64,
-        /// The agent is a process, which dies before it says anything.
-        dies: bool,
-    },
-    Done {
-        lease: usize,
-        result: u8,
-    },
-    Fail {
-        lease: usize,
-        retry: bool,
-    },
-    Heartbeat {
-        lease: usize,
-        /// As `task exec` does it, by the lease alone.
-        keeper: bool,
-    },
-    Clock(i64),
-    Cancel,
-}
-
-fn op() -> impl Strategy<Value = Op> {
-    prop_oneof![
-        8 => (1..60_u64, proptest::bool::weighted(0.2)).prop_map(|(lease_ms, dies)| Op::Next { lease_ms, dies }),
-        8 => (0..40_usize, 0..2_u8).prop_map(|(lease, result)| Op::Done { lease, result }),
-        3 => (0..40_usize, any::<bool>()).prop_map(|(lease, retry)| Op::Fail { lease, retry }),
-        3 => (0..40_usize, any::<bool>()).prop_map(|(lease, keeper)| Op::Heartbeat { lease, keeper }),
-        4 => (-40..60_i64).prop_map(Op::Clock),
-        1 => proptest::option::weighted(0.1, Just(())).prop_map(|cancel| cancel.map_or(Op::Clock(1), |()| Op::Cancel)),
-    ]
-}
-
-/// For each node the nodes before it that it comes after, and its attempts.
-fn graph() -> impl Strategy<Value = Vec<(Vec<usize>, i64)>> {
-    proptest::collection::vec(
-        (proptest::collection::vec(any::<prop::sample::Index>(), 0..4), 1..4_i64),
-        1..12,
-    )
-    .prop_map(|nodes| {
-        let place = |(n, (after, attempts)): (usize, (Vec<prop::sample::Index>, i64))| {
-            let mut after: Vec<usize> = if n == 0 {
-                Vec::new()
-            } else {
-                after.iter().map(|index| index.index(n)).collect()
-            };
-            after.sort_unstable();
-            after.dedup();
-            (after, attempts)
-        };
-        nodes.into_iter().enumerate().map(place).collect()
-    })
-}
 
 /// A node of the model.
 #[derive(Debug, Clone)]
-struct Model {
+pub(super) struct Model {
     after: Vec<usize>,
     max_attempts: i64,
     attempts: i64,
@@ -87,30 +33,30 @@ struct Model {
 
 /// A lease that was given once.
 #[derive(Debug, Clone)]
-struct Lease {
+pub(super) struct Lease {
     id: String,
     node: usize,
-    node_id: String,
+    pub(super) node_id: String,
     length: i64,
     until: i64,
     dies: bool,
 }
 
-struct World {
-    fleet: Database,
+pub(super) struct World {
+    pub(super) fleet: Database,
     here: Here,
     agent: AgentId,
     alive: Holder,
     dead: Holder,
-    task_id: String,
-    nodes: Vec<Model>,
-    leases: Vec<Lease>,
-    now: i64,
+    pub(super) task_id: String,
+    pub(super) nodes: Vec<Model>,
+    pub(super) leases: Vec<Lease>,
+    pub(super) now: i64,
     n_completed: Vec<u32>,
 }
 
 impl World {
-    fn new(folder: &std::path::Path, graph: &[(Vec<usize>, i64)]) -> Self {
+    pub(super) fn new(folder: &std::path::Path, graph: &[(Vec<usize>, i64)]) -> Self {
         let mut fleet = open_for_test(folder).unwrap();
         let here = Here::now();
         let alive = Holder::this_process(&here).unwrap();
@@ -226,7 +172,7 @@ impl World {
         self.nodes.iter().any(|node| matches!(node.state, State::Pending | State::Running))
     }
 
-    fn next(&mut self, lease_ms: u64, dies: bool) -> Result<bool, TestCaseError> {
+    pub(super) fn next(&mut self, lease_ms: u64, dies: bool) -> Result<bool, TestCaseError> {
         let now = Timestamp(self.now);
         let taking = Taking {
             agent: self.agent.clone(),
@@ -298,7 +244,7 @@ impl World {
             .map(|(_, changed)| changed)
     }
 
-    fn done(&mut self, lease: usize, result: u8) -> Result<(), TestCaseError> {
+    pub(super) fn done(&mut self, lease: usize, result: u8) -> Result<(), TestCaseError> {
         let n = self.leases[lease].node;
         let json = Json::parse(&result.to_string()).unwrap();
         let said = self.say(lease, Outcome::Done(Some(&json)));
@@ -316,7 +262,7 @@ impl World {
         Ok(())
     }
 
-    fn failed(&mut self, lease: usize, retry: bool) -> Result<(), TestCaseError> {
+    pub(super) fn failed(&mut self, lease: usize, retry: bool) -> Result<(), TestCaseError> {
         let n = self.leases[lease].node;
         let said = self.say(lease, Outcome::Failed { error: Some("oh"), retry });
         let node = &self.nodes[n];
@@ -337,17 +283,13 @@ impl World {
         Ok(())
     }
 
-    fn beat(&mut self, lease: usize, keeper: bool) -> Result<(), TestCaseError> {
+    pub(super) fn beat(&mut self, lease: usize, keeper: bool) -> Result<(), TestCaseError> {
         let Lease { id, node, node_id, length, .. } = self.leases[lease].clone();
         let (here, now) = (self.here.clone(), Timestamp(self.now));
         if keeper {
             let kept = write(&mut self.fleet, "keep", |tx, _| {
-                let seen = super::node(tx, &node_id)?;
-                Ok(keep_alive(
-                    tx,
-                    &super::Node { lease_id: Some(id), lease_ms: length, ..seen },
-                    now,
-                )?)
+                let seen = super::super::node(tx, &node_id)?;
+                Ok(keep_alive(tx, &Node { lease_id: Some(id), lease_ms: length, ..seen }, now)?)
             })
             .unwrap();
             // A keeper is the process itself, so it lives, and it records no lapse.
@@ -373,7 +315,7 @@ impl World {
         Ok(())
     }
 
-    fn cancel(&mut self) {
+    pub(super) fn cancel(&mut self) {
         let (task, now) = (self.task_id.clone(), Timestamp(self.now));
         let canceled = write(&mut self.fleet, "cancel", |tx, _| cancel(tx, &task, now));
         assert_eq!(canceled.is_ok(), self.is_open());
@@ -385,7 +327,7 @@ impl World {
         }
     }
 
-    fn apply(&mut self, op: &Op) -> Result<(), TestCaseError> {
+    pub(super) fn apply(&mut self, op: &Op) -> Result<(), TestCaseError> {
         let pick = |lease: usize| lease % self.leases.len().max(1);
         match *op {
             Op::Next { lease_ms, dies } => {
@@ -401,7 +343,7 @@ impl World {
         self.compare()
     }
 
-    fn seen(&self) -> View {
+    pub(super) fn seen(&self) -> View {
         read(&self.fleet, "view", |connection, _| {
             view(connection, &self.task_id, &self.here, Timestamp(self.now))
         })
@@ -409,7 +351,7 @@ impl World {
     }
 
     /// What a reader sees is the model, with what has lapsed as if it had been noted.
-    fn compare(&mut self) -> Result<(), TestCaseError> {
+    pub(super) fn compare(&mut self) -> Result<(), TestCaseError> {
         let recorded = self.nodes.clone();
         for n in 0..self.nodes.len() {
             if self.has_lapsed(n) {
@@ -429,9 +371,8 @@ impl World {
     /// The counts are those of the rows.
     fn check_counts(&self) -> Result<(), TestCaseError> {
         let stored: Task =
-            read(&self.fleet, "task", |connection, _| super::task(connection, &self.task_id))
-                .unwrap();
-        let mut counts = crate::task::Counts::default();
+            read(&self.fleet, "task", |connection, _| task(connection, &self.task_id)).unwrap();
+        let mut counts = Counts::default();
         for node in &self.nodes {
             *counts.of(node.state) += 1;
         }
@@ -442,7 +383,7 @@ impl World {
     }
 
     /// Agents that live work until nothing is left.
-    fn work_off(&mut self) -> Result<(), TestCaseError> {
+    pub(super) fn work_off(&mut self) -> Result<(), TestCaseError> {
         // Each turn takes a node, or lets a lease pass.
         for _ in 0..200 {
             if self.next(10, false)? {
@@ -464,92 +405,4 @@ impl World {
 
 fn is_stale(said: &anyhow::Result<bool>) -> bool {
     said.as_ref().is_err_and(|error| matches!(error.downcast_ref(), Some(Error::StaleLease { .. })))
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn every_graph_ends_and_no_node_is_done_twice_or_too_early(
-        graph in graph(),
-        ops in proptest::collection::vec(op(), 1..80),
-    ) {
-        let folder = tempfile::tempdir().unwrap();
-        let mut world = World::new(folder.path(), &graph);
-        for op in &ops {
-            world.apply(op)?;
-        }
-        world.work_off()?;
-    }
-}
-
-/// One node with so many attempts, given out once for 100 ms.
-fn taken(max_attempts: i64) -> (tempfile::TempDir, World) {
-    let folder = tempfile::tempdir().unwrap();
-    let mut world = World::new(folder.path(), &[(vec![], max_attempts), (vec![0], 1)]);
-    assert!(world.next(100, false).unwrap());
-    (folder, world)
-}
-
-#[test]
-fn a_heartbeat_after_the_lease_passed_revives_nothing_also_when_the_clock_went_back() {
-    let (_folder, mut world) = taken(3);
-    world.now += 100;
-    world.beat(0, false).unwrap();
-    world.now -= 100;
-    world.beat(0, false).unwrap();
-    world.done(0, 1).unwrap();
-    assert_eq!(world.seen().nodes[0].state, State::Pending);
-    assert_eq!(world.seen().nodes[0].reason.as_deref(), Some("expired"));
-}
-
-#[test]
-fn a_clock_that_steps_back_frees_no_node_early() {
-    let (_folder, mut world) = taken(3);
-    world.now -= 1_000_000;
-    assert!(!world.next(100, false).unwrap());
-    // A heartbeat at the earlier hour does not shorten what was promised.
-    world.beat(0, false).unwrap();
-    world.now += 1_000_099;
-    assert!(!world.next(100, false).unwrap());
-    world.done(0, 1).unwrap();
-    assert_eq!(world.seen().nodes[0].state, State::Completed);
-}
-
-#[test]
-fn the_last_attempt_that_lapses_fails_the_task_with_its_cause() {
-    let (_folder, mut world) = taken(1);
-    world.now += 100;
-    assert!(!world.next(100, false).unwrap());
-    let seen = world.seen();
-    assert_eq!(seen.task.state, State::Failed);
-    assert_eq!(seen.task.reason.as_deref(), Some("`n0` failed: expired"));
-    assert_eq!(seen.nodes[1].blocked_by.as_deref(), Some("n0"));
-}
-
-#[test]
-fn what_belongs_to_a_dead_process_is_free_at_once_and_its_late_word_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut world = World::new(folder.path(), &[(vec![], 2)]);
-    assert!(world.next(1_000_000, true).unwrap());
-    assert!(world.next(100, false).unwrap());
-    world.done(0, 1).unwrap();
-    assert_eq!(world.seen().nodes[0].state, State::Running);
-    world.done(1, 1).unwrap();
-    assert_eq!(world.seen().task.state, State::Completed);
-}
-
-#[test]
-fn a_node_is_found_by_its_id_and_by_its_task_and_what_the_graph_calls_it() {
-    let (_folder, mut world) = taken(1);
-    let (task, global) = (world.task_id.clone(), world.leases[0].node_id.clone());
-    let mut find = |named: &str| {
-        let found = write(&mut world.fleet, "look", |tx, _| super::node(tx, named));
-        found.map(|node| node.id).map_err(|error| error.to_string())
-    };
-    for named in [&global, "t/n0", &format!("{task}/n0")] {
-        assert_eq!(find(named), Ok("n0".to_owned()), "{named}");
-    }
-    assert_eq!(find("t/none"), Err("no node has the id `t/none`".to_owned()));
-    assert_eq!(find("n0"), Err("no node has the id `n0`".to_owned()));
 }
