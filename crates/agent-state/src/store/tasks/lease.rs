@@ -24,6 +24,10 @@ const EVENTS: u32 = 50;
 /// How many bytes of results come with a node; the others are read with `task show`.
 const RESULTS: usize = 8 << 20;
 
+/// What can be given out, in the words of the two indexes that hold just that.
+pub(super) const READY: &str =
+    "SELECT seq FROM task_nodes WHERE state = 'pending' AND n_waiting = 0";
+
 /// Who takes a node, and for how long.
 #[derive(Debug, Clone)]
 pub(crate) struct Taking {
@@ -106,7 +110,6 @@ pub(crate) fn next(
 }
 
 fn first_ready(tx: &Connection, task_id: Option<&str>) -> rusqlite::Result<Option<i64>> {
-    const READY: &str = "SELECT seq FROM task_nodes WHERE state = 'pending' AND n_waiting = 0";
     match task_id {
         Some(task_id) => tx
             .prepare(&format!("{READY} AND task_id = ?1 ORDER BY seq LIMIT 1"))?

@@ -4,6 +4,7 @@ mod world;
 
 use proptest::prelude::*;
 
+use super::lease::READY;
 use crate::store::write;
 use crate::task::State;
 use world::World;
@@ -151,4 +152,23 @@ fn a_node_is_found_by_its_id_and_by_its_task_and_what_the_graph_calls_it() {
     }
     assert_eq!(find("t/none"), Err("no node has the id `t/none`".to_owned()));
     assert_eq!(find("n0"), Err("no node has the id `n0`".to_owned()));
+}
+
+#[test]
+fn what_is_next_is_found_by_an_index_of_what_is_ready() {
+    let (_folder, world) = taken(1);
+    let plan = |of: &str| -> String {
+        let query = format!("EXPLAIN QUERY PLAN {of} ORDER BY seq LIMIT 1");
+        let plan = world.fleet.read("explain", |connection| {
+            connection.query_row(&query, [], |row| row.get("detail"))
+        });
+        plan.unwrap()
+    };
+    // However many nodes wait, or have ended, they are not looked at.
+    assert_eq!(plan(READY), "SCAN task_nodes USING COVERING INDEX task_nodes_ready");
+    let of_task = plan(&format!("{READY} AND task_id = 't'"));
+    assert_eq!(
+        of_task,
+        "SEARCH task_nodes USING COVERING INDEX task_nodes_ready_of_task (task_id=?)"
+    );
 }
