@@ -39,7 +39,7 @@ pub(crate) enum Verb {
 A graph is JSON: {\"goal\": …, \"context\": …, \"nodes\": [{\"id\": \"a\", \"after\": [\"b\"], \"payload\": …,
 \"max_attempts\": 3}, …]}. Only nodes and their ids are required. A node is given out at most max_attempts
 times, 3 by default. A graph with a cycle, an unknown or a double id, or a misspelled key is refused as a
-whole. Up to 100000 nodes, and 1 MiB for a payload, the goal and the context each.
+whole. Up to 100000 nodes, and 1 MiB and 100 levels for a payload, the goal and the context each.
 
 It prints the id of the task. A name has one open task at most.
 

@@ -66,7 +66,12 @@ fn what_the_command_prints_becomes_the_result_when_that_is_asked_for() {
     let large = show(&sandbox, "t/large");
     assert_eq!(
         (large["state"].as_str(), large["error"].as_str()),
-        (Some("failed"), Some("it printed more than 1 MiB"))
+        (
+            Some("failed"),
+            Some(
+                "what it printed is no result: a value has at most 1 MiB, this one has 1048577 bytes"
+            )
+        )
     );
 }
 

@@ -143,7 +143,8 @@ fn result_of(args: &Exec, ended: &Ended) -> Result<Json, String> {
     }
     let text = String::from_utf8_lossy(&ended.stdout);
     Json::read(text.trim_end_matches('\n'), Reading::Guess)
-        .map_err(|_| "it printed more than 1 MiB".to_owned())
+        .and_then(Json::handed_on)
+        .map_err(|error| format!("what it printed is no result: {error}"))
 }
 
 /// Why the command did not do its node: its code or signal, and its last words.

@@ -247,7 +247,7 @@ fn value(what: &str, written: Option<&RawValue>) -> Result<Option<Json>, GraphEr
     if written.get().len() > MAX_BYTES {
         return Err(failed(ValueError::TooLarge(written.get().len())));
     }
-    Json::read(written.get(), Reading::Json).map(Some).map_err(failed)
+    Json::read(written.get(), Reading::Json).and_then(Json::handed_on).map(Some).map_err(failed)
 }
 
 #[cfg(any(test, fuzzing))]
