@@ -35,8 +35,9 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
 }
 
 /// The benches of the tools: the package and the name of its bench.
-const TOOL_BENCHES: [(&str, &str); 5] = [
+const TOOL_BENCHES: [(&str, &str); 6] = [
     ("agent-state", "fleet"),
+    ("agent-state", "tasks"),
     ("cron-guard", "gate"),
     ("context-pack", "speed"),
     ("context-pack", "recall"),

@@ -10,7 +10,7 @@ use common::fleet::DatabaseArgs;
 use rusqlite::Connection;
 
 use crate::cli::Cli;
-use crate::store::names;
+use crate::store::{names, tasks};
 
 /// The variable by which the shell's script asks for completions; a name that nobody else sets.
 pub(crate) const VARIABLE: &str = "_AGENT_STATE_COMPLETE";
@@ -38,6 +38,11 @@ pub(crate) fn jobs() -> ArgValueCompleter {
 /// Completes locked resources.
 pub(crate) fn resources() -> ArgValueCompleter {
     ArgValueCompleter::new(|typed: &OsStr| offer(typed, names::resources))
+}
+
+/// Completes tasks.
+pub(crate) fn tasks() -> ArgValueCompleter {
+    ArgValueCompleter::new(|typed: &OsStr| offer(typed, |connection| tasks::names(connection, 500)))
 }
 
 fn offer(

@@ -12,6 +12,8 @@ use serde_json::{Value, json};
 
 use crate::action::{Action, Verdict};
 use crate::store::locks::{Blocked, Grant};
+use crate::task::graph::GraphError;
+use crate::task::{Node, State, Task};
 
 /// An answer other than yes.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +62,22 @@ pub(crate) enum Error {
     ActionNotUnknown { action: Box<Action> },
     #[error("cannot begin `{}`: the key stands for a deed with another fingerprint", .action.key)]
     OtherFingerprint { action: Box<Action> },
+    #[error("no task has the id or the name `{task}`")]
+    NoTask { task: String },
+    #[error("no node has the id `{node}`")]
+    NoNode { node: String },
+    #[error("`{}` is open already: task {}", .task.title(), .task.task_id)]
+    TaskExists { task: Box<Task> },
+    #[error("task `{}` has ended already: {}{}", .task.title(), .task.state.as_str(), .task.reason.as_ref().map_or_else(String::new, |reason| format!(" ({reason})")))]
+    TaskEnded { task: Box<Task> },
+    #[error("no node is ready{}", .task.as_ref().map_or_else(String::new, |task| format!(" in `{}`: {} running, {} waiting", task.title(), task.counts.running, task.counts.pending)))]
+    NothingReady { task: Option<Box<Task>> },
+    #[error("the lease is not current: {}", stands(.node))]
+    StaleLease { node: Box<Node> },
+    #[error("`{}` was completed with another result", .node.id)]
+    OtherResult { node: Box<Node> },
+    #[error("cannot submit the graph: {0}")]
+    Graph(#[from] GraphError),
     #[error("cannot back up onto the database itself: {}", .path.display())]
     BackupOntoItself { path: PathBuf },
     #[error("{} is no database of the Python agent-state", .path.display())]
@@ -94,6 +112,20 @@ fn why_not(verdict: Verdict, action: &Action) -> String {
         _ => format!(
             "`{key}` is unknown: it was begun{by} at {begun_at} and never ended; look, then `agent-state action resolve {key} done|retry --reason TEXT`"
         ),
+    }
+}
+
+/// Where a node stands, for who thought to have it.
+fn stands(node: &Node) -> String {
+    let Node { id, state, agent, reason, .. } = node;
+    let by = agent.as_ref().map_or_else(String::new, |agent| format!(" by {agent}"));
+    let why = reason.as_ref().map_or_else(String::new, |reason| format!(" ({reason})"));
+    match state {
+        State::Running => format!("`{id}` is being worked on{by}"),
+        State::Completed => format!("`{id}` was completed{by}"),
+        State::Pending | State::Failed | State::Blocked => {
+            format!("`{id}` is {}{why}", state.as_str())
+        }
     }
 }
 
@@ -134,13 +166,21 @@ impl Explain for Error {
             | Self::NoAction { .. }
             | Self::ActionNo { .. }
             | Self::ActionNotBegun { .. }
-            | Self::ActionNotUnknown { .. } => Exit::No,
+            | Self::ActionNotUnknown { .. }
+            | Self::NoTask { .. }
+            | Self::NoNode { .. }
+            | Self::TaskExists { .. }
+            | Self::TaskEnded { .. }
+            | Self::NothingReady { .. }
+            | Self::StaleLease { .. }
+            | Self::OtherResult { .. } => Exit::No,
             Self::OtherFingerprint { .. }
             | Self::NotAFile { .. }
             | Self::NotImportable { .. }
             | Self::Damaged { .. } => Exit::Failed,
             Self::BackupOntoItself { .. }
             | Self::FileTooLarge { .. }
+            | Self::Graph(_)
             | Self::Value(_)
             | Self::Name(_)
             | Self::NotAnObject { .. } => Exit::Usage,
@@ -166,6 +206,14 @@ impl Explain for Error {
             Self::ActionNotBegun { .. } => "not_begun",
             Self::ActionNotUnknown { .. } => "not_unknown",
             Self::OtherFingerprint { .. } => "other_fingerprint",
+            Self::NoTask { .. } => "no_task",
+            Self::NoNode { .. } => "no_node",
+            Self::TaskExists { .. } => "task_exists",
+            Self::TaskEnded { .. } => "task_ended",
+            Self::NothingReady { .. } => "nothing_ready",
+            Self::StaleLease { .. } => "stale_lease",
+            Self::OtherResult { .. } => "other_result",
+            Self::Graph(_) => "bad_graph",
             Self::NoFile { .. } => "no_file",
             Self::FileChanged { .. } => "file_changed",
             Self::NoFileVersion { .. } => "no_version",
@@ -186,6 +234,9 @@ impl Explain for Error {
                 "use another key for another deed, or the same fingerprint for the same one"
                     .to_owned(),
             ),
+            Self::Graph(_) => {
+                Some("mend the graph and submit it again; nothing of it was taken in".to_owned())
+            }
             Self::Damaged { .. } => Some("keep the file, and restore a former backup".to_owned()),
             Self::NotAFile { .. } => {
                 Some("name a regular file, or one link to a regular file".to_owned())
@@ -210,6 +261,13 @@ impl Explain for Error {
             | Self::ActionNotBegun { action }
             | Self::ActionNotUnknown { action }
             | Self::OtherFingerprint { action } => serde_json::to_value(action).ok(),
+            Self::TaskExists { task }
+            | Self::TaskEnded { task }
+            | Self::NothingReady { task: Some(task) } => serde_json::to_value(task).ok(),
+            Self::StaleLease { node } | Self::OtherResult { node } => {
+                serde_json::to_value(node).ok()
+            }
+            Self::Graph(error) => error.data(),
             Self::FileChanged { current, expected, .. } => {
                 Some(json!({ "version": current, "expected": expected }))
             }

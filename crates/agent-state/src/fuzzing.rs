@@ -42,6 +42,11 @@ pub fn json(text: &[u8]) {
     }
 }
 
+/// A graph of work: what is accepted can be walked from its first nodes to its last.
+pub fn graph(text: &[u8]) {
+    crate::task::graph::check::graph(text);
+}
+
 /// Rows of the Python tool, one a line: they are taken or skipped, and stop neither the tool nor the database.
 ///
 /// A line is `table<TAB>column=value<TAB>…`; `#` begins an integer, `~` a real number, `!` a blob.

@@ -16,6 +16,7 @@ mod path;
 mod slot;
 mod store;
 mod surface;
+mod task;
 mod value;
 
 use std::process::ExitCode;

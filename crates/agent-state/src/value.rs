@@ -8,6 +8,9 @@ use serde_json::value::RawValue;
 /// The longest value, in bytes of its JSON text.
 pub(crate) const MAX_BYTES: usize = 1 << 20;
 
+/// The deepest nesting of a value that others are handed: many parsers, serde_json's among them, take 128.
+const MAX_DEPTH: usize = 100;
+
 /// How the text of a value is to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reading {
@@ -25,6 +28,9 @@ pub(crate) enum ValueError {
     /// It has more than [`MAX_BYTES`].
     #[error("a value has at most 1 MiB, this one has {0} bytes")]
     TooLarge(usize),
+    /// It is nested too deeply to be handed to others.
+    #[error("a value is nested at most {MAX_DEPTH} levels deep, this one {0}")]
+    TooDeep(usize),
     /// It is no text.
     #[error("the value is not UTF-8 text")]
     NotUtf8,
@@ -70,6 +76,27 @@ impl Json {
             compact.push(character);
         }
         Ok(Self(compact))
+    }
+
+    /// The same, unless it is so deep that those who are handed it could not parse it.
+    pub(crate) fn handed_on(self) -> Result<Self, ValueError> {
+        let (mut depth, mut deepest) = (0_usize, 0);
+        let (mut in_string, mut escaped) = (false, false);
+        for byte in self.0.bytes() {
+            if in_string {
+                in_string = escaped || byte != b'"';
+                escaped = !escaped && byte == b'\\';
+                continue;
+            }
+            match byte {
+                b'"' => in_string = true,
+                b'[' | b'{' => depth += 1,
+                b']' | b'}' => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            deepest = deepest.max(depth);
+        }
+        if deepest > MAX_DEPTH { Err(ValueError::TooDeep(deepest)) } else { Ok(self) }
     }
 
     /// A text as a JSON string.
@@ -143,6 +170,17 @@ mod tests {
         for text in [format!("{most}x"), "\"".repeat(600_000), "x".repeat(10_000_000)] {
             assert!(matches!(Json::read(&text, Reading::String), Err(ValueError::TooLarge(_))));
         }
+    }
+
+    #[test]
+    fn what_is_handed_on_can_be_parsed_by_others() {
+        let nested = |depth: usize| {
+            let text = format!("{}\"]\\\"[\"{}", "[".repeat(depth), "]".repeat(depth));
+            Json::parse(&text).unwrap().handed_on()
+        };
+        let most = nested(MAX_DEPTH).unwrap();
+        assert!(serde_json::from_str::<serde_json::Value>(most.as_str()).is_ok());
+        assert!(matches!(nested(MAX_DEPTH + 1), Err(ValueError::TooDeep(101))));
     }
 
     #[test]

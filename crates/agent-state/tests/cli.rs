@@ -18,5 +18,8 @@ mod cli {
     mod runs;
     mod sandbox;
     mod state;
+    mod tasks;
+    mod tasks_exec;
+    mod tasks_seen;
     mod upkeep;
 }

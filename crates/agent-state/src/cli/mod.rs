@@ -9,6 +9,7 @@ mod lazy;
 pub(crate) mod lock;
 pub(crate) mod run;
 pub(crate) mod state;
+pub(crate) mod task;
 pub(crate) mod upkeep;
 pub(crate) mod watch;
 
@@ -75,6 +76,9 @@ Examples:
     /// Note things for later
     #[command(subcommand)]
     Journal(Lazy<coord::JournalVerb>),
+    /// Share out the nodes of a graph of work, each to one agent at a time
+    #[command(subcommand)]
+    Task(Lazy<task::Verb>),
     /// Show who is doing what now
     Board(watch::Board),
     /// Print the record of changes

@@ -19,6 +19,8 @@ use crate::cli::watch::Board as Args;
 use crate::store::actions;
 use crate::store::coord::{self, Post};
 use crate::store::locks::{self, Grant, Waiting};
+use crate::store::tasks;
+use crate::task::{self, Task};
 
 /// How far back failures are shown.
 const RECENT: Duration = Duration::from_secs(24 * 60 * 60);
@@ -32,6 +34,7 @@ pub(super) struct Board {
     pub(super) working_on: Vec<Post>,
     pub(super) blocked: Vec<Post>,
     pub(super) unknown_actions: Vec<Action>,
+    pub(super) tasks: Vec<Task>,
     pub(super) failed: Vec<Run>,
 }
 
@@ -71,6 +74,7 @@ impl Board {
             working_on: coord::current(connection, None, here, now)?,
             blocked: coord::blocked(connection, now.minus(RECENT))?,
             unknown_actions: actions::list(connection, Some(State::Unknown), 20, here, now)?,
+            tasks: tasks::list(connection, Some(task::State::Running), 20, here, now)?,
             failed,
         })
     }
@@ -152,6 +156,15 @@ fn for_people(board: &Board, ctx: &Ctx, now: Timestamp) -> String {
         .iter()
         .map(|working| post(working, working.expires_at.map_or_else(dash, left)));
     section("WORKING ON", Tone::Strong, working.collect());
+    let open = board.tasks.iter().map(|task| {
+        [
+            task.title().to_owned(),
+            format!("{}/{}", task.counts.completed, task.n_nodes),
+            format!("{} running", task.counts.running),
+            task.reason.clone().unwrap_or_default(),
+        ]
+    });
+    section("TASKS", Tone::Strong, open.collect());
     let blocked = board.blocked.iter().map(|blocked| post(blocked, ago(blocked.posted_at)));
     section("BLOCKED BY", Tone::Warning, blocked.collect());
     let unknown = board.unknown_actions.iter().map(|action| {

@@ -135,6 +135,12 @@ fn markdown(board: &Board, posts: &[Post], now: Timestamp) -> String {
         )
     });
     section("Locked", locked.collect());
+    let tasks = board.tasks.iter().map(|task| {
+        let completed =
+            format!("{} of {} nodes are completed", task.counts.completed, task.n_nodes);
+        format!("`{}`: {completed}, {} are being worked on", task.title(), task.counts.running)
+    });
+    section("Tasks", tasks.collect());
     let blocked = board
         .blocked
         .iter()

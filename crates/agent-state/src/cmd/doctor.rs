@@ -131,6 +131,25 @@ fn look_inside(database: &Database, ctx: &Ctx, findings: &mut Findings) {
             "nothing: whoever wants it next takes it away",
         );
     }
+    if let Some(node) = leftovers.lapsed_nodes.first() {
+        let who = match leftovers.lapsed_nodes.len() {
+            1 => format!("`{}` has", node.id),
+            n_nodes => format!("`{}` and {} more nodes have", node.id, n_nodes - 1),
+        };
+        findings.add(
+            "tasks",
+            format!("{who} a lease that lapsed"),
+            "nothing: the next `agent-state task next` takes them back",
+        );
+    }
+    for task in &leftovers.waiting_tasks {
+        let silence = duration::human(now.since(task.changed_at));
+        findings.add(
+            "tasks",
+            format!("`{}` is open and nobody has worked on it for {silence}", task.title()),
+            format!("agent-state task status {}", task.task_id),
+        );
+    }
     if leftovers.n_unknown_actions > 0 {
         findings.add(
             "actions",

@@ -61,13 +61,7 @@ struct Opening {
 
 fn open(tx: &Connection, args: &Args, ctx: &Ctx, now: Timestamp) -> Result<Opening, Stop> {
     runs::reap(tx, ctx.here(), now)?;
-    let agent = match agents::find(tx, args.agent.as_str())? {
-        Some(agent) if agent.retired_at.is_none() => agent,
-        known => {
-            let name = known.as_ref().map_or(args.agent.as_str(), |agent| agent.name.as_str());
-            agents::register(tx, name, &Registration::default(), now)?.0
-        }
-    };
+    let agent = agent(tx, args.agent.as_str(), now)?;
     let slot = args.slot.as_ref().map(|slot| slot.name(now));
     if let Some(run) = adopt(tx, ctx, &agent, now)? {
         let taken = match &slot {
@@ -91,6 +85,17 @@ fn open(tx: &Connection, args: &Args, ctx: &Ctx, now: Timestamp) -> Result<Openi
     match runs::open(tx, &new, now)? {
         Opened::New(run) => Ok(Opening { run: store::run(tx, run.as_str())?, agent }),
         Opened::SlotTaken(run) => Err(Error::SlotTaken { run }.into()),
+    }
+}
+
+/// The agent of a command that is about to run; it is registered when it is unknown or was retired.
+pub(super) fn agent(tx: &Connection, named: &str, now: Timestamp) -> rusqlite::Result<Agent> {
+    match agents::find(tx, named)? {
+        Some(agent) if agent.retired_at.is_none() => Ok(agent),
+        known => {
+            let name = known.as_ref().map_or(named, |agent| agent.name.as_str());
+            Ok(agents::register(tx, name, &Registration::default(), now)?.0)
+        }
     }
 }
 
@@ -140,7 +145,11 @@ fn hold_and_run(
     wrap::export_tokens(&mut command, args.locks.iter().map(AsRef::as_ref), grants);
     let lease = Duration::from_millis(u64::try_from(run.lease_ms).unwrap_or(1)).min(LEASE);
     let keeper = Keeper::new(ctx).with_run(&run.run_id, lease).with_locks(grants, args.ttl);
-    wrap::run(command, &Terms { timeout: args.timeout, log, keep_tail: true }, keeper)
+    wrap::run(
+        command,
+        &Terms { timeout: args.timeout, log, keep_tail: true, keep_stdout: None },
+        keeper,
+    )
 }
 
 fn outcome_of(ended: &Ended) -> Outcome {

@@ -1,4 +1,4 @@
-//! Keeps the lease of a run and its locks alive while a command runs, and notices when a lock is lost.
+//! Keeps the lease of a run or of a node, and locks, alive while a command runs, and notices when one is lost.
 
 use std::time::Duration;
 
@@ -8,6 +8,8 @@ use common::fleet::runs::{self, RunId};
 
 use super::context::Ctx;
 use crate::store::locks::{self, Grant};
+use crate::store::tasks;
+use crate::task::Node;
 
 /// How often a command that holds locks looks whether they were broken.
 const LOOK: Duration = Duration::from_secs(1);
@@ -16,6 +18,7 @@ const LOOK: Duration = Duration::from_secs(1);
 pub(super) struct Keeper<'a> {
     ctx: &'a Ctx,
     run: Option<Lease<'a>>,
+    node: Option<NodeLease<'a>>,
     grants: &'a [Grant],
     ttl: Duration,
     /// The locks are ours until then, unless they are renewed.
@@ -30,11 +33,20 @@ struct Lease<'a> {
     beat_at: Timestamp,
 }
 
+/// The lease of a node.
+struct NodeLease<'a> {
+    node: &'a Node,
+    length: Duration,
+    /// The node is ours until then, unless the lease is renewed.
+    held_until: Timestamp,
+    renew_at: Timestamp,
+}
+
 impl<'a> Keeper<'a> {
     /// Keeps nothing yet.
     pub(super) fn new(ctx: &'a Ctx) -> Self {
         let now = clock::now();
-        Self { ctx, run: None, grants: &[], ttl: LOOK, held_until: now, renew_at: now }
+        Self { ctx, run: None, node: None, grants: &[], ttl: LOOK, held_until: now, renew_at: now }
     }
 
     /// Keeps locks, which last for `ttl` after each renewal.
@@ -53,11 +65,20 @@ impl<'a> Keeper<'a> {
         self
     }
 
+    /// Keeps a node that was given out, under a lease of this length.
+    pub(super) fn with_node(mut self, node: &'a Node, length: Duration) -> Self {
+        let now = clock::now();
+        let held_until = node.lease_until.unwrap_or(now);
+        self.node = Some(NodeLease { node, length, held_until, renew_at: now.plus(length / 3) });
+        self
+    }
+
     /// How often to look; `None` when there is nothing to keep.
     pub(super) fn interval(&self) -> Option<Duration> {
         let lease = self.run.as_ref().map(|lease| lease.length / 3);
         let locks = (!self.grants.is_empty()).then(|| LOOK.min(self.ttl / 3));
-        let interval = [lease, locks].into_iter().flatten().min()?;
+        let node = self.node.as_ref().map(|lease| LOOK.min(lease.length / 3));
+        let interval = [lease, locks, node].into_iter().flatten().min()?;
         Some(interval.max(Duration::from_millis(1)))
     }
 
@@ -65,6 +86,11 @@ impl<'a> Keeper<'a> {
     pub(super) fn look(&mut self) -> Watch {
         let now = clock::now();
         if !self.grants.is_empty() && self.locks_are_lost(now) {
+            return Watch::Stop;
+        }
+        if let Some(lease) = &mut self.node
+            && lease.is_lost(self.ctx, now)
+        {
             return Watch::Stop;
         }
         if let Some(lease) = &mut self.run
@@ -100,6 +126,32 @@ impl<'a> Keeper<'a> {
             });
             if let Ok(current) = current {
                 return !current;
+            }
+        }
+        now >= self.held_until
+    }
+}
+
+impl NodeLease<'_> {
+    fn is_lost(&mut self, ctx: &Ctx, now: Timestamp) -> bool {
+        if now >= self.renew_at {
+            let renewed =
+                ctx.write("renew a lease in", |tx, now| Ok(tasks::keep_alive(tx, self.node, now)?));
+            match renewed {
+                Ok(Some(until)) => {
+                    self.held_until = until;
+                    self.renew_at = now.plus(self.length / 3);
+                    return false;
+                }
+                Ok(None) => return true,
+                Err(_) => {}
+            }
+        } else {
+            let ours = ctx.read("look at a lease in", |connection, now| {
+                Ok(tasks::is_ours(connection, self.node, now)?)
+            });
+            if let Ok(ours) = ours {
+                return !ours;
             }
         }
         now >= self.held_until

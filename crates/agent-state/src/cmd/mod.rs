@@ -22,6 +22,7 @@ mod prune;
 mod run;
 mod state;
 mod stats;
+mod task;
 mod wrap;
 
 use common::exit::Exit;
@@ -51,6 +52,7 @@ fn dispatch(noun: &Noun, ctx: &mut Ctx) -> anyhow::Result<Exit> {
         Noun::Once(args) => Ok(once::run(args, ctx)),
         Noun::Coord(verb) => coord::run(&verb.0, ctx),
         Noun::Journal(verb) => journal::run(&verb.0, ctx),
+        Noun::Task(verb) => task::run(&verb.0, ctx),
         Noun::Board(args) => board::run(args, ctx),
         Noun::Events(args) => events::run(args, ctx),
         Noun::Stats => stats::run(ctx),

@@ -30,8 +30,10 @@ pub(crate) fn run(args: &Prune, ctx: &mut Ctx) -> anyhow::Result<Exit> {
     let facts = json!({ "dry_run": args.dry_run, "pruned": pruned });
     ctx.show(&facts, || {
         let verb = if args.dry_run { "would forget" } else { "forgot" };
-        let Pruned { runs, events, coordination, actions } = pruned;
-        format!("{verb} {runs} runs, {events} events, {coordination} posts, {actions} actions")
+        let Pruned { runs, events, coordination, actions, tasks } = pruned;
+        format!(
+            "{verb} {runs} runs, {events} events, {coordination} posts, {actions} actions, {tasks} tasks"
+        )
     })?;
     Ok(Exit::Done)
 }

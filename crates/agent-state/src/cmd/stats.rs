@@ -13,15 +13,21 @@ pub(crate) fn run(ctx: &mut Ctx) -> anyhow::Result<Exit> {
 }
 
 fn for_people(stats: &Stats) -> String {
-    let rows = [
+    let mut rows = vec![
         ("Registered agents:", stats.agents),
         ("Active runs:", stats.runs_active),
         ("Completed runs:", stats.runs_completed),
         ("Failed runs:", stats.runs_failed),
         ("Active locks:", stats.active_locks),
     ];
+    // Who has no graphs of work is not told of them.
+    if stats.open_tasks > 0 {
+        rows.push(("Open tasks:", stats.open_tasks));
+    }
     let width = rows.iter().map(|(_, count)| count.to_string().len() + 1).max().unwrap_or(0).max(4);
-    rows.map(|(label, count)| format!("{label:<18}{count:>width$}")).join("\n")
+    let lines: Vec<String> =
+        rows.into_iter().map(|(label, count)| format!("{label:<18}{count:>width$}")).collect();
+    lines.join("\n")
 }
 
 #[cfg(test)]
@@ -37,6 +43,7 @@ mod tests {
             runs_failed: 8,
             runs_interrupted: 0,
             active_locks: 1,
+            open_tasks: 0,
         };
         assert_eq!(
             for_people(&stats),
@@ -46,5 +53,7 @@ mod tests {
         assert!(for_people(&stats).ends_with(
             "Completed runs:    1000000\nFailed runs:             8\nActive locks:            1"
         ));
+        stats.open_tasks = 3;
+        assert!(for_people(&stats).ends_with("1\nOpen tasks:              3"));
     }
 }

@@ -82,14 +82,17 @@ pub(super) struct Terms<'a> {
     pub(super) log: Option<&'a File>,
     /// Keep the end of what it writes to stderr.
     pub(super) keep_tail: bool,
+    /// Keep what it writes to stdout, this many bytes and one more at most.
+    pub(super) keep_stdout: Option<usize>,
 }
 
 /// How a command ended.
 pub(super) struct Ended {
     pub(super) fate: Fate,
-    /// It had to end because a lock was lost.
+    /// It had to end because a lock, or the lease of its node, was lost.
     pub(super) lost_lock: bool,
     pub(super) stderr_tail: Option<String>,
+    pub(super) stdout: Vec<u8>,
 }
 
 /// Runs the command to its end.
@@ -99,7 +102,7 @@ pub(super) fn run(
     mut keeper: Keeper<'_>,
 ) -> anyhow::Result<Ended> {
     let (stdout, stderr) = (io::stdout(), io::stderr());
-    if terms.log.is_some() {
+    if terms.log.is_some() || terms.keep_stdout.is_some() {
         command.stdout(Stdio::piped());
     }
     // On a terminal the command's own view of it is worth more than the tail.
@@ -108,6 +111,7 @@ pub(super) fn run(
     }
     let lost = Cell::new(false);
     let mut tail = Tail::new(TAIL_BYTES);
+    let mut kept = Vec::new();
     let mut supervisor = Supervisor::new().with_timeout(terms.timeout);
     if let Some(interval) = keeper.interval() {
         supervisor = supervisor.with_watch(interval, || {
@@ -119,7 +123,14 @@ pub(super) fn run(
     supervisor = supervisor.with_grace(if terms.timeout.is_some() { GRACE } else { LOSS_GRACE });
     let mut running = supervisor.start(command)?;
     if let Some(pipe) = running.child.stdout.take() {
-        running.read(Stream::new(pipe, Some(stdout.as_fd()), |piece| append(terms.log, piece)));
+        running.read(Stream::new(pipe, Some(stdout.as_fd()), |piece| {
+            if let Some(limit) = terms.keep_stdout {
+                // One byte more tells that there was more.
+                let room = (limit + 1).saturating_sub(kept.len());
+                kept.extend_from_slice(piece.get(..room).unwrap_or(piece));
+            }
+            append(terms.log, piece);
+        }));
     }
     if let Some(pipe) = running.child.stderr.take() {
         running.read(Stream::new(pipe, Some(stderr.as_fd()), |piece| {
@@ -129,7 +140,7 @@ pub(super) fn run(
     }
     let fate = running.wait()?;
     let stderr_tail = Some(tail.text()).filter(|text| !text.is_empty());
-    Ok(Ended { fate, lost_lock: lost.get(), stderr_tail })
+    Ok(Ended { fate, lost_lock: lost.get(), stderr_tail, stdout: kept })
 }
 
 /// A full disk must not end the command whose output it is.

@@ -5,9 +5,10 @@ use common::fleet::liveness::Here;
 use common::fleet::runs::{self, Run, Status};
 use rusqlite::Connection;
 
-use super::{actions, locks};
+use super::{actions, locks, tasks};
 use crate::action::State;
 use crate::store::locks::Grant;
+use crate::task::{Node, Task};
 
 /// What SQLite says of the file; empty when it is whole.
 pub(crate) fn damage(connection: &Connection) -> rusqlite::Result<Vec<String>> {
@@ -36,6 +37,10 @@ pub(crate) struct Leftovers {
     /// Grants that hold no longer and were not taken away yet.
     pub(crate) dead_locks: Vec<Grant>,
     pub(crate) n_unknown_actions: usize,
+    /// Nodes whose attempt has ended and that nobody took back yet.
+    pub(crate) lapsed_nodes: Vec<Node>,
+    /// Open tasks that nobody works on.
+    pub(crate) waiting_tasks: Vec<Task>,
 }
 
 /// Reads them.
@@ -59,5 +64,10 @@ pub(crate) fn leftovers(
         silent_runs,
         dead_locks: locks::lapsed(connection, here, now)?,
         n_unknown_actions: unknown.len(),
+        lapsed_nodes: tasks::lapsed(connection, here, now)?
+            .into_iter()
+            .map(|(node, _)| node)
+            .collect(),
+        waiting_tasks: tasks::waiting_since(connection, silent_since)?,
     })
 }

@@ -46,6 +46,24 @@ pub(crate) fn newest(connection: &Connection, limit: u32) -> rusqlite::Result<Ve
     Ok(events)
 }
 
+/// The newest events of a task, oldest first; a detail of more than 16 KiB is left out.
+pub(crate) fn newest_of_task(
+    connection: &Connection,
+    task_id: &str,
+    limit: u32,
+) -> rusqlite::Result<Vec<Recorded>> {
+    // The bounds are those of the index that has the events of tasks alone.
+    let mut events: Vec<Recorded> = connection
+        .prepare(&format!(
+            "{} WHERE e.subject = ?1 AND e.kind >= 'task.' AND e.kind < 'task/' ORDER BY e.id DESC LIMIT ?2",
+            SELECT.replace("e.detail", "CASE WHEN length(e.detail) <= 16384 THEN e.detail END")
+        ))?
+        .query_map(rusqlite::params![task_id, limit], from_row)?
+        .collect::<rusqlite::Result<_>>()?;
+    events.reverse();
+    Ok(events)
+}
+
 /// The events since a moment, oldest first, handed to `take` until it fails.
 pub(crate) fn since<E>(
     connection: &Connection,

@@ -16,6 +16,7 @@ pub(crate) mod names;
 pub(crate) mod prune;
 pub(crate) mod state;
 pub(crate) mod stats;
+pub(crate) mod tasks;
 
 use common::clock::{self, Timestamp};
 use common::fleet::agents::{self, Agent};

@@ -1,4 +1,4 @@
-//! Forgets what is old: never a running run, a held lock, a current value or an unknown action.
+//! Forgets what is old: never a running run, a held lock, a current value, an unknown action or an open task.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use rusqlite::{Connection, params};
 use serde::Serialize;
 use serde_json::json;
 
-use super::{counter, set_counter};
+use super::{counter, set_counter, tasks};
 
 /// What is forgotten on the way of other commands is older than this.
 pub(crate) const KEEP: Duration = Duration::from_secs(90 * 24 * 60 * 60);
@@ -22,6 +22,7 @@ pub(crate) struct Pruned {
     pub(crate) events: i64,
     pub(crate) coordination: i64,
     pub(crate) actions: i64,
+    pub(crate) tasks: i64,
 }
 
 impl Pruned {
@@ -31,6 +32,7 @@ impl Pruned {
         self.events += other.events;
         self.coordination += other.coordination;
         self.actions += other.actions;
+        self.tasks += other.tasks;
     }
 
     /// Whether a batch found nothing more to forget.
@@ -64,7 +66,13 @@ pub(crate) fn count(
         *count = connection.query_row(&query, params![before, limit], |row| row.get(0))?;
     }
     let [runs, events, coordination, actions] = counts;
-    Ok(Pruned { runs, events, coordination, actions })
+    Ok(Pruned {
+        runs,
+        events,
+        coordination,
+        actions,
+        tasks: tasks::ended(connection, before, limit)?,
+    })
 }
 
 /// Forgets at most [`BATCH`] rows of each table.
@@ -73,7 +81,9 @@ pub(crate) fn batch(
     before: Timestamp,
     now: Timestamp,
 ) -> rusqlite::Result<Pruned> {
-    let pruned = count(tx, before, BATCH)?;
+    let mut pruned = count(tx, before, BATCH)?;
+    let forgotten = tasks::forgettable(tx, before, BATCH)?;
+    pruned.tasks = i64::try_from(forgotten.len()).unwrap_or(i64::MAX);
     if pruned.is_empty() {
         return Ok(pruned);
     }
@@ -85,6 +95,7 @@ pub(crate) fn batch(
         );
         tx.execute(&delete, params![before, BATCH])?;
     }
+    tasks::forget(tx, &forgotten)?;
     Ok(pruned)
 }
 

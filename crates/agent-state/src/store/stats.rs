@@ -6,7 +6,8 @@ use common::fleet::runs::{self, Status};
 use rusqlite::Connection;
 use serde::Serialize;
 
-use super::locks;
+use super::{locks, tasks};
+use crate::task::State;
 
 /// How many there are of what.
 #[derive(Debug, Default, Serialize)]
@@ -17,6 +18,7 @@ pub(crate) struct Stats {
     pub(crate) runs_failed: i64,
     pub(crate) runs_interrupted: i64,
     pub(crate) active_locks: i64,
+    pub(crate) open_tasks: i64,
 }
 
 /// Counts, as a reader sees it: running rows whose process is gone count as interrupted.
@@ -52,5 +54,7 @@ pub(crate) fn read(
     }
     stats.active_locks =
         i64::try_from(locks::held(connection, here, now)?.len()).unwrap_or(i64::MAX);
+    let open = tasks::list(connection, Some(State::Running), u32::MAX, here, now)?;
+    stats.open_tasks = i64::try_from(open.len()).unwrap_or(i64::MAX);
     Ok(stats)
 }

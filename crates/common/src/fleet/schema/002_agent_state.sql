@@ -156,3 +156,83 @@ CREATE TABLE journal (
 CREATE INDEX journal_by_agent ON journal (agent_id, id);
 CREATE INDEX journal_by_category ON journal (category, id);
 CREATE INDEX journal_by_time ON journal (written_at);
+
+-- Graphs of work. Its texts stand apart: this row changes with each of its nodes.
+CREATE TABLE tasks (
+    id           TEXT    NOT NULL PRIMARY KEY,
+    name         TEXT,
+    state        TEXT    NOT NULL CHECK (state IN ('running', 'completed', 'failed')),
+    reason       TEXT, -- what made it fail first
+    run_id       TEXT, -- submitted in this run
+    submitted_at INTEGER NOT NULL,
+    changed_at   INTEGER NOT NULL,
+    ended_at     INTEGER,
+    n_nodes      INTEGER NOT NULL,
+    n_pending    INTEGER NOT NULL,
+    n_running    INTEGER NOT NULL,
+    n_completed  INTEGER NOT NULL,
+    n_failed     INTEGER NOT NULL,
+    n_blocked    INTEGER NOT NULL
+) STRICT;
+
+CREATE UNIQUE INDEX tasks_by_open_name ON tasks (name) WHERE state = 'running';
+CREATE INDEX tasks_by_name ON tasks (name, id);
+CREATE INDEX tasks_by_state ON tasks (state, id);
+CREATE INDEX tasks_by_end ON tasks (ended_at) WHERE ended_at IS NOT NULL;
+
+CREATE TABLE task_texts (
+    task_id TEXT NOT NULL PRIMARY KEY REFERENCES tasks (id),
+    goal    TEXT, -- JSON
+    context TEXT  -- JSON
+) STRICT;
+
+CREATE TABLE task_nodes (
+    seq          INTEGER NOT NULL PRIMARY KEY, -- first submitted, first served
+    node_id      TEXT    NOT NULL UNIQUE,
+    task_id      TEXT    NOT NULL REFERENCES tasks (id),
+    id           TEXT    NOT NULL, -- as its graph calls it
+    state        TEXT    NOT NULL CHECK (state IN ('pending', 'running', 'completed', 'failed', 'blocked')),
+    n_waiting    INTEGER NOT NULL, -- how many of the nodes that it comes after are not completed
+    attempts     INTEGER NOT NULL,
+    max_attempts INTEGER NOT NULL,
+    reason       TEXT, -- why it failed, or came back
+    blocked_by   INTEGER, -- the failed node above it
+    agent_id     TEXT    REFERENCES agents (id), -- who has it, or had it last
+    run_id       TEXT, -- the lease ends with this run
+    lease_id     TEXT, -- of the attempt that runs, or that ended it
+    leased_at    INTEGER,
+    lease_ms     INTEGER,
+    lease_until  INTEGER,
+    ended_at     INTEGER,
+    host         TEXT, -- the live process that the lease belongs to, if it belongs to one
+    boot_id      TEXT,
+    pid_space    TEXT,
+    pid          INTEGER,
+    pid_started  INTEGER
+) STRICT;
+
+CREATE UNIQUE INDEX task_nodes_by_id ON task_nodes (task_id, id);
+-- What can be given out, of all tasks and of one: the next is found at once, however many wait.
+CREATE INDEX task_nodes_ready ON task_nodes (seq) WHERE state = 'pending' AND n_waiting = 0;
+CREATE INDEX task_nodes_ready_of_task ON task_nodes (task_id, seq) WHERE state = 'pending' AND n_waiting = 0;
+CREATE INDEX task_nodes_leased ON task_nodes (lease_until) WHERE state = 'running';
+
+-- A node comes after other nodes of its task.
+CREATE TABLE task_edges (
+    node  INTEGER NOT NULL REFERENCES task_nodes (seq),
+    after INTEGER NOT NULL REFERENCES task_nodes (seq),
+    PRIMARY KEY (node, after)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX task_edges_by_after ON task_edges (after, node);
+
+-- What goes into a node and what came of it, apart from the row that changes with each heartbeat.
+CREATE TABLE task_values (
+    node    INTEGER NOT NULL PRIMARY KEY REFERENCES task_nodes (seq),
+    error   TEXT,
+    result  TEXT, -- JSON
+    payload TEXT  -- JSON
+) STRICT;
+
+-- The last events of a task come with each of its nodes. Their subject is the task.
+CREATE INDEX events_of_tasks ON events (subject, id) WHERE kind >= 'task.' AND kind < 'task/';
