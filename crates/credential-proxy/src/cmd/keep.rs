@@ -73,7 +73,7 @@ pub(super) fn rotate_key(context: &mut Context) -> anyhow::Result<Exit> {
     drop(vault);
     access::finish_rotation(&home)?;
     // From here on the new key alone opens the vault; make sure that it does.
-    access::open(&home, &source, now)?.check_file()?;
+    access::open(&home, &source)?.check_file()?;
     context.announce_change()?;
     if context.json {
         context.out.json(

@@ -62,7 +62,7 @@ impl Context {
     /// Opens the vault in this process, which can be read by nobody else from then on.
     pub(crate) fn vault(&self) -> Result<Vault, Error> {
         crate::guard::hide();
-        access::open(&self.home, &self.source()?, Self::now())
+        access::open(&self.home, &self.source()?)
     }
 
     /// A connection to the daemon, which is started when there is none.

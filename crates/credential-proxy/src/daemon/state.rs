@@ -142,7 +142,7 @@ impl State {
 
     fn read_snapshot(&self) -> Result<Snapshot, Error> {
         let now = clock::now();
-        let vault = access::open(&self.home, &self.source, now)?;
+        let vault = access::open(&self.home, &self.source)?;
         let opened = vault.credentials()?;
         let grants = vault.grants(Grant::from_plain)?;
         self.ledger.open(&self.home.audit(), &vault.audit_key()?, now);
