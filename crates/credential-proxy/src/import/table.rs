@@ -156,7 +156,7 @@ pub(super) fn read(bytes: &[u8], named: Option<Format>) -> Result<Export, ReadEr
             return Err(ReadError::ColumnTwice(name));
         }
     }
-    let mut export = Export { format, rows: Vec::new(), skipped: Vec::new() };
+    let mut export = Export::new(format);
     let mut last_start = 0;
     let mut lines = Lines { bytes, at: 0, line: 1 };
     while read_record(&mut reader, &mut record)? {
@@ -167,6 +167,7 @@ pub(super) fn read(bytes: &[u8], named: Option<Format>) -> Result<Export, ReadEr
             Err(Some(reason)) => export.skipped.push(Skipped { line, reason }),
             Err(None) => {}
         }
+        export.check_size()?;
     }
     check_last_quote(bytes, last_start, export.rows.last())?;
     Ok(export)
