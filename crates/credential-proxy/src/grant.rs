@@ -145,6 +145,10 @@ pub(crate) enum Denial {
     TooOften { name: String, rate: Rate },
     #[error("the token {name} allows only `credential-proxy exec` to use {service}")]
     NotExec { name: String, service: String },
+    #[error(
+        "the token {name} allows only `credential-proxy exec` to use {service}, and the daemon is another installation of it, {own}; end that one with `credential-proxy stop`"
+    )]
+    OtherInstallation { name: String, service: String, own: String },
 }
 
 impl Grant {

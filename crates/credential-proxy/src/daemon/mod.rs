@@ -7,6 +7,7 @@ mod answer;
 mod ledger;
 pub(crate) mod listen;
 mod pool;
+mod program;
 mod rights;
 mod session;
 mod snapshot;
