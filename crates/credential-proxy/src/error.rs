@@ -120,7 +120,8 @@ pub(crate) enum Error {
     Audit { path: PathBuf, problem: String },
 }
 
-fn count(n: usize, noun: &str) -> String {
+/// A number and its noun.
+pub(crate) fn count(n: usize, noun: &str) -> String {
     format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
 }
 

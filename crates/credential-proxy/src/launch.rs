@@ -5,7 +5,10 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead as _, BufReader};
+#[cfg(target_os = "linux")]
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -44,8 +47,7 @@ pub(crate) fn connect(
 
 /// Starts a daemon. Another one that is there already, or is just starting, is no error.
 pub(crate) fn start(home: &Home, key_command: Option<&str>) -> Result<(), Error> {
-    let program = std::env::current_exe()
-        .map_err(|source| failed(format!("cannot find this program: {source}")))?;
+    let program = this_program()?;
     let log = open_log(home)?;
     let mut command = Command::new(program);
     command
@@ -102,6 +104,22 @@ pub(crate) fn start(home: &Home, key_command: Option<&str>) -> Result<(), Error>
             _ => Exit::Failed,
         },
     })
+}
+
+/// The file of this program; where there is no /proc, the path by which the kernel was asked for it.
+fn this_program() -> Result<PathBuf, Error> {
+    std::env::current_exe()
+        .or_else(|error| {
+            #[cfg(target_os = "linux")]
+            {
+                let name = std::ffi::OsStr::from_bytes(rustix::param::linux_execfn().to_bytes());
+                if !name.is_empty() {
+                    return std::path::Path::new(name).canonicalize();
+                }
+            }
+            Err(error)
+        })
+        .map_err(|source| failed(format!("cannot find this program: {source}")))
 }
 
 /// The log of the daemon, checked like every private file.

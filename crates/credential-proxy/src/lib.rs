@@ -16,6 +16,8 @@ mod cmd;
 mod credential;
 mod daemon;
 mod error;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod git;
 mod grant;
 mod guard;

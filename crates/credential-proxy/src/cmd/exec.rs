@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::Context as _;
 use common::exit::Exit;
-use common::report;
+use common::report::{self, Report};
 
 use super::Context;
 use crate::cli::ExecArgs;
@@ -119,26 +119,11 @@ fn not_started(error: anyhow::Error) -> anyhow::Error {
     match error.downcast::<Error>() {
         Ok(already @ Error::NotStarted { .. }) => already.into(),
         Ok(error) => {
-            use common::report::Explain as _;
-            let hint = error.hint();
-            Error::NotStarted { problems: vec![with_causes(&error)], hint }.into()
+            let report = Report::of::<Error>(&error.into());
+            Error::NotStarted { problems: vec![report.message], hint: report.hint }.into()
         }
         Err(error) => error,
     }
-}
-
-/// An error and what caused it, in one line.
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut line = error.to_string();
-    let mut cause = error.source();
-    while let Some(one) = cause {
-        let text = one.to_string();
-        if !line.ends_with(&text) {
-            line = format!("{line}: {text}");
-        }
-        cause = one.source();
-    }
-    line
 }
 
 fn prepare<'a>(args: &'a ExecArgs, context: &Context) -> anyhow::Result<Plan<'a>> {

@@ -147,6 +147,15 @@ enum Look {
     Perhaps,
 }
 
+/// What is looked for, for the fuzz targets.
+#[cfg(fuzzing)]
+pub(crate) fn forms_of(secret: &str) -> Vec<Vec<u8>> {
+    let is_long = secret.chars().count() >= MIN_CHARS;
+    is_long
+        .then(|| forms::all(secret).into_iter().map(|form| form.bytes).collect())
+        .unwrap_or_default()
+}
+
 /// One stream on its way.
 pub(crate) struct Masker<'a> {
     patterns: &'a Patterns,

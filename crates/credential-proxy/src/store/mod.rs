@@ -149,9 +149,9 @@ impl Vault {
         Ok(vault)
     }
 
-    /// Copies the vault, whole and consistent, into a new file.
-    pub(crate) fn copy_to(&self, target: &Path) -> Result<(), Error> {
-        let failed = store_error("write", target);
+    /// Copies the vault, whole and consistent, into a new file that is to be known as `shown`.
+    pub(crate) fn copy_to(&self, target: &Path, shown: &Path) -> Result<(), Error> {
+        let failed = store_error("write", shown);
         let mut copy = open::connect(target)?;
         let backup = rusqlite::backup::Backup::new(&self.connection, &mut copy).map_err(&failed)?;
         backup.run_to_completion(1024, Duration::from_millis(5), None).map_err(&failed)
