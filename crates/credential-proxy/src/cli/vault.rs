@@ -114,7 +114,8 @@ pub(crate) enum OnConflict {
 #[command(
     override_usage = "credential-proxy import [FORMAT] FILE [OPTIONS]",
     after_help = "\
-Exit codes: 0 all imported; 3 the file could not be read as an export, and nothing was stored.
+Exit codes: 0 all imported; 3 the file could not be read as an export, and
+nothing was stored.
 
 Examples:
   credential-proxy import ~/Downloads/'Google Passwords.csv'

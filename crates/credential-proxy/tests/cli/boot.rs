@@ -131,9 +131,18 @@ fn help_of_every_command_has_examples_and_completions_are_printed() {
         .filter(|verb| *verb != "help")
         .collect();
     assert!(verbs.len() > 20, "{verbs:?}");
-    for verb in verbs {
-        let text = home.run(&[verb, "--help"]).code(0).stdout;
-        assert!(text.contains("Example"), "{verb}: {text}");
+    let nested = ["token create", "token list", "token revoke", "token test", "audit verify", ""];
+    for verb in verbs.into_iter().chain(nested) {
+        let words: Vec<&str> = verb.split_whitespace().chain(["--help"]).collect();
+        let text = home.run(&words).code(0).stdout;
+        let (_, examples) =
+            text.split_once("Examples:\n").unwrap_or_else(|| panic!("{verb}: {text}"));
+        assert!(examples.lines().count() >= 2, "{verb}: {text}");
+        // A terminal of 80 columns must not break what is to be pasted.
+        assert!(examples.lines().all(|line| line.len() < 80), "{verb}: {examples}");
+        for name in ["CREDENTIAL_PROXY_HOME", "CREDENTIAL_PROXY_KEY_COMMAND"] {
+            assert!(text.contains(name), "{verb} does not say {name}");
+        }
     }
     assert!(home.run(&["completions", "bash"]).code(0).stdout.contains("credential-proxy"));
     let mut closed =
