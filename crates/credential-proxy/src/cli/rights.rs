@@ -2,6 +2,7 @@
 
 use clap::{Args, Subcommand};
 
+use crate::complete;
 use crate::grant::{Rate, Rule};
 
 #[derive(Debug, Subcommand)]
@@ -61,6 +62,7 @@ pub(crate) struct TokenTestArgs {
     /// The name of the token
     pub(crate) name: String,
     /// The service
+    #[arg(add = complete::services())]
     pub(crate) service: String,
 }
 

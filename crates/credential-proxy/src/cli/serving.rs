@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use clap::{Args, ValueEnum};
 
 use super::WhichArgs;
+use crate::complete;
 use crate::reference::Assignment;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -49,6 +50,7 @@ Examples:
       'credential-proxy aws-credential aws-prod'")]
 pub(crate) struct AwsArgs {
     /// The service
+    #[arg(add = complete::services())]
     pub(crate) service: String,
     #[command(flatten)]
     pub(crate) which: WhichArgs,
@@ -85,6 +87,7 @@ Examples:
   credential-proxy get github.com --username me --field url")]
 pub(crate) struct GetArgs {
     /// The service
+    #[arg(add = complete::services())]
     pub(crate) service: String,
     #[command(flatten)]
     pub(crate) which: WhichArgs,
@@ -121,10 +124,10 @@ Examples:
       --env PGPASSWORD=db.internal -- psql -c 'select 1'")]
 pub(crate) struct ExecArgs {
     /// Put a field of a credential into a variable (can be repeated)
-    #[arg(long, short, value_name = "VAR=SERVICE[/FIELD]")]
+    #[arg(long, short, value_name = "VAR=SERVICE[/FIELD]", add = complete::assignments())]
     pub(crate) env: Vec<Assignment>,
     /// Put the path of a private file that holds the field into a variable; the file vanishes with the command (can be repeated)
-    #[arg(long, value_name = "VAR=SERVICE[/FIELD]")]
+    #[arg(long, value_name = "VAR=SERVICE[/FIELD]", add = complete::assignments())]
     pub(crate) file: Vec<Assignment>,
     /// Pass no other variables on than these, HOME, PATH, TERM, LANG, TZ and AGENT_STATE_*
     #[arg(long)]
@@ -151,7 +154,7 @@ Examples:
   credential-proxy env GITHUB_TOKEN=github.com --json")]
 pub(crate) struct EnvArgs {
     /// The variables and what they hold
-    #[arg(required = true, value_name = "VAR=SERVICE[/FIELD]")]
+    #[arg(required = true, value_name = "VAR=SERVICE[/FIELD]", add = complete::assignments())]
     pub(crate) assignments: Vec<Assignment>,
 }
 

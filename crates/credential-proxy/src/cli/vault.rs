@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use crate::complete;
+
 /// Create a vault, import a browser export and verify everything, in one go
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -182,6 +184,7 @@ Examples:
   credential-proxy show github.com --json")]
 pub(crate) struct ShowArgs {
     /// The service
+    #[arg(add = complete::services())]
     pub(crate) service: String,
     #[command(flatten)]
     pub(crate) which: WhichArgs,
@@ -195,6 +198,7 @@ Examples:
   credential-proxy rename github.com github-bot --username bot")]
 pub(crate) struct RenameArgs {
     /// The service
+    #[arg(add = complete::services())]
     pub(crate) service: String,
     /// Its new name
     pub(crate) new: String,
@@ -213,6 +217,7 @@ Examples:
   credential-proxy edit github.com --id 7 --set-username bot --expires 90d")]
 pub(crate) struct EditArgs {
     /// The service
+    #[arg(add = complete::services())]
     pub(crate) service: String,
     #[command(flatten)]
     pub(crate) which: WhichArgs,
@@ -246,7 +251,7 @@ Examples:
   credential-proxy delete github.com --username old-account")]
 pub(crate) struct DeleteArgs {
     /// The service; not needed with --id
-    #[arg(required_unless_present = "id")]
+    #[arg(required_unless_present = "id", add = complete::services())]
     pub(crate) service: Option<String>,
     #[command(flatten)]
     pub(crate) which: WhichArgs,

@@ -93,7 +93,7 @@ impl Context {
 }
 
 /// The token that the surroundings give to this process.
-fn token_of_caller() -> Result<Option<Secret>, Error> {
+pub(crate) fn token_of_caller() -> Result<Option<Secret>, Error> {
     if let Some(token) = environment::text("CREDENTIAL_PROXY_TOKEN") {
         return Ok(Some(Secret::new(token.trim())));
     }

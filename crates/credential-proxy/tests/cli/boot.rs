@@ -117,6 +117,34 @@ fn a_socket_from_systemd_is_taken_over_and_readiness_and_watchdog_are_told() {
 }
 
 #[test]
+fn names_are_completed_by_a_daemon_that_runs_and_none_is_started_for_it() {
+    let home = Sandbox::with("github.com", "me", "some-secret");
+    home.add("gitlab.com", "me", "some-secret");
+    let complete = |words: &[&str], token: Option<&str>| {
+        let index = (words.len() - 1).to_string();
+        let mut command = home.command(&["--", "credential-proxy"]);
+        command
+            .args(words.get(1..).unwrap())
+            .env("_CREDENTIAL_PROXY_COMPLETE", "bash")
+            .env("_CLAP_IFS", "\n")
+            .env("_CLAP_COMPLETE_INDEX", index)
+            .envs(token.map(|token| ("CREDENTIAL_PROXY_TOKEN", token)));
+        crate::sandbox::seen(command, "").code(0).stdout
+    };
+    let get = ["credential-proxy", "get", "git"];
+    assert_eq!(complete(&get, None), "");
+    assert!(!home.socket().exists(), "a completion must not start a daemon");
+    home.run(&["start"]).code(0);
+    assert_eq!(complete(&get, None), "github.com\ngitlab.com");
+    let exec = ["credential-proxy", "exec", "--env", "T=gith"];
+    assert_eq!(complete(&exec, None), "T=github.com");
+    // Names are secrets, too: with grants, only those that the token may see.
+    let token = home.run(&["token", "create", "t", "--allow", "gitlab.com"]).code(0).stdout;
+    assert_eq!(complete(&get, None), "");
+    assert_eq!(complete(&get, Some(token.trim())), "gitlab.com");
+}
+
+#[test]
 fn help_of_every_command_has_examples_and_completions_are_printed() {
     let home = Sandbox::empty();
     let help = home.run(&["--help"]).code(0).stdout;
