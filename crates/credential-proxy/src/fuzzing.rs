@@ -1,6 +1,12 @@
 //! What the fuzz targets call: one function a target, which panics where a promise is broken.
 //!
-//! Compiled by cargo-fuzz only, and never part of the tool.
+//! Compiled by cargo-fuzz and for the tests only, and never part of the tool.
+
+#![expect(
+    clippy::missing_panics_doc,
+    clippy::disallowed_methods,
+    reason = "a target panics where a promise is broken, and writes files that nobody keeps"
+)]
 
 use std::io::{Cursor, Read as _, Write as _};
 use std::net::Shutdown;
@@ -101,6 +107,9 @@ pub fn git(input: &[u8]) {
     }
 }
 
+/// What stands in the place of the secret.
+const MARKER: &str = "[redacted:x]";
+
 /// A length, a secret, and a stream that begins with the places of its cuts: whatever is left of the
 /// stream holds no form of the secret, and is what it was.
 pub fn mask(input: &[u8]) {
@@ -108,7 +117,6 @@ pub fn mask(input: &[u8]) {
     let Some((secret, rest)) = rest.split_at_checked(usize::from(*len % 40)) else { return };
     let Some((cuts, stream)) = rest.split_at_checked(4) else { return };
     let Ok(secret) = std::str::from_utf8(secret) else { return };
-    const MARKER: &str = "[redacted:x]";
     let patterns = Patterns::new([("x", secret)]);
     let mut forms = forms_of(secret);
     // A secret that stands in the marker cannot be told from it here.
@@ -153,7 +161,7 @@ pub fn mask(input: &[u8]) {
             } else {
                 from.windows(part.len()).position(|window| window == part)
             };
-            let Some(place) = place else { panic!("{:?} was made up", part) };
+            let Some(place) = place else { panic!("{part:?} was made up") };
             at += place + part.len();
         }
         if forms.is_empty() {
@@ -312,4 +320,90 @@ pub fn hermes(input: &[u8]) {
             check(&export);
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    /// How often each seed is changed and tried; cargo-fuzz tries more.
+    const N_ROUNDS: u64 = 40;
+
+    /// A generator that gives the same numbers in every run.
+    struct Chance(u64);
+
+    impl Chance {
+        fn below(&mut self, limit: usize) -> usize {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            usize::try_from(self.0 % (limit.max(1) as u64)).unwrap_or(0)
+        }
+    }
+
+    /// One to four small changes: a byte, a piece taken out, doubled or moved, a special character.
+    fn changed(seed: &[u8], chance: &mut Chance) -> Vec<u8> {
+        const SPECIAL: &[u8] = b"\0\n\r\"',=\\{}[]:#\xff\xef%;";
+        let mut bytes = seed.to_vec();
+        for _ in 0..=chance.below(4) {
+            let at = chance.below(bytes.len() + 1);
+            let end = (at + chance.below(24)).min(bytes.len());
+            match chance.below(5) {
+                0 if at < bytes.len() => bytes[at] ^= 1 << chance.below(8),
+                1 => drop(bytes.drain(at..end)),
+                2 => {
+                    let piece = bytes[at..end].to_vec();
+                    let to = chance.below(bytes.len() + 1);
+                    bytes.splice(to..to, piece);
+                }
+                3 => bytes.insert(at, SPECIAL[chance.below(SPECIAL.len())]),
+                _ => bytes.truncate(at.max(1)),
+            }
+        }
+        bytes
+    }
+
+    fn try_all(name: &str, target: fn(&[u8])) {
+        let folder: PathBuf = [env!("CARGO_MANIFEST_DIR"), "fuzz", "seeds", name].iter().collect();
+        let mut chance = Chance(0x9E37_79B9_7F4A_7C15);
+        let mut n_seeds = 0;
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let seed = std::fs::read(entry.unwrap().path()).unwrap();
+            target(&seed);
+            for _ in 0..N_ROUNDS {
+                target(&changed(&seed, &mut chance));
+            }
+            n_seeds += 1;
+        }
+        assert!(n_seeds > 0, "{name} has no seed");
+    }
+
+    /// One test a target, so that they run beside each other.
+    macro_rules! each {
+        ($($target:ident),* $(,)?) => {
+            $(
+                #[test]
+                fn $target() {
+                    try_all(stringify!($target), super::$target);
+                }
+            )*
+        };
+    }
+
+    each!(
+        wire,
+        git,
+        mask,
+        chrome,
+        firefox,
+        safari,
+        bitwarden_csv,
+        bitwarden_json,
+        onepassword_csv,
+        onepux,
+        keepassxc,
+        lastpass,
+        env,
+        hermes,
+    );
 }

@@ -17,7 +17,7 @@ mod complete;
 mod credential;
 mod daemon;
 mod error;
-#[cfg(fuzzing)]
+#[cfg(any(fuzzing, test))]
 pub mod fuzzing;
 mod git;
 mod grant;

@@ -75,11 +75,11 @@ pub(crate) fn run(
     result
 }
 
-/// The service of a daemon without its socket, for the fuzz targets.
-#[cfg(fuzzing)]
+/// The service of a daemon without its socket, for what the fuzz targets call.
+#[cfg(any(fuzzing, test))]
 pub(crate) struct ForFuzzing(State);
 
-#[cfg(fuzzing)]
+#[cfg(any(fuzzing, test))]
 impl ForFuzzing {
     /// A home with a vault that holds these.
     pub(crate) fn prepare(
