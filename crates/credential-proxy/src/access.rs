@@ -1,7 +1,5 @@
 //! Opens the vault with its key, also when a rotation was killed half-way.
 
-use common::clock::Timestamp;
-
 use crate::error::Error;
 use crate::home::{Home, check_private};
 use crate::key::{self, Source};
@@ -10,13 +8,13 @@ use crate::secret::Secret;
 use crate::store::Vault;
 
 /// Opens the vault of `home` with the key from `source`.
-pub(crate) fn open(home: &Home, source: &Source, now: Timestamp) -> Result<Vault, Error> {
+pub(crate) fn open(home: &Home, source: &Source) -> Result<Vault, Error> {
     home.check()?;
     if !check_private(&home.vault())? {
         return Err(Error::NoVault { path: home.vault() });
     }
     let opened = match source.read()? {
-        Some(key) => Vault::open(&home.vault(), seal(source, &key)?, now),
+        Some(key) => Vault::open(&home.vault(), seal(source, &key)?),
         None => Err(Error::NoKey { vault: home.vault(), key: home.key() }),
     };
     match opened {
@@ -24,7 +22,7 @@ pub(crate) fn open(home: &Home, source: &Source, now: Timestamp) -> Result<Vault
             // A rotation was killed after it had sealed every row and before it had put the new
             // key in its place. When the new key opens the vault, that last step is done now.
             let key = key::read_file(&home.next_key())?;
-            let vault = Vault::open(&home.vault(), seal(source, &key)?, now)?;
+            let vault = Vault::open(&home.vault(), seal(source, &key)?)?;
             finish_rotation(home)?;
             Ok(vault)
         }

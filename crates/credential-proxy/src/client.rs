@@ -79,6 +79,12 @@ impl Client {
         Ok(Some(Self { stream: BufReader::new(stream), socket, caller }))
     }
 
+    /// The same connection, on which an answer may take no longer than this.
+    pub(crate) fn with_patience(self, patience: Duration) -> io::Result<Self> {
+        self.stream.get_ref().set_read_timeout(Some(patience))?;
+        Ok(self)
+    }
+
     /// Sends one request and reads its answer; an error in the answer is returned as an error.
     pub(crate) fn ask(&mut self, request: Value) -> Result<Value, Error> {
         let line = self.exchange(request)?;

@@ -120,7 +120,8 @@ pub(crate) enum Error {
     Audit { path: PathBuf, problem: String },
 }
 
-fn count(n: usize, noun: &str) -> String {
+/// A number and its noun.
+pub(crate) fn count(n: usize, noun: &str) -> String {
     format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
 }
 
@@ -245,7 +246,7 @@ impl Explain for Error {
             Self::Foreign { .. } => "name another directory with --home, or move the file away",
             Self::Newer { .. } => "install the release that wrote it, or a later one",
             Self::Corrupt { .. } => {
-                "put the vault back from a backup; `credential-proxy verify` says what can still be read"
+                "put the vault back from a backup, as `credential-proxy backup FILE` makes them"
             }
             Self::Undecryptable { .. } | Self::PerhapsBroken { .. } => {
                 "put the vault back from a backup, or delete these rows with `credential-proxy delete --id ID`"

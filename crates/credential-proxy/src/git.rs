@@ -70,6 +70,9 @@ impl Description {
         if self.protocol.is_empty() || self.host.is_empty() {
             return false;
         }
+        if self.username.as_ref().is_some_and(|username| *username != one.username) {
+            return false;
+        }
         if one.urls.is_empty() {
             // A bare name says nothing about the protocol, and must not leave over a plain one.
             return self.protocol == "https" && self.path.is_none() && one.service == self.host;
@@ -78,7 +81,7 @@ impl Description {
             origin.scheme == self.protocol
                 && origin.host == self.host
                 && self.path.as_ref().is_none_or(|path| *path == origin.path)
-        }) && self.username.as_ref().is_none_or(|username| *username == one.username)
+        })
     }
 }
 
@@ -144,6 +147,7 @@ mod tests {
         ));
         assert!(fits("protocol=https\nhost=github.com\n", ""));
         assert!(!fits("protocol=http\nhost=github.com\n", ""));
+        assert!(!fits("protocol=https\nhost=github.com\nusername=other\n", ""));
     }
 
     #[test]

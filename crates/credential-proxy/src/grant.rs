@@ -29,6 +29,8 @@ pub(crate) enum RuleError {
     Form,
     #[error("the pattern is no glob: {0}")]
     Pattern(String),
+    #[error("`{0}` is no mode; write inject, print or helper, each behind a colon of its own")]
+    Mode(String),
 }
 
 impl std::str::FromStr for Rule {
@@ -46,6 +48,14 @@ impl std::str::FromStr for Rule {
         }
         if pattern.is_empty() {
             return Err(RuleError::Form);
+        }
+        // A word that is neither a port nor a mode is a slip, and would allow nothing in silence.
+        if modes.is_empty()
+            && let Some((_, word)) = pattern.rsplit_once(':')
+            && !word.is_empty()
+            && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b',')
+        {
+            return Err(RuleError::Mode(word.to_owned()));
         }
         modes.sort_unstable();
         modes.dedup();
@@ -145,6 +155,10 @@ pub(crate) enum Denial {
     TooOften { name: String, rate: Rate },
     #[error("the token {name} allows only `credential-proxy exec` to use {service}")]
     NotExec { name: String, service: String },
+    #[error(
+        "the token {name} allows only `credential-proxy exec` to use {service}, and the daemon is another installation of it, {own}; end that one with `credential-proxy stop`"
+    )]
+    OtherInstallation { name: String, service: String, own: String },
 }
 
 impl Grant {
@@ -293,6 +307,21 @@ mod tests {
         assert!(find(&again, "cp_other").is_none());
         assert_eq!(again[0].rate, Some(Rate { n_uses: 5, per: Duration::from_secs(3600) }));
         assert!(!new_token().is_same(&new_token()));
+    }
+
+    #[test]
+    fn a_mistyped_mode_is_told_and_a_port_is_none() {
+        for (text, word) in [("github.com:injct", "injct"), ("a.com:print,helper", "print,helper")]
+        {
+            assert_eq!(
+                text.parse::<Rule>().err(),
+                Some(RuleError::Mode(word.to_owned())),
+                "{text}"
+            );
+        }
+        for text in ["localhost:3000", "localhost:*", "a:b:print", "github.com:inject:print", "x"] {
+            assert!(text.parse::<Rule>().is_ok(), "{text}");
+        }
     }
 
     #[test]

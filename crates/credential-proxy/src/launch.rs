@@ -3,8 +3,12 @@
 //! The daemon is this very program, in a session of its own, with a clean environment. Its stdout
 //! is a pipe to us until it says that it is ready, or why it is not.
 
+use std::fs::{File, OpenOptions};
 use std::io::{BufRead as _, BufReader};
+#[cfg(target_os = "linux")]
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -14,11 +18,14 @@ use serde_json::Value;
 
 use crate::client::{Caller, Client};
 use crate::error::Error;
-use crate::home::Home;
+use crate::home::{Home, check_private};
 use crate::sys;
 
 /// How long a daemon that somebody else starts may take to answer.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A log that has grown beyond this begins anew.
+const MAX_LOG: u64 = 1024 * 1024;
 
 /// Connects to the daemon, which is started when none answers and `may_start` allows it.
 pub(crate) fn connect(
@@ -40,15 +47,8 @@ pub(crate) fn connect(
 
 /// Starts a daemon. Another one that is there already, or is just starting, is no error.
 pub(crate) fn start(home: &Home, key_command: Option<&str>) -> Result<(), Error> {
-    let program = std::env::current_exe()
-        .map_err(|source| failed(format!("cannot find this program: {source}")))?;
-    let log = std::fs::OpenOptions::new()
-        .append(true)
-        .create(true)
-        .mode(0o600)
-        .custom_flags(libc::O_NOFOLLOW)
-        .open(home.log())
-        .map_err(common::error::file("open the log", home.log()))?;
+    let program = this_program()?;
+    let log = open_log(home)?;
     let mut command = Command::new(program);
     command
         .arg("serve")
@@ -104,6 +104,45 @@ pub(crate) fn start(home: &Home, key_command: Option<&str>) -> Result<(), Error>
             _ => Exit::Failed,
         },
     })
+}
+
+/// The file of this program; where there is no /proc, the path by which the kernel was asked for it.
+fn this_program() -> Result<PathBuf, Error> {
+    std::env::current_exe()
+        .or_else(|error| {
+            #[cfg(target_os = "linux")]
+            {
+                let name = std::ffi::OsStr::from_bytes(rustix::param::linux_execfn().to_bytes());
+                if !name.is_empty() {
+                    return std::path::Path::new(name).canonicalize();
+                }
+            }
+            Err(error)
+        })
+        .map_err(|source| failed(format!("cannot find this program: {source}")))
+}
+
+/// The log of the daemon, checked like every private file.
+fn open_log(home: &Home) -> Result<File, Error> {
+    let path = home.log();
+    let open = || {
+        OpenOptions::new()
+            .append(true)
+            .create(true)
+            .mode(0o600)
+            .custom_flags(libc::O_NOFOLLOW)
+            .open(&path)
+            .map_err(|source| common::error::file("open the log", &path)(source).into())
+    };
+    if check_private(&path)? {
+        // What a daemon says in its life is a few lines; more is of no use to anybody.
+        let file = open()?;
+        if file.metadata().is_ok_and(|found| found.len() > MAX_LOG) {
+            let _ = file.set_len(0);
+        }
+        return Ok(file);
+    }
+    open()
 }
 
 fn failed(message: String) -> Error {

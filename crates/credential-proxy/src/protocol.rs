@@ -136,9 +136,7 @@ impl Request {
     pub(crate) fn service(&self) -> Result<&str, Value> {
         match &self.service {
             Value::String(service) if !service.is_empty() => Ok(service),
-            Value::Null | Value::Bool(false) | Value::String(_) => {
-                Err(json!({ "error": "service required" }))
-            }
+            other if is_nothing(other) => Err(json!({ "error": "service required" })),
             _ => Err(json!({ "error": "service must be a string" })),
         }
     }
@@ -181,6 +179,18 @@ impl Request {
         } else {
             json!({ "error": "unknown action" })
         }
+    }
+}
+
+/// Whether the original, written in Python, took this for no value at all.
+fn is_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Bool(is_true) => !is_true,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(map) => map.is_empty(),
     }
 }
 
@@ -270,6 +280,8 @@ mod tests {
             ("\"hunter2\"", "{\"error\": \"a request must be a json object\"}"),
             ("{\"action\":\"get\"}", "{\"error\": \"service required\"}"),
             ("{\"action\":\"get\",\"service\":\"\"}", "{\"error\": \"service required\"}"),
+            ("{\"action\":\"get\",\"service\":0}", "{\"error\": \"service required\"}"),
+            ("{\"action\":\"get\",\"service\":[]}", "{\"error\": \"service required\"}"),
             ("{\"action\":\"get\",\"service\":5}", "{\"error\": \"service must be a string\"}"),
             ("{\"action\":\"zz\",\"service\":\"x\"}", "{\"error\": \"unknown action: zz\"}"),
             ("{\"action\":\"Hunter2!\",\"service\":\"x\"}", "{\"error\": \"unknown action\"}"),

@@ -19,6 +19,8 @@ mod crash;
 mod daemon;
 #[path = "cli/exec.rs"]
 mod exec;
+#[path = "cli/faults.rs"]
+mod faults;
 #[path = "cli/grants.rs"]
 mod grants;
 #[path = "cli/helpers.rs"]

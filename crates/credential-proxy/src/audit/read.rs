@@ -10,7 +10,8 @@ use chrono::DateTime;
 use common::clock::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Key, Place, read_head};
+use super::Place;
+use super::chain::{Key, read_head};
 use crate::error::Error;
 use crate::home::open_private;
 use crate::secret::Secret;
@@ -207,6 +208,6 @@ pub(super) fn last_hash(path: &Path) -> io::Result<String> {
 
 /// How many records the head knows.
 #[cfg(test)]
-pub(super) fn head(place: &Place) -> super::Head {
+pub(super) fn head(place: &Place) -> super::chain::Head {
     read_head(&File::open(place.head()).unwrap()).unwrap()
 }

@@ -1,8 +1,11 @@
 //! An edited, removed, forged or cut-off record is noticed; a killed writer is not tampering.
 
+use super::chain::written;
 use super::read::{Verdict, verify};
+use super::trail::KEPT_FILES;
 use super::*;
 use crate::seal::new_key;
+use crate::secret::Secret;
 
 struct Fixture {
     _folder: tempfile::TempDir,

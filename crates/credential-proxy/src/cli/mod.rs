@@ -22,16 +22,21 @@ use std::path::PathBuf;
 
 const ABOUT_EXITS: &str = "\
 Exit codes:
-  0 done, or yes      1 no such credential, ambiguous, denied      2 wrong usage
-  3 somebody must fix something      4 try again later      exec: the child's own code, 125 when it was not started
+  0 done, or yes               1 no such credential, ambiguous, denied
+  2 wrong usage                3 somebody must fix something
+  4 try again later            exec: the child's own, 125 when not started
 
 Environment:
-  CREDENTIAL_PROXY_HOME         the directory of vault, key and socket (~/.local/share/credential-proxy)
+  CREDENTIAL_PROXY_HOME         vault, key and socket are in this directory
+                                (~/.local/share/credential-proxy)
   CREDENTIAL_PROXY_SOCKET       the socket, when it is elsewhere
-  CREDENTIAL_PROXY_KEY_COMMAND  a command that prints the key, in place of the key file
+  CREDENTIAL_PROXY_KEY_COMMAND  a command that prints the key
+  CREDENTIAL_PROXY_TOKEN        the token of this job
+  CREDENTIAL_PROXY_TOKEN_FILE   a file that holds the token
+  AGENT_STATE_RUN_ID            stands in the audit trail
 
 Examples:
-  credential-proxy init && printf %s \"$TOKEN\" | credential-proxy add github.com --username me --stdin
+  credential-proxy init
   credential-proxy exec --env GITHUB_TOKEN=github.com -- gh repo list";
 
 /// Serve credentials to unattended jobs over a private socket
@@ -58,7 +63,7 @@ pub(crate) struct PlaceArgs {
         global = true,
         value_name = "DIR",
         env = "CREDENTIAL_PROXY_HOME",
-        hide_env = true,
+        hide_env_values = true,
         help_heading = "Vault"
     )]
     pub(crate) home: Option<PathBuf>,
@@ -68,7 +73,7 @@ pub(crate) struct PlaceArgs {
         global = true,
         value_name = "CMD",
         env = "CREDENTIAL_PROXY_KEY_COMMAND",
-        hide_env = true,
+        hide_env_values = true,
         help_heading = "Vault"
     )]
     pub(crate) key_command: Option<String>,
@@ -138,7 +143,7 @@ pub(crate) enum Verb {
     /// CREDENTIAL_PROXY_TOKEN_FILE names. A process of this user that can read the key file is not stopped by this.
     #[command(
         subcommand,
-        after_help = "Examples:\n  credential-proxy token create ci --allow github.com:inject > ~/.config/ci.token\n  CREDENTIAL_PROXY_TOKEN_FILE=~/.config/ci.token credential-proxy exec --env T=github.com -- my-agent"
+        after_help = "Examples:\n  credential-proxy token create ci --allow github.com:inject > ~/ci.token\n  CREDENTIAL_PROXY_TOKEN_FILE=~/ci.token \\\n      credential-proxy exec --env T=github.com -- my-agent"
     )]
     Token(TokenVerb),
     Audit(AuditArgs),
@@ -161,7 +166,7 @@ pub(crate) enum Verb {
     /// Everything is sealed, read back and compared in one transaction; killed at any instant it leaves a vault
     /// that opens. Backups made before need the key of their time.
     #[command(
-        after_help = "Examples:\n  credential-proxy rotate-key\n  credential-proxy rotate-key && credential-proxy backup ~/vault-$(date +%F).db"
+        after_help = "Examples:\n  credential-proxy rotate-key\n  credential-proxy rotate-key && credential-proxy backup ~/vault.db"
     )]
     RotateKey,
     Backup(BackupArgs),
@@ -179,14 +184,15 @@ pub(crate) enum Verb {
     #[command(after_help = "\
 Examples:
   git config --global credential.helper '!credential-proxy git-credential'
-  printf 'protocol=https\\nhost=github.com\\n\\n' | credential-proxy git-credential get")]
+  echo url=https://github.com/ | credential-proxy git-credential get")]
     GitCredential(HelperArgs),
     /// Be a credential helper of docker
     ///
-    /// Also when called as docker-credential-NAME. Errors go to stdout, with exit 1, as docker expects.
+    /// Also when called as docker-credential-NAME, with "credsStore": "NAME" in docker's config.json. Errors go to
+    /// stdout, with exit 1, as docker expects.
     #[command(after_help = "\
 Examples:
-  ln -s $(command -v credential-proxy) ~/.local/bin/docker-credential-proxy     (and \"credsStore\": \"proxy\")
+  ln -s $(command -v credential-proxy) ~/.local/bin/docker-credential-proxy
   echo https://index.docker.io/v1/ | credential-proxy docker-credential get")]
     DockerCredential(HelperArgs),
     AwsCredential(AwsArgs),

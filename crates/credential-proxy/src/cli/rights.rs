@@ -2,14 +2,23 @@
 
 use clap::{Args, Subcommand};
 
+use crate::complete;
 use crate::grant::{Rate, Rule};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum TokenVerb {
     Create(TokenCreateArgs),
     /// List tokens and what they allow
+    #[command(
+        after_help = "Examples:\n  credential-proxy token list\n  credential-proxy token list --json"
+    )]
     List,
     /// Revoke a token at once
+    ///
+    /// Exit 1 when there is no token of this name. With the last token goes the need for one.
+    #[command(
+        after_help = "Examples:\n  credential-proxy token revoke ci\n  credential-proxy token revoke ci --json"
+    )]
     Revoke(TokenNameArgs),
     Test(TokenTestArgs),
 }
@@ -18,8 +27,9 @@ pub(crate) enum TokenVerb {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  credential-proxy token create ci --allow github.com:inject > ~/.config/ci.token
-  credential-proxy token create db --allow '*.internal:print:helper' --expires 30d --rate 60/h")]
+  credential-proxy token create ci --allow github.com:inject > ~/ci.token
+  credential-proxy token create db --allow '*.internal:print:helper' \\
+      --expires 30d --rate 60/h")]
 pub(crate) struct TokenCreateArgs {
     /// The name, as the audit trail shows it
     pub(crate) name: String,
@@ -44,10 +54,15 @@ pub(crate) struct TokenNameArgs {
 ///
 /// Exit 1 when it allows nothing.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  credential-proxy token test ci github.com
+  credential-proxy token test ci github.com --json")]
 pub(crate) struct TokenTestArgs {
     /// The name of the token
     pub(crate) name: String,
     /// The service
+    #[arg(add = complete::services())]
     pub(crate) service: String,
 }
 
@@ -79,5 +94,10 @@ pub(crate) struct AuditArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum AuditVerb {
     /// Check every record, the chain and its head
+    ///
+    /// Exit 3 when a record was edited, removed or cut off.
+    #[command(
+        after_help = "Examples:\n  credential-proxy audit verify\n  credential-proxy audit verify --json"
+    )]
     Verify,
 }

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use clap::{Args, ValueEnum};
 
 use super::WhichArgs;
+use crate::complete;
 use crate::reference::Assignment;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -40,11 +41,16 @@ pub(crate) struct HelperArgs {
 /// the session token, --expires the expiration.
 #[derive(Debug, Args)]
 #[command(after_help = "\
+Environment: CREDENTIAL_PROXY_TOKEN, or the file named by
+CREDENTIAL_PROXY_TOKEN_FILE, holds the token of this job, where one is needed.
+
 Examples:
   credential-proxy aws-credential aws-prod
-  aws configure set credential_process 'credential-proxy aws-credential aws-prod'")]
+  aws configure set credential_process \\
+      'credential-proxy aws-credential aws-prod'")]
 pub(crate) struct AwsArgs {
     /// The service
+    #[arg(add = complete::services())]
     pub(crate) service: String,
     #[command(flatten)]
     pub(crate) which: WhichArgs,
@@ -56,11 +62,12 @@ pub(crate) struct AwsArgs {
 /// key is the credential named by the key's path; sudo's password is that of the service `sudo`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Environment: CREDENTIAL_PROXY_ASKPASS names the service, whatever the prompt says.
+Environment: CREDENTIAL_PROXY_ASKPASS names the service, whatever the prompt
+says.
 
 Examples:
   ln -s $(command -v credential-proxy) ~/.local/bin/credential-proxy-askpass
-  GIT_ASKPASS=credential-proxy-askpass git clone https://github.com/me/private.git")]
+  GIT_ASKPASS=credential-proxy-askpass git ls-remote https://github.com/me/x")]
 pub(crate) struct AskpassArgs {
     /// The prompt
     pub(crate) prompt: String,
@@ -72,11 +79,15 @@ pub(crate) struct AskpassArgs {
 /// token at hand does not allow it. Only an exact name is accepted.
 #[derive(Debug, Args)]
 #[command(after_help = "\
+Environment: CREDENTIAL_PROXY_TOKEN, or the file named by
+CREDENTIAL_PROXY_TOKEN_FILE, holds the token of this job, where one is needed.
+
 Examples:
   credential-proxy get github.com
   credential-proxy get github.com --username me --field url")]
 pub(crate) struct GetArgs {
     /// The service
+    #[arg(add = complete::services())]
     pub(crate) service: String,
     #[command(flatten)]
     pub(crate) which: WhichArgs,
@@ -100,18 +111,23 @@ pub(crate) struct GetArgs {
 /// `[redacted:SERVICE]`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Exit codes: the command's own; 125 it was not started, as when a credential is missing; 126 not
-executable; 127 not found. A command that was killed by a signal: we die of the same signal.
+Exit codes: the command's own; 125 it was not started, as when a credential
+is missing; 126 not executable; 127 not found. A command that was killed by a
+signal: we die of the same signal.
+
+Environment: CREDENTIAL_PROXY_TOKEN, or the file named by
+CREDENTIAL_PROXY_TOKEN_FILE, holds the token of this job, where one is needed.
 
 Examples:
   credential-proxy exec --env GITHUB_TOKEN=github.com -- gh repo list
-  credential-proxy exec --env PGUSER=db.internal/username --env PGPASSWORD=db.internal -- psql -c 'select 1'")]
+  credential-proxy exec --env PGUSER=db.internal/username \\
+      --env PGPASSWORD=db.internal -- psql -c 'select 1'")]
 pub(crate) struct ExecArgs {
     /// Put a field of a credential into a variable (can be repeated)
-    #[arg(long, short, value_name = "VAR=SERVICE[/FIELD]")]
+    #[arg(long, short, value_name = "VAR=SERVICE[/FIELD]", add = complete::assignments())]
     pub(crate) env: Vec<Assignment>,
     /// Put the path of a private file that holds the field into a variable; the file vanishes with the command (can be repeated)
-    #[arg(long, value_name = "VAR=SERVICE[/FIELD]")]
+    #[arg(long, value_name = "VAR=SERVICE[/FIELD]", add = complete::assignments())]
     pub(crate) file: Vec<Assignment>,
     /// Pass no other variables on than these, HOME, PATH, TERM, LANG, TZ and AGENT_STATE_*
     #[arg(long)]
@@ -130,12 +146,15 @@ pub(crate) struct ExecArgs {
 /// Print credentials as shell exports, or as one JSON object
 #[derive(Debug, Args)]
 #[command(after_help = "\
+Environment: CREDENTIAL_PROXY_TOKEN, or the file named by
+CREDENTIAL_PROXY_TOKEN_FILE, holds the token of this job, where one is needed.
+
 Examples:
   eval \"$(credential-proxy env GITHUB_TOKEN=github.com)\"
   credential-proxy env GITHUB_TOKEN=github.com --json")]
 pub(crate) struct EnvArgs {
     /// The variables and what they hold
-    #[arg(required = true, value_name = "VAR=SERVICE[/FIELD]")]
+    #[arg(required = true, value_name = "VAR=SERVICE[/FIELD]", add = complete::assignments())]
     pub(crate) assignments: Vec<Assignment>,
 }
 
@@ -145,8 +164,8 @@ pub(crate) struct EnvArgs {
 /// the vault again, USR1 locks it.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Environment: NOTIFY_SOCKET, WATCHDOG_USEC, LISTEN_FDS and LISTEN_PID as systemd sets them; CREDENTIALS_DIRECTORY
-may hold credential-proxy-key.
+Environment: NOTIFY_SOCKET, WATCHDOG_USEC, LISTEN_FDS and LISTEN_PID as
+systemd sets them; CREDENTIALS_DIRECTORY may hold credential-proxy-key.
 
 Examples:
   credential-proxy serve --foreground
@@ -164,8 +183,8 @@ pub(crate) struct ServeArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  credential-proxy completions bash > ~/.local/share/bash-completion/completions/credential-proxy
-  credential-proxy completions zsh")]
+  source <(credential-proxy completions bash)      (in ~/.bashrc)
+  credential-proxy completions fish | source")]
 pub(crate) struct CompletionsArgs {
     pub(crate) shell: clap_complete::Shell,
 }

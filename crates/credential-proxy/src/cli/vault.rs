@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use crate::complete;
+
 /// Create a vault, import a browser export and verify everything, in one go
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -114,7 +116,8 @@ pub(crate) enum OnConflict {
 #[command(
     override_usage = "credential-proxy import [FORMAT] FILE [OPTIONS]",
     after_help = "\
-Exit codes: 0 all imported; 3 the file could not be read as an export, and nothing was stored.
+Exit codes: 0 all imported; 3 the file could not be read as an export, and
+nothing was stored.
 
 Examples:
   credential-proxy import ~/Downloads/'Google Passwords.csv'
@@ -181,6 +184,7 @@ Examples:
   credential-proxy show github.com --json")]
 pub(crate) struct ShowArgs {
     /// The service
+    #[arg(add = complete::services())]
     pub(crate) service: String,
     #[command(flatten)]
     pub(crate) which: WhichArgs,
@@ -194,6 +198,7 @@ Examples:
   credential-proxy rename github.com github-bot --username bot")]
 pub(crate) struct RenameArgs {
     /// The service
+    #[arg(add = complete::services())]
     pub(crate) service: String,
     /// Its new name
     pub(crate) new: String,
@@ -212,6 +217,7 @@ Examples:
   credential-proxy edit github.com --id 7 --set-username bot --expires 90d")]
 pub(crate) struct EditArgs {
     /// The service
+    #[arg(add = complete::services())]
     pub(crate) service: String,
     #[command(flatten)]
     pub(crate) which: WhichArgs,
@@ -245,7 +251,7 @@ Examples:
   credential-proxy delete github.com --username old-account")]
 pub(crate) struct DeleteArgs {
     /// The service; not needed with --id
-    #[arg(required_unless_present = "id")]
+    #[arg(required_unless_present = "id", add = complete::services())]
     pub(crate) service: Option<String>,
     #[command(flatten)]
     pub(crate) which: WhichArgs,

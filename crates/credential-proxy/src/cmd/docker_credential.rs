@@ -3,6 +3,7 @@
 use std::io::Read as _;
 
 use common::exit::Exit;
+use common::report::Report;
 use serde::Deserialize;
 use serde_json::{Map, json};
 use zeroize::Zeroizing;
@@ -57,7 +58,7 @@ pub(super) fn run(args: &HelperArgs, context: &mut Context) -> anyhow::Result<Ex
         Ok(Some(problem)) => refuse(context, problem),
         Ok(None) => Ok(Exit::Done),
         Err(error) => {
-            let text = format!("{error:#}");
+            let text = Report::of::<Error>(&error).message;
             refuse(context, &text)
         }
     }

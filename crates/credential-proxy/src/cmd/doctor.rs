@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::Context;
 use crate::audit::read::{self, Verdict};
-use crate::error::Error;
+use crate::error::{Error, count};
 use crate::home::check_private;
 use crate::key::Source;
 
@@ -127,7 +127,7 @@ fn look(context: &Context, checks: &mut Checks) {
             Ok(opened) if opened.broken.is_empty() => {
                 checks.good(
                     "vault",
-                    format!("{} credentials, every one decrypted", opened.rows.len()),
+                    format!("{}, every one decrypted", count(opened.rows.len(), "credential")),
                 );
             }
             Ok(opened) => checks

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::Context as _;
 use common::exit::Exit;
-use common::report;
+use common::report::{self, Report};
 
 use super::Context;
 use crate::cli::ExecArgs;
@@ -34,6 +34,24 @@ pub(super) struct Failure {
 }
 
 impl Failure {
+    /// The next step for the first trouble that has one.
+    fn hint(&self) -> Option<String> {
+        use common::report::Explain as _;
+        self.errors.iter().find_map(|error| match error {
+            Error::NotFound { .. } | Error::NoField { .. } => {
+                Some("see what is there with `credential-proxy list`".to_owned())
+            }
+            Error::Ambiguous { .. } => {
+                Some("name the account, as in VAR=SERVICE@USERNAME".to_owned())
+            }
+            Error::Denied { .. } => Some(
+                "ask for what is allowed with `credential-proxy token test NAME SERVICE`"
+                    .to_owned(),
+            ),
+            other => other.hint(),
+        })
+    }
+
     /// As one error for a command that is not `exec`: the names that are missing, or the first other trouble.
     pub(super) fn first_or_not_found(self) -> Error {
         let mut names = Vec::new();
@@ -101,26 +119,11 @@ fn not_started(error: anyhow::Error) -> anyhow::Error {
     match error.downcast::<Error>() {
         Ok(already @ Error::NotStarted { .. }) => already.into(),
         Ok(error) => {
-            use common::report::Explain as _;
-            let hint = error.hint();
-            Error::NotStarted { problems: vec![with_causes(&error)], hint }.into()
+            let report = Report::of::<Error>(&error.into());
+            Error::NotStarted { problems: vec![report.message], hint: report.hint }.into()
         }
         Err(error) => error,
     }
-}
-
-/// An error and what caused it, in one line.
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut line = error.to_string();
-    let mut cause = error.source();
-    while let Some(one) = cause {
-        let text = one.to_string();
-        if !line.ends_with(&text) {
-            line = format!("{line}: {text}");
-        }
-        cause = one.source();
-    }
-    line
 }
 
 fn prepare<'a>(args: &'a ExecArgs, context: &Context) -> anyhow::Result<Plan<'a>> {
@@ -133,7 +136,7 @@ fn prepare<'a>(args: &'a ExecArgs, context: &Context) -> anyhow::Result<Plan<'a>
         let all: Vec<Assignment> = args.env.iter().chain(&args.file).cloned().collect();
         values = resolve(&mut client, &all, mode).map_err(|failure| Error::NotStarted {
             problems: failure.errors.iter().map(ToString::to_string).collect(),
-            hint: Some("see what is there with `credential-proxy list`".to_owned()),
+            hint: failure.hint(),
         })?;
     }
     let lent = if args.with_token {

@@ -15,7 +15,7 @@ use super::Context;
 use crate::cli::{ImportArgs, ImportChromeArgs, ImportHowArgs, OnConflict};
 use crate::error::Error;
 use crate::import::plan::{self, Conflicts, Plan};
-use crate::import::{self, Export, Format, ReadError};
+use crate::import::{self, Export, Format, MAX_FILE, ReadError};
 
 /// The file of an export, opened once; what is deleted at the end is this very file.
 struct Source {
@@ -96,6 +96,10 @@ fn read(path: &Path, format: Option<Format>) -> Result<(Export, Source), Error> 
                 Some("name the format, as in `credential-proxy import chrome FILE`".to_owned())
             }
             ReadError::NotText { .. } => Some("save it as UTF-8".to_owned()),
+            ReadError::TooLarge | ReadError::TooManyRows => Some(
+                "check that it is the right file; if it is, split it and repeat its header line"
+                    .to_owned(),
+            ),
             _ => None,
         };
         Error::Import { path: path.to_path_buf(), problem: problem.to_string(), hint }
@@ -109,10 +113,12 @@ fn read(path: &Path, format: Option<Format>) -> Result<(Export, Source), Error> 
             Source { path: path.to_path_buf(), identity: None },
         ));
     }
+    let too_large = || failed(ReadError::TooLarge);
     let mut bytes = Zeroizing::new(Vec::new());
     let identity = if path == Path::new("-") {
         io::stdin()
             .lock()
+            .take(MAX_FILE + 1)
             .read_to_end(&mut bytes)
             .map_err(common::error::file("read", "standard input"))?;
         None
@@ -122,10 +128,26 @@ fn read(path: &Path, format: Option<Format>) -> Result<(Export, Source), Error> 
         if found.is_dir() {
             return Err(failed(ReadError::NotThisFormat("a single file")));
         }
-        bytes.reserve_exact(usize::try_from(found.size()).unwrap_or(0) + 1);
-        file.read_to_end(&mut bytes).map_err(common::error::file("read", path))?;
-        Some((found.dev(), found.ino(), found.size(), found.mtime(), found.mtime_nsec()))
+        let identity =
+            Some((found.dev(), found.ino(), found.size(), found.mtime(), found.mtime_nsec()));
+        let mut read = |len: u64, bytes: &mut Vec<u8>| {
+            (&mut file).take(len).read_to_end(bytes).map_err(common::error::file("read", path))
+        };
+        read(import::ARCHIVE.len() as u64, &mut bytes)?;
+        if bytes.as_slice() == import::ARCHIVE {
+            let export = import::read_archive(file, format).map_err(failed)?;
+            return Ok((export, Source { path: path.to_path_buf(), identity }));
+        }
+        if found.size() > MAX_FILE {
+            return Err(too_large());
+        }
+        bytes.reserve_exact(usize::try_from(found.size()).unwrap_or(0));
+        read(MAX_FILE + 1, &mut bytes)?;
+        identity
     };
+    if bytes.len() as u64 > MAX_FILE {
+        return Err(too_large());
+    }
     if format.is_none() && import::is_hermes(path, bytes.get(..16).unwrap_or_default()) {
         return Ok((
             import::read_hermes(path).map_err(failed)?,
@@ -182,6 +204,9 @@ fn finish(
     }
     if export.rows.is_empty() {
         return Ok(Kept::Because("nothing was in it".to_owned()));
+    }
+    if let Some(what) = export.left {
+        return Ok(Kept::Because(what.to_owned()));
     }
     let found =
         source.path.symlink_metadata().map_err(common::error::file("look at", &source.path))?;

@@ -39,15 +39,8 @@ pub(super) fn make(context: &Context) -> Result<Source, Error> {
     let home = &context.home;
     home.make()?;
     if check_private(&home.vault())? {
-        let source = context.source()?;
-        // A killed `init` can have left an empty file, which this completes; and a vault that does
-        // not open is told now.
-        let is_unfinished = home.vault().metadata().is_ok_and(|found| found.len() == 0);
-        let vault = access::open(home, &source, Context::now())?;
-        if is_unfinished {
-            Trail::create(&home.audit(), &vault.audit_key()?)?;
-            return Ok(source);
-        }
+        // A vault that does not open is told now.
+        access::open(home, &context.source()?)?;
         return Err(Error::VaultExists { path: home.vault() });
     }
     note_command(home, context.key_command.as_deref())?;
@@ -58,8 +51,9 @@ pub(super) fn make(context: &Context) -> Result<Source, Error> {
         key::publish(&home.key(), &new_key())?;
         key::read_file(&home.key())?
     };
-    let vault = Vault::create(&home.vault(), access::seal(&source, &key)?, Context::now())?;
-    Trail::create(&home.audit(), &vault.audit_key()?)?;
+    Vault::create(&home.vault(), access::seal(&source, &key)?, Context::now(), |audit_key| {
+        Trail::create(&home.audit(), audit_key)
+    })?;
     Ok(source)
 }
 

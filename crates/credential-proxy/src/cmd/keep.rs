@@ -9,7 +9,7 @@ use serde_json::json;
 use super::Context;
 use crate::access;
 use crate::cli::BackupArgs;
-use crate::error::Error;
+use crate::error::{Error, count};
 use crate::grant::Grant;
 use crate::key::{self, Source};
 use crate::seal::{Seal, new_key};
@@ -32,9 +32,9 @@ pub(super) fn verify(context: &mut Context) -> anyhow::Result<Exit> {
         context.out.json(&json!({ "credentials": opened.rows.len(), "tokens": grants.rows.len(), "verified": true }))?;
     } else {
         context.out.line(format_args!(
-            "{} credentials and {} tokens, every one decrypted",
-            opened.rows.len(),
-            grants.rows.len()
+            "{} and {}, every one decrypted",
+            count(opened.rows.len(), "credential"),
+            count(grants.rows.len(), "token")
         ))?;
     }
     Ok(Exit::Done)
@@ -73,7 +73,7 @@ pub(super) fn rotate_key(context: &mut Context) -> anyhow::Result<Exit> {
     drop(vault);
     access::finish_rotation(&home)?;
     // From here on the new key alone opens the vault; make sure that it does.
-    access::open(&home, &source, now)?.check_file()?;
+    access::open(&home, &source)?.check_file()?;
     context.announce_change()?;
     if context.json {
         context.out.json(
@@ -81,7 +81,8 @@ pub(super) fn rotate_key(context: &mut Context) -> anyhow::Result<Exit> {
         )?;
     } else {
         context.out.line(format_args!(
-            "sealed {n_credentials} credentials with a new key; the old one is gone"
+            "sealed {} with a new key; the old one is gone",
+            count(n_credentials, "credential")
         ))?;
         context.out.line("Backups made before still need the old key; make a new backup and keep a copy of the new key elsewhere.")?;
     }
@@ -111,7 +112,7 @@ pub(super) fn backup(args: &BackupArgs, context: &mut Context) -> anyhow::Result
     let failed = |source| common::error::file("write the backup", &args.file)(source);
     // Born private and complete, or not at all.
     let copy = tempfile::Builder::new().prefix(".tmp-").tempfile_in(folder).map_err(failed)?;
-    vault.copy_to(copy.path())?;
+    vault.copy_to(copy.path(), &args.file)?;
     copy.as_file().sync_all().map_err(failed)?;
     let n_credentials = vault.credentials()?.rows.len();
     copy.persist_noclobber(&args.file).map_err(|error| failed(error.error))?;
@@ -122,7 +123,8 @@ pub(super) fn backup(args: &BackupArgs, context: &mut Context) -> anyhow::Result
         )?;
     } else {
         context.out.line(format_args!(
-            "{n_credentials} credentials in {}; it opens with the key, which is not in it",
+            "{} in {}; it opens with the key, which is not in it",
+            count(n_credentials, "credential"),
             for_people(&args.file)
         ))?;
     }

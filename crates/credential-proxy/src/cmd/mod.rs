@@ -62,7 +62,7 @@ impl Context {
     /// Opens the vault in this process, which can be read by nobody else from then on.
     pub(crate) fn vault(&self) -> Result<Vault, Error> {
         crate::guard::hide();
-        access::open(&self.home, &self.source()?, Self::now())
+        access::open(&self.home, &self.source()?)
     }
 
     /// A connection to the daemon, which is started when there is none.
@@ -93,7 +93,7 @@ impl Context {
 }
 
 /// The token that the surroundings give to this process.
-fn token_of_caller() -> Result<Option<Secret>, Error> {
+pub(crate) fn token_of_caller() -> Result<Option<Secret>, Error> {
     if let Some(token) = environment::text("CREDENTIAL_PROXY_TOKEN") {
         return Ok(Some(Secret::new(token.trim())));
     }

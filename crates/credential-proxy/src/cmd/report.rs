@@ -33,9 +33,10 @@ pub(super) fn run(context: &mut Context) -> anyhow::Result<Exit> {
             "findings": list,
         }))?;
     } else if findings.is_empty() {
-        context
-            .out
-            .line(format_args!("{} credentials, nothing to say about any", opened.rows.len()))?;
+        context.out.line(format_args!(
+            "{}, nothing to say about any",
+            crate::error::count(opened.rows.len(), "credential")
+        ))?;
     } else {
         let mut table = Columns::new(["FINDING", "SERVICE", "USERNAME", "DETAIL"]);
         for one in &findings {

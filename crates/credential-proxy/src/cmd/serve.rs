@@ -13,7 +13,7 @@ use super::Context;
 use crate::cli::ServeArgs;
 use crate::daemon::listen::is_running;
 use crate::daemon::{self, Surroundings};
-use crate::error::Error;
+use crate::error::{Error, count};
 
 /// How long `stop` waits for the daemon to be gone.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -33,7 +33,7 @@ pub(super) fn run(args: &ServeArgs, context: &mut Context) -> anyhow::Result<Exi
                 "the credentials are not locked against swap; raise the limit with `ulimit -l`",
             );
         }
-        report_line(&format!("serving {} credentials on {socket}", ready.n_credentials));
+        report_line(&format!("serving {} on {socket}", count(ready.n_credentials, "credential")));
     })?;
     Ok(Exit::Done)
 }
@@ -97,9 +97,9 @@ pub(super) fn start(context: &mut Context) -> anyhow::Result<Exit> {
         let word = if was_running { "already running" } else { "started" };
         let number = |key: &str| answer.get(key).and_then(Value::as_u64).unwrap_or_default();
         context.out.line(format_args!(
-            "{word}: pid {}, {} credentials",
+            "{word}: pid {}, {}",
             number("pid"),
-            number("credentials")
+            count(usize::try_from(number("credentials")).unwrap_or(0), "credential")
         ))?;
     }
     Ok(Exit::Done)

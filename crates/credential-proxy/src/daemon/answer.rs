@@ -1,13 +1,12 @@
 //! From a request to its answer: found, allowed, recorded, and only then given.
 
-use std::fs::Metadata;
-use std::os::unix::fs::MetadataExt as _;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use common::clock;
 use serde_json::{Value, json};
 
+use super::program::{Kin, Program};
 use super::session::Peer;
 use super::snapshot::{Found, Snapshot};
 use super::state::State;
@@ -34,11 +33,6 @@ pub(crate) struct Session<'a> {
     program: Option<Program>,
     /// The hashes of tokens that were lent over this connection and end with it.
     lent: Vec<String>,
-}
-
-struct Program {
-    path: Option<String>,
-    is_ours: bool,
 }
 
 impl Drop for Session<'_> {
@@ -145,12 +139,16 @@ impl<'a> Session<'a> {
         let name = holder.name();
         let now = clock::now();
         let mode = request.mode();
-        if mode == Mode::Inject && holder.is_inject_only(service, now) && !self.program().is_ours {
-            let denial = Denial::NotExec {
-                name: name.clone().unwrap_or_default(),
-                service: service.to_owned(),
-            };
-            return Err((name, denial));
+        if mode == Mode::Inject && holder.is_inject_only(service, now) {
+            let (token, service) = (name.clone().unwrap_or_default(), service.to_owned());
+            match self.program().kin {
+                Kin::Ours => {}
+                Kin::OtherInstallation => {
+                    let own = self.state.own.shown();
+                    return Err((name, Denial::OtherInstallation { name: token, service, own }));
+                }
+                Kin::Stranger => return Err((name, Denial::NotExec { name: token, service })),
+            }
         }
         match self.state.rights.check(&holder, service, mode, now) {
             Ok(()) => Ok(name),
@@ -223,25 +221,9 @@ impl<'a> Session<'a> {
     }
 
     fn program(&mut self) -> &Program {
-        let peer = self.peer;
-        self.program.get_or_insert_with(|| program_of(peer))
+        let (peer, own) = (self.peer, &self.state.own);
+        self.program.get_or_insert_with(|| own.look_at(peer))
     }
-}
-
-/// The program of a process. A label for the log, and for `exec` a check that raises the cost of
-/// pretending; no boundary against a process of this user.
-fn program_of(peer: Peer) -> Program {
-    let Some(pid) = peer.pid else { return Program { path: None, is_ours: true } };
-    let link = format!("/proc/{pid}/exe");
-    let path = std::fs::read_link(&link).ok().map(|path| path.to_string_lossy().into_owned());
-    let identity = |found: &Metadata| (found.dev(), found.ino());
-    let is_ours = match (std::fs::metadata("/proc/self/exe"), std::fs::metadata(&link)) {
-        (Ok(ours), Ok(theirs)) => identity(&ours) == identity(&theirs),
-        // Without /proc nothing can be told, and `exec` must work all the same.
-        (Err(_), _) => true,
-        (Ok(_), Err(_)) => false,
-    };
-    Program { path, is_ours }
 }
 
 fn list(request: &Request, state: &State) -> Value {

@@ -7,6 +7,7 @@ mod answer;
 mod ledger;
 pub(crate) mod listen;
 mod pool;
+mod program;
 mod rights;
 mod session;
 mod snapshot;
@@ -72,6 +73,41 @@ pub(crate) fn run(
     state.lock();
     state.ledger.settle();
     result
+}
+
+/// The service of a daemon without its socket, for what the fuzz targets call.
+#[cfg(any(fuzzing, test))]
+pub(crate) struct ForFuzzing(State);
+
+#[cfg(any(fuzzing, test))]
+impl ForFuzzing {
+    /// A home with a vault that holds these.
+    pub(crate) fn prepare(
+        home: &Home,
+        credentials: impl IntoIterator<Item = crate::credential::Credential>,
+    ) -> anyhow::Result<()> {
+        let now = common::clock::now();
+        home.make()?;
+        crate::key::publish(&home.key(), &crate::seal::new_key())?;
+        let source = Source::File(home.key());
+        let seal = crate::access::seal(&source, &crate::key::read_file(&home.key())?)?;
+        let mut vault = crate::store::Vault::create(&home.vault(), seal, now, |audit_key| {
+            crate::audit::Trail::create(&home.audit(), audit_key)
+        })?;
+        vault.change(|change| {
+            credentials.into_iter().try_for_each(|one| change.insert(&one).map(|_| ()))?;
+            Ok(())
+        })
+    }
+
+    pub(crate) fn open(home: Home) -> Result<Self, Error> {
+        let source = Source::File(home.key());
+        State::open(home, source).map(Self)
+    }
+
+    pub(crate) fn serve(&self, stream: UnixStream) {
+        let _ = session::serve(&self.0, &pool::Slot::new(stream));
+    }
 }
 
 /// What a daemon can say about itself when it is ready.

@@ -35,6 +35,19 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
+    pub(super) fn new(stream: UnixStream) -> Self {
+        Self {
+            born: Instant::now(),
+            silent_since: AtomicU64::new(0),
+            stays: AtomicBool::new(false),
+            stream,
+        }
+    }
+
+    pub(super) fn stream(&self) -> &UnixStream {
+        &self.stream
+    }
+
     /// The client is quiet by right.
     pub(crate) fn stays(&self) {
         self.stays.store(true, Ordering::Relaxed);
@@ -139,18 +152,13 @@ impl Pool {
                     return;
                 }
             };
-            let slot = Arc::new(Slot {
-                born: Instant::now(),
-                silent_since: AtomicU64::new(0),
-                stays: AtomicBool::new(false),
-                stream,
-            });
+            let slot = Arc::new(Slot::new(stream));
             crowd.served.push(Arc::clone(&slot));
             drop(crowd);
             // A bug in the service of one client must not take a thread from the others; its
             // message was printed by the hook, without the payload.
             let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                let _ = session::serve(&slot.stream, &self.state, &slot);
+                let _ = session::serve(&self.state, &slot);
             }));
             self.crowd().served.retain(|other| !Arc::ptr_eq(other, &slot));
         }

@@ -27,7 +27,8 @@ pub(crate) struct Peer {
 }
 
 /// Serves a client until it is done.
-pub(crate) fn serve(stream: &UnixStream, state: &State, slot: &Slot) -> io::Result<()> {
+pub(super) fn serve(state: &State, slot: &Slot) -> io::Result<()> {
+    let stream = slot.stream();
     let (uid, pid) = sys::peer(stream)?;
     if uid != 0 && uid != rustix::process::geteuid().as_raw() {
         // No word to strangers; root is let in, because systemd fetches credentials as root.

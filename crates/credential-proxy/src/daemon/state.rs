@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use common::clock;
 
 use super::ledger::Ledger;
+use super::program::Own;
 use super::rights::Rights;
 use super::snapshot::Snapshot;
 use crate::access;
@@ -38,6 +39,7 @@ pub(crate) struct State {
     problem: Mutex<Option<String>>,
     pub(crate) ledger: Ledger,
     pub(crate) rights: Rights,
+    pub(super) own: Own,
 }
 
 impl State {
@@ -55,6 +57,7 @@ impl State {
             problem: Mutex::new(None),
             ledger: Ledger::default(),
             rights: Rights::default(),
+            own: Own::at_start(),
         };
         state.read(&mut state.reading())?;
         Ok(state)
@@ -142,7 +145,7 @@ impl State {
 
     fn read_snapshot(&self) -> Result<Snapshot, Error> {
         let now = clock::now();
-        let vault = access::open(&self.home, &self.source, now)?;
+        let vault = access::open(&self.home, &self.source)?;
         let opened = vault.credentials()?;
         let grants = vault.grants(Grant::from_plain)?;
         self.ledger.open(&self.home.audit(), &vault.audit_key()?, now);

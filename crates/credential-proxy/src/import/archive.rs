@@ -2,19 +2,19 @@
 //!
 //! Nothing is ever extracted to a disk, and no other member is looked at.
 
-use std::io::Read as _;
+use std::io::{Read, Seek, SeekFrom};
 
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Export, Format, ReadError, Row, Skipped};
+use super::{Export, Format, MAX_FILE, ReadError, Row};
 use crate::secret::Secret;
 
 /// The member that holds the items.
 const MEMBER: &[u8] = b"export.data";
 
-/// The largest member that is inflated; a small archive must not fill the memory.
-const MAX_SIZE: u64 = 1 << 30;
+/// The largest central directory that is read: about a hundred thousand attached files.
+const MAX_DIRECTORY: u64 = 16 * 1024 * 1024;
 
 #[derive(Deserialize)]
 struct Data {
@@ -78,6 +78,8 @@ struct Details {
 #[derive(Deserialize)]
 struct LoginField {
     designation: Option<String>,
+    #[serde(default)]
+    name: Option<String>,
     value: Option<String>,
 }
 
@@ -94,21 +96,20 @@ struct SectionField {
 }
 
 /// Reads the archive; items are numbered from 1.
-pub(super) fn read(bytes: &[u8]) -> Result<Export, ReadError> {
-    let json = zeroize::Zeroizing::new(member(bytes)?);
+pub(super) fn read(mut zip: impl Read + Seek) -> Result<Export, ReadError> {
+    let directory = Directory::read(&mut zip)?;
+    let json = zeroize::Zeroizing::new(directory.member.inflate(&mut zip)?);
     let data: Data =
         serde_json::from_slice(&json).map_err(|error| ReadError::Json { line: error.line() })?;
-    let mut export = Export { format: Format::OnePassword, rows: Vec::new(), skipped: Vec::new() };
+    let mut export = Export::new(Format::OnePassword);
+    if directory.has_attachments {
+        export.left = Some("it holds attached files, which a vault does not take");
+    }
     let mut line = 0;
     for folder in data.accounts.into_iter().flat_map(|account| account.vaults) {
         for item in folder.items {
             line += 1;
-            let row = row(item, line, folder.attrs.name.as_deref());
-            if row.password.is_empty() {
-                export.skipped.push(Skipped { line, reason: "it has no password" });
-            } else {
-                export.rows.push(row);
-            }
+            export.take(row(item, line, folder.attrs.name.as_deref()))?;
         }
     }
     Ok(export)
@@ -128,7 +129,8 @@ fn row(item: Item, line: u64, folder: Option<&str>) -> Row {
         match field.designation.as_deref() {
             Some("username") => row.username = value,
             Some("password") => row.password = Secret::new(value),
-            _ => {}
+            // Whatever else stood in the form of the page.
+            _ => row.add_field(&field.name.unwrap_or_default(), value),
         }
     }
     if let Some(password) = item.details.password
@@ -147,7 +149,12 @@ fn row(item: Item, line: u64, folder: Option<&str>) -> Row {
         // A value is an object with one key, the kind: {"totp": "…"}, {"concealed": "…"}.
         let Some(Value::Object(value)) = field.value else { continue };
         for (kind, value) in value {
-            let Value::String(text) = value else { continue };
+            let text = match value {
+                Value::String(text) => text,
+                Value::Null => continue,
+                // A key pair, an address, a date: kept as it was written.
+                other => other.to_string(),
+            };
             let title = field.title.clone().filter(|title| !title.is_empty());
             let name = if kind == "totp" { "totp".to_owned() } else { title.unwrap_or(kind) };
             row.add_field(&name, text);
@@ -163,59 +170,93 @@ fn row(item: Item, line: u64, folder: Option<&str>) -> Row {
     row
 }
 
-/// Finds the member through the central directory and inflates it.
-fn member(zip: &[u8]) -> Result<Vec<u8>, ReadError> {
-    let broken = ReadError::Archive("it is damaged");
-    // The end record has a comment of at most 64 KiB behind it.
-    let from = zip.len().saturating_sub(22 + 65_535);
-    let tail = zip.get(from..).unwrap_or_default();
-    let end = tail
-        .windows(4)
-        .rposition(|four| four == b"PK\x05\x06")
-        .map(|at| from + at)
-        .ok_or(broken.clone())?;
-    let n_entries = number(zip, end + 10, 2).ok_or(broken.clone())?;
-    let mut at = number(zip, end + 16, 4).ok_or(broken.clone())?;
-    for _ in 0..n_entries {
-        let header = zip
-            .get(at..)
-            .filter(|header| header.starts_with(b"PK\x01\x02"))
-            .ok_or(broken.clone())?;
-        let field = |offset, size| number(header, offset, size).ok_or(broken.clone());
-        let (name_len, extra_len, comment_len) = (field(28, 2)?, field(30, 2)?, field(32, 2)?);
-        if header.get(46..46 + name_len) == Some(MEMBER) {
-            if field(8, 2)? & 1 == 1 {
-                return Err(ReadError::Encrypted);
-            }
-            return inflate(zip, field(42, 4)?, field(20, 4)?, field(10, 2)?);
-        }
-        at += 46 + name_len + extra_len + comment_len;
-    }
-    Err(ReadError::Archive("it has no export.data, so it is not a 1PUX file"))
+const BROKEN: ReadError = ReadError::Archive("it is damaged");
+
+/// What the central directory says.
+struct Directory {
+    member: Member,
+    has_attachments: bool,
 }
 
-fn inflate(zip: &[u8], local: usize, size: usize, method: usize) -> Result<Vec<u8>, ReadError> {
-    let broken = ReadError::Archive("it is damaged");
-    let header = zip
-        .get(local..)
-        .filter(|header| header.starts_with(b"PK\x03\x04"))
-        .ok_or(broken.clone())?;
-    let name_len = number(header, 26, 2).ok_or(broken.clone())?;
-    let extra_len = number(header, 28, 2).ok_or(broken.clone())?;
-    let start = 30 + name_len + extra_len;
-    let packed = header.get(start..start.saturating_add(size)).ok_or(broken.clone())?;
-    match method {
-        0 => Ok(packed.to_vec()),
-        8 => {
-            let mut data = Vec::new();
-            flate2::read::DeflateDecoder::new(packed)
-                .take(MAX_SIZE)
-                .read_to_end(&mut data)
-                .map_err(|_| broken)?;
-            Ok(data)
+impl Directory {
+    fn read(zip: &mut (impl Read + Seek)) -> Result<Self, ReadError> {
+        // The end record has a comment of at most 64 KiB behind it.
+        let size = zip.seek(SeekFrom::End(0)).map_err(|_| BROKEN)?;
+        let tail = piece(zip, size.saturating_sub(22 + 65_535), 22 + 65_535)?;
+        let end = tail.windows(4).rposition(|four| four == b"PK\x05\x06").ok_or(BROKEN)?;
+        let n_entries = number(&tail, end + 10, 2).ok_or(BROKEN)?;
+        let start = number(&tail, end + 16, 4).ok_or(BROKEN)?;
+        let directory = piece(zip, start as u64, MAX_DIRECTORY)?;
+        let mut at = 0;
+        let (mut member, mut has_attachments) = (None, false);
+        for _ in 0..n_entries {
+            let header = directory
+                .get(at..)
+                .filter(|header| header.starts_with(b"PK\x01\x02"))
+                .ok_or(BROKEN)?;
+            let field = |offset, size| number(header, offset, size).ok_or(BROKEN);
+            let (name_len, extra_len, comment_len) = (field(28, 2)?, field(30, 2)?, field(32, 2)?);
+            let name = header.get(46..46 + name_len).ok_or(BROKEN)?;
+            if name == MEMBER && member.is_none() {
+                if field(8, 2)? & 1 == 1 {
+                    return Err(ReadError::Encrypted);
+                }
+                member = Some(Member {
+                    header: field(42, 4)? as u64,
+                    size: field(20, 4)? as u64,
+                    method: field(10, 2)?,
+                });
+            }
+            has_attachments |= name.starts_with(b"files/") && name != b"files/";
+            at += 46 + name_len + extra_len + comment_len;
         }
-        _ => Err(ReadError::Archive("it is packed in an unknown way")),
+        let member =
+            member.ok_or(ReadError::Archive("it has no export.data, so it is not a 1PUX file"))?;
+        Ok(Self { member, has_attachments })
     }
+}
+
+/// Where the one member that matters is, and how it is packed.
+struct Member {
+    header: u64,
+    size: u64,
+    method: usize,
+}
+
+impl Member {
+    fn inflate(&self, zip: &mut (impl Read + Seek)) -> Result<Vec<u8>, ReadError> {
+        let header = piece(zip, self.header, 30)?;
+        if !header.starts_with(b"PK\x03\x04") {
+            return Err(BROKEN);
+        }
+        let name_len = number(&header, 26, 2).ok_or(BROKEN)?;
+        let extra_len = number(&header, 28, 2).ok_or(BROKEN)?;
+        zip.seek(SeekFrom::Start(self.header + 30 + (name_len + extra_len) as u64))
+            .map_err(|_| BROKEN)?;
+        let packed = zip.take(self.size);
+        let mut data = Vec::new();
+        // One byte more than is allowed tells that there is more: a small archive must not fill the memory.
+        match self.method {
+            0 => packed.take(MAX_FILE + 1).read_to_end(&mut data),
+            8 => {
+                flate2::read::DeflateDecoder::new(packed).take(MAX_FILE + 1).read_to_end(&mut data)
+            }
+            _ => return Err(ReadError::Archive("it is packed in an unknown way")),
+        }
+        .map_err(|_| BROKEN)?;
+        if data.len() as u64 > MAX_FILE {
+            return Err(ReadError::TooLarge);
+        }
+        Ok(data)
+    }
+}
+
+/// At most `len` bytes from a place in the file.
+fn piece(zip: &mut (impl Read + Seek), start: u64, len: u64) -> Result<Vec<u8>, ReadError> {
+    let mut bytes = Vec::new();
+    zip.seek(SeekFrom::Start(start)).map_err(|_| BROKEN)?;
+    zip.take(len).read_to_end(&mut bytes).map_err(|_| BROKEN)?;
+    Ok(bytes)
 }
 
 /// A little-endian number of `size` bytes.

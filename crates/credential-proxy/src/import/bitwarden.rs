@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use chrono::DateTime;
 use common::clock::Timestamp;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::{Export, Format, ReadError, Row, Skipped};
 use crate::secret::Secret;
@@ -47,12 +48,15 @@ struct Field {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Login {
     #[serde(default)]
     uris: Option<Vec<Uri>>,
     username: Option<String>,
     password: Option<String>,
     totp: Option<String>,
+    #[serde(default)]
+    fido2_credentials: Option<Vec<Value>>,
 }
 
 #[derive(Deserialize)]
@@ -74,12 +78,16 @@ pub(super) fn read(bytes: &[u8]) -> Result<Export, ReadError> {
         .chain(file.collections)
         .filter_map(|folder| Some((folder.id?, folder.name?)))
         .collect();
-    let mut export = Export { format: Format::Bitwarden, rows: Vec::new(), skipped: Vec::new() };
+    let mut export = Export::new(Format::Bitwarden);
     for (line, item) in (1..).zip(items) {
         let Some(login) = item.login else {
             export.skipped.push(Skipped { line, reason: "it is no login" });
+            export.check_size()?;
             continue;
         };
+        if login.fido2_credentials.is_some_and(|keys| !keys.is_empty()) {
+            export.left = Some("it holds passkeys, which a vault does not take");
+        }
         let mut row = Row::new(line);
         row.name = item.name.unwrap_or_default();
         row.urls = login
@@ -101,11 +109,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Export, ReadError> {
         }
         row.created_at = item.creation_date.as_deref().and_then(moment);
         row.updated_at = item.revision_date.as_deref().and_then(moment);
-        if row.password.is_empty() {
-            export.skipped.push(Skipped { line, reason: "it has no password" });
-        } else {
-            export.rows.push(row);
-        }
+        export.take(row)?;
     }
     Ok(export)
 }

@@ -40,12 +40,13 @@ pub(super) fn read(bytes: &[u8]) -> Result<Export, ReadError> {
             .iter()
             .fold(0, |n, b| n + u64::from(*b == b'\n')),
     })?;
-    let mut export = Export { format: Format::Env, rows: Vec::new(), skipped: Vec::new() };
+    let mut export = Export::new(Format::Env);
     let mut rest = text;
     let mut line = 0;
     while !rest.is_empty() {
         line += 1;
         let (head, tail) = rest.split_once('\n').unwrap_or((rest, ""));
+        export.check_size()?;
         let head = head.strip_suffix('\r').unwrap_or(head);
         let trimmed = head.trim();
         if trimmed.is_empty() || trimmed.starts_with('#') {

@@ -43,14 +43,11 @@ pub(crate) fn read(path: &Path) -> Result<Export, ReadError> {
     let seal =
         Seal::new(&key).ok_or_else(|| ReadError::Hermes("its key is no Fernet key".to_owned()))?;
     let rows = foreign::read(&database).map_err(|error| ReadError::Hermes(error.to_string()))?;
-    let mut export = Export { format: Format::Hermes, rows: Vec::new(), skipped: Vec::new() };
+    let mut export = Export::new(Format::Hermes);
     for one in rows {
         let line = u64::try_from(one.id).unwrap_or(0);
         match opened(one, &seal, line) {
-            Some(row) if row.password.is_empty() => {
-                export.skipped.push(Skipped { line, reason: "it has no password" });
-            }
-            Some(row) => export.rows.push(row),
+            Some(row) => export.take(row)?,
             None => export.skipped.push(Skipped { line, reason: "its key does not open it" }),
         }
     }

@@ -134,7 +134,38 @@ pub(crate) struct Export {
     pub(crate) format: Format,
     pub(crate) rows: Vec<Row>,
     pub(crate) skipped: Vec<Skipped>,
+    /// What the file holds besides that a vault does not take, so that it must not be deleted.
+    pub(crate) left: Option<&'static str>,
 }
+
+impl Export {
+    fn new(format: Format) -> Self {
+        Self { format, rows: Vec::new(), skipped: Vec::new(), left: None }
+    }
+
+    /// Takes a row, or lists it when it has no password.
+    fn take(&mut self, row: Row) -> Result<(), ReadError> {
+        if row.password.is_empty() {
+            self.skipped.push(Skipped { line: row.line, reason: "it has no password" });
+        } else {
+            self.rows.push(row);
+        }
+        self.check_size()
+    }
+
+    fn check_size(&self) -> Result<(), ReadError> {
+        if self.rows.len() + self.skipped.len() > MAX_ROWS {
+            return Err(ReadError::TooManyRows);
+        }
+        Ok(())
+    }
+}
+
+/// The largest file that is read into memory.
+pub(crate) const MAX_FILE: u64 = 64 * 1024 * 1024;
+
+/// The most rows of one file; they are all in memory at once, because an import is one transaction.
+const MAX_ROWS: usize = 250_000;
 
 /// Why a file is not read. It never says what stands in the file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -153,6 +184,10 @@ pub(crate) enum ReadError {
     OpenQuote { line: u64 },
     #[error("it is empty")]
     Empty,
+    #[error("it is larger than {} MiB, which no export of passwords is", MAX_FILE / 1024 / 1024)]
+    TooLarge,
+    #[error("it has more than {MAX_ROWS} rows")]
+    TooManyRows,
     #[error("it is not valid JSON (line {line})")]
     Json { line: usize },
     #[error("the archive cannot be read: {0}")]
@@ -166,13 +201,24 @@ pub(crate) use hermes::is_store as is_hermes;
 /// Reads a store that is a database with its key beside it, not a file of rows.
 pub(crate) use hermes::read as read_hermes;
 
+/// How every zip archive begins.
+pub(crate) const ARCHIVE: &[u8] = b"PK\x03\x04";
+
+/// Reads an archive without taking more of it into memory than the one member that matters.
+pub(crate) fn read_archive(
+    file: impl std::io::Read + std::io::Seek,
+    format: Option<Format>,
+) -> Result<Export, ReadError> {
+    expect(format, Format::OnePassword).and_then(|()| archive::read(file))
+}
+
 /// Reads an export of the named format, or of the one that its first bytes show.
 pub(crate) fn read(bytes: &[u8], format: Option<Format>, path: &Path) -> Result<Export, ReadError> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
     let Some(first) = first else { return Err(ReadError::Empty) };
-    if bytes.starts_with(b"PK\x03\x04") {
-        return expect(format, Format::OnePassword).and_then(|()| archive::read(bytes));
+    if bytes.starts_with(ARCHIVE) {
+        return read_archive(std::io::Cursor::new(bytes), format);
     }
     if *first == b'{' && format != Some(Format::Env) {
         return expect(format, Format::Bitwarden).and_then(|()| bitwarden::read(bytes));

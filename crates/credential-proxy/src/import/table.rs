@@ -29,7 +29,9 @@ enum Column {
     UpdatedText,
     /// A further secret under this name.
     Field(&'static str),
-    /// Nothing that a login needs.
+    /// What a column holds that is known to no format: kept under the name of the column.
+    Unknown,
+    /// How a program shows or syncs a login: nothing that is lost with the file.
     Other,
 }
 
@@ -49,6 +51,7 @@ impl Column {
             | Self::UpdatedMillis
             | Self::CreatedText
             | Self::UpdatedText
+            | Self::Unknown
             | Self::Other => None,
         }
     }
@@ -108,7 +111,11 @@ fn column(name: &str, format: Format) -> Column {
         "timepasswordchanged" => Column::UpdatedMillis,
         "created" if format == Format::KeePassXc => Column::CreatedText,
         "last modified" if format == Format::KeePassXc => Column::UpdatedText,
-        _ => Column::Other,
+        "favorite" | "fav" | "reprompt" | "icon" | "guid" | "formactionorigin" | "timelastused" => {
+            Column::Other
+        }
+        "archived" => Column::Field("archived"),
+        _ => Column::Unknown,
     }
 }
 
@@ -149,17 +156,18 @@ pub(super) fn read(bytes: &[u8], named: Option<Format>) -> Result<Export, ReadEr
             return Err(ReadError::ColumnTwice(name));
         }
     }
-    let mut export = Export { format, rows: Vec::new(), skipped: Vec::new() };
+    let mut export = Export::new(format);
     let mut last_start = 0;
     let mut lines = Lines { bytes, at: 0, line: 1 };
     while read_record(&mut reader, &mut record)? {
         last_start = record.position().map_or(0, csv::Position::byte);
         let line = lines.of(last_start);
-        match row(&record, &columns, line)? {
+        match row(&record, &columns, &header, line)? {
             Ok(row) => export.rows.push(row),
             Err(Some(reason)) => export.skipped.push(Skipped { line, reason }),
             Err(None) => {}
         }
+        export.check_size()?;
     }
     check_last_quote(bytes, last_start, export.rows.last())?;
     Ok(export)
@@ -219,6 +227,7 @@ fn check_last_quote(bytes: &[u8], last_start: u64, last: Option<&Row>) -> Result
 fn row(
     record: &ByteRecord,
     columns: &[Column],
+    header: &[String],
     line: u64,
 ) -> Result<Result<Row, Option<&'static str>>, ReadError> {
     if record.iter().all(<[u8]>::is_empty) {
@@ -232,7 +241,7 @@ fn row(
     }
     let mut row = Row::new(line);
     let mut is_login = true;
-    for (cell, column) in record.iter().zip(columns) {
+    for ((cell, column), name) in record.iter().zip(columns).zip(header) {
         let Ok(text) = std::str::from_utf8(cell) else { return Err(ReadError::NotText { line }) };
         match column {
             Column::Name => text.clone_into(&mut row.name),
@@ -246,7 +255,10 @@ fn row(
             Column::UpdatedMillis => row.updated_at = text.parse().ok().map(Timestamp),
             Column::CreatedText => row.created_at = moment(text),
             Column::UpdatedText => row.updated_at = moment(text),
+            // Every row says "false" here, and only the other answer says something.
+            Column::Field("archived") if text.eq_ignore_ascii_case("false") => {}
             Column::Field(name) => row.add_field(name, text.to_owned()),
+            Column::Unknown => row.add_field(name, text.to_owned()),
             Column::Other => {}
         }
     }

@@ -258,6 +258,52 @@ fn what_is_no_export_is_refused_without_repeating_it() {
 }
 
 #[test]
+fn columns_that_no_format_knows_are_kept_under_their_names() {
+    let export = ok("name,url,username,password,note,API key,Mobile,mobile\n\
+        a,https://a.com/,u,p,n,key-1,,+49\n");
+    assert_eq!(fields(&export.rows[0]), [("api key", "key-1"), ("mobile", "+49")]);
+    let archived = ok("Title,Url,Username,Password,OTPAuth,Favorite,Archived,Tags,Notes\n\
+        A,https://a.com,u,p,,true,true,,\n");
+    assert_eq!(fields(&archived.rows[0]), [("archived", "true")]);
+}
+
+#[test]
+fn a_file_that_holds_more_than_a_vault_takes_is_not_to_be_deleted() {
+    let passkeys = ok(r#"{"encrypted":false,"items":[{"type":1,"name":"A",
+        "login":{"username":"u","password":"p","fido2Credentials":[{"keyValue":"x"}]}}]}"#);
+    assert!(passkeys.left.is_some_and(|what| what.contains("passkeys")));
+    let none = ok(r#"{"encrypted":false,"items":[{"type":1,"name":"A",
+        "login":{"username":"u","password":"p","fido2Credentials":[]}}]}"#);
+    assert_eq!(none.left, None);
+    let plain = read(&zip("export.data", ONE_PUX.as_bytes(), true), None, Path::new("x"));
+    assert_eq!(plain.ok().unwrap().left, None);
+}
+
+#[test]
+fn values_of_1password_that_are_no_text_are_kept_as_they_were_written() {
+    let data = r#"{"accounts":[{"vaults":[{"items":[{"overview":{"title":"A"},
+        "details":{"loginFields":[{"designation":"password","value":"p"},{"designation":"","name":"pin","value":"12"}],
+          "sections":[{"fields":[{"title":"key","value":{"sshKey":{"privateKey":"x"}}},{"title":"since","value":{"date":5}},
+            {"title":"none","value":{"string":null}}]}]}}]}]}]}"#;
+    let export =
+        read(&zip("export.data", data.as_bytes(), true), None, Path::new("x")).ok().unwrap();
+    assert_eq!(
+        fields(&export.rows[0]),
+        [("pin", "12"), ("key", "{\"privateKey\":\"x\"}"), ("since", "5")]
+    );
+}
+
+#[test]
+fn too_many_rows_and_an_archive_that_unpacks_to_too_much_are_refused() {
+    let mut text = "name,url,username,password\n".to_owned();
+    text.push_str(&",,u,p\n".repeat(MAX_ROWS + 1));
+    assert_eq!(error(&text), ReadError::TooManyRows);
+    let bomb = zip("export.data", &vec![b' '; usize::try_from(MAX_FILE).unwrap() + 1], true);
+    assert!(bomb.len() < 1_000_000);
+    assert_eq!(read(&bomb, None, Path::new("x")).err(), Some(ReadError::TooLarge));
+}
+
+#[test]
 fn a_nul_in_a_cell_is_kept() {
     let export = ok("name,url,username,password\na,https://a.com/,u,p\0w\n");
     assert_eq!(export.rows[0].password.expose(), "p\0w");
@@ -269,14 +315,14 @@ proptest! {
         for format in [None, Some(Format::Env), Some(Format::Chrome), Some(Format::Bitwarden)] {
             let _ = read(&bytes, format, Path::new("x"));
         }
-        let _ = archive::read(&bytes);
+        let _ = archive::read(std::io::Cursor::new(&bytes));
         let mut zipped = zip("export.data", ONE_PUX.as_bytes(), true);
         for (place, byte) in bytes.iter().enumerate() {
             let at = (place * 7919 + usize::from(*byte)) % zipped.len();
             zipped[at] ^= byte;
         }
-        let _ = archive::read(&zipped);
-        let _ = archive::read(&zipped[..bytes.len().min(zipped.len())]);
+        let _ = archive::read(std::io::Cursor::new(&zipped));
+        let _ = archive::read(std::io::Cursor::new(&zipped[..bytes.len().min(zipped.len())]));
     }
 
     #[test]

@@ -2,8 +2,11 @@
 
 use std::os::unix::fs::MetadataExt as _;
 
+use common::place;
+
 use super::*;
 use crate::credential::tests::sample;
+use crate::seal::new_key;
 
 const NOW: Timestamp = Timestamp(1_767_225_600_000);
 
@@ -27,9 +30,9 @@ impl Fixture {
 
     fn vault(&self) -> Vault {
         if self.path().exists() {
-            Vault::open(&self.path(), self.seal(), NOW).unwrap()
+            Vault::open(&self.path(), self.seal()).unwrap()
         } else {
-            Vault::create(&self.path(), self.seal(), NOW).unwrap()
+            Vault::create(&self.path(), self.seal(), NOW, |_| Ok(())).unwrap()
         }
     }
 
@@ -89,17 +92,17 @@ fn another_key_a_foreign_file_a_newer_vault_and_garbage_are_told_apart() {
     let fixture = Fixture::new();
     fixture.add("a.com", "1");
     let other = Seal::new(&new_key()).unwrap();
-    assert!(matches!(error_of(Vault::open(&fixture.path(), other, NOW)), Error::WrongKey { .. }));
+    assert!(matches!(error_of(Vault::open(&fixture.path(), other)), Error::WrongKey { .. }));
 
     Connection::open(fixture.path()).unwrap().pragma_update(None, "user_version", 99).unwrap();
-    let newer = error_of(Vault::open(&fixture.path(), fixture.seal(), NOW));
+    let newer = error_of(Vault::open(&fixture.path(), fixture.seal()));
     assert!(matches!(newer, Error::Newer { found: 99, known: 1, .. }));
 
     let foreign = Fixture::new();
     drop(place::private_file(&foreign.path()).unwrap());
     Connection::open(foreign.path()).unwrap().execute_batch("CREATE TABLE x (y)").unwrap();
     assert!(matches!(
-        error_of(Vault::open(&foreign.path(), foreign.seal(), NOW)),
+        error_of(Vault::open(&foreign.path(), foreign.seal())),
         Error::Foreign { .. }
     ));
 
@@ -107,7 +110,7 @@ fn another_key_a_foreign_file_a_newer_vault_and_garbage_are_told_apart() {
     std::io::Write::write_all(&mut place::private_file(&garbage.path()).unwrap(), &[7; 5000])
         .unwrap();
     assert!(matches!(
-        error_of(Vault::open(&garbage.path(), garbage.seal(), NOW)),
+        error_of(Vault::open(&garbage.path(), garbage.seal())),
         Error::Corrupt { .. }
     ));
 }
@@ -123,14 +126,9 @@ fn a_truncated_vault_is_an_error_and_never_an_empty_one() {
         let file =
             std::fs::OpenOptions::new().write(true).truncate(true).open(fixture.path()).unwrap();
         std::io::Write::write_all(&mut &file, &whole[..length]).unwrap();
-        let found = Vault::open(&fixture.path(), fixture.seal(), NOW)
+        let found = Vault::open(&fixture.path(), fixture.seal())
             .and_then(|vault| vault.check_file().and_then(|()| vault.credentials()));
-        if length == 0 {
-            // Nothing at all is what a killed `init` leaves, and it is completed.
-            assert!(found.unwrap().rows.is_empty());
-        } else {
-            assert!(found.is_err(), "{length} of {} bytes", whole.len());
-        }
+        assert!(found.is_err(), "{length} of {} bytes", whole.len());
     }
 }
 
@@ -157,10 +155,10 @@ fn resealing_changes_every_token_and_keeps_every_value_and_the_audit_key() {
     let resealed = fixture.vault().reseal(Seal::new(&next).unwrap(), NOW).unwrap();
     assert!(resealed.audit_key().unwrap().is_same(&audit_key));
     assert!(matches!(
-        error_of(Vault::open(&fixture.path(), fixture.seal(), NOW)),
+        error_of(Vault::open(&fixture.path(), fixture.seal())),
         Error::WrongKey { .. }
     ));
-    let again = Vault::open(&fixture.path(), Seal::new(&next).unwrap(), NOW).unwrap();
+    let again = Vault::open(&fixture.path(), Seal::new(&next).unwrap()).unwrap();
     assert_eq!(again.credentials().unwrap().rows[0].password.expose(), " 1 ");
 }
 
@@ -188,4 +186,17 @@ fn many_processes_worth_of_writers_lose_nothing() {
         }
     });
     assert_eq!(fixture.vault().credentials().unwrap().rows.len(), 20);
+}
+
+#[test]
+fn a_vault_appears_only_when_everything_before_it_is_done() {
+    let fixture = Fixture::new();
+    let stopped = Vault::create(&fixture.path(), fixture.seal(), NOW, |_| {
+        Err(Error::Busy { path: PathBuf::new() })
+    });
+    assert!(stopped.is_err());
+    assert_eq!(std::fs::read_dir(fixture.folder.path()).unwrap().count(), 0);
+    drop(fixture.vault());
+    let again = Vault::create(&fixture.path(), fixture.seal(), NOW, |_| Ok(()));
+    assert!(matches!(error_of(again), Error::VaultExists { .. }));
 }

@@ -117,6 +117,34 @@ fn a_socket_from_systemd_is_taken_over_and_readiness_and_watchdog_are_told() {
 }
 
 #[test]
+fn names_are_completed_by_a_daemon_that_runs_and_none_is_started_for_it() {
+    let home = Sandbox::with("github.com", "me", "some-secret");
+    home.add("gitlab.com", "me", "some-secret");
+    let complete = |words: &[&str], token: Option<&str>| {
+        let index = (words.len() - 1).to_string();
+        let mut command = home.command(&["--", "credential-proxy"]);
+        command
+            .args(words.get(1..).unwrap())
+            .env("_CREDENTIAL_PROXY_COMPLETE", "bash")
+            .env("_CLAP_IFS", "\n")
+            .env("_CLAP_COMPLETE_INDEX", index)
+            .envs(token.map(|token| ("CREDENTIAL_PROXY_TOKEN", token)));
+        crate::sandbox::seen(command, "").code(0).stdout
+    };
+    let get = ["credential-proxy", "get", "git"];
+    assert_eq!(complete(&get, None), "");
+    assert!(!home.socket().exists(), "a completion must not start a daemon");
+    home.run(&["start"]).code(0);
+    assert_eq!(complete(&get, None), "github.com\ngitlab.com");
+    let exec = ["credential-proxy", "exec", "--env", "T=gith"];
+    assert_eq!(complete(&exec, None), "T=github.com");
+    // Names are secrets, too: with grants, only those that the token may see.
+    let token = home.run(&["token", "create", "t", "--allow", "gitlab.com"]).code(0).stdout;
+    assert_eq!(complete(&get, None), "");
+    assert_eq!(complete(&get, Some(token.trim())), "gitlab.com");
+}
+
+#[test]
 fn help_of_every_command_has_examples_and_completions_are_printed() {
     let home = Sandbox::empty();
     let help = home.run(&["--help"]).code(0).stdout;
@@ -131,9 +159,18 @@ fn help_of_every_command_has_examples_and_completions_are_printed() {
         .filter(|verb| *verb != "help")
         .collect();
     assert!(verbs.len() > 20, "{verbs:?}");
-    for verb in verbs {
-        let text = home.run(&[verb, "--help"]).code(0).stdout;
-        assert!(text.contains("Example"), "{verb}: {text}");
+    let nested = ["token create", "token list", "token revoke", "token test", "audit verify", ""];
+    for verb in verbs.into_iter().chain(nested) {
+        let words: Vec<&str> = verb.split_whitespace().chain(["--help"]).collect();
+        let text = home.run(&words).code(0).stdout;
+        let (_, examples) =
+            text.split_once("Examples:\n").unwrap_or_else(|| panic!("{verb}: {text}"));
+        assert!(examples.lines().count() >= 2, "{verb}: {text}");
+        // A terminal of 80 columns must not break what is to be pasted.
+        assert!(examples.lines().all(|line| line.len() < 80), "{verb}: {examples}");
+        for name in ["CREDENTIAL_PROXY_HOME", "CREDENTIAL_PROXY_KEY_COMMAND"] {
+            assert!(text.contains(name), "{verb} does not say {name}");
+        }
     }
     assert!(home.run(&["completions", "bash"]).code(0).stdout.contains("credential-proxy"));
     let mut closed =

@@ -9,6 +9,9 @@ use crate::sandbox::{BIN, Sandbox, Seen, seen, wait_for};
 
 const CANARY: &str = "cAnary/7\"f3+ü 9xQz";
 
+/// A name that has nothing to do with it.
+const CANARY_FREE: &str = "generated.com";
+
 /// The secret in the forms in which it must not be found.
 fn forms() -> Vec<Vec<u8>> {
     let bytes = CANARY.as_bytes();
@@ -102,7 +105,75 @@ fn the_canary_is_found_nowhere_but_where_it_was_sent() {
     quiet(home.feed(&["add", "added.com", "--username", "me", "--stdin"], CANARY));
     quiet(home.feed(&["edit", "added.com", "--field", "totp", "--stdin"], &format!("{CANARY}\n")));
     quiet(home.feed(&["edit", "added.com", "--stdin", "--json"], CANARY));
-    let lines: [&[&str]; 19] = [
+    // As a note, as a generated field's neighbor, and in exports of every kind that are refused or half taken.
+    let json = serde_json::to_string(CANARY).unwrap();
+    for (name, text) in [
+        ("e.json", format!("{{\"encrypted\":true,\"data\":{json}}}")),
+        (
+            "half.json",
+            format!("{{\"encrypted\":false,\"items\":[{{\"login\":{{\"password\":{json}"),
+        ),
+        ("wrong.json", format!("{{\"items\":[{{\"login\":{json}}}]}}")),
+        ("open.csv", format!("name,url,username,password\na,https://a.com/,me,\"{CANARY}\nb,")),
+        ("header.csv", format!("{CANARY},{CANARY}\n1,2\n")),
+        ("wide.csv", format!("name,url,username,password\na,https://a.com/,me,x,{CANARY}\n")),
+        ("open.env", format!("A='{CANARY}\n")),
+        ("line.env", format!("{CANARY}\nA={CANARY}\n")),
+        ("x.1pux", format!("PK\u{3}\u{4}{CANARY}")),
+        ("x.db", format!("SQLite format 3\0{CANARY}")),
+    ] {
+        let file = home.write(name, &text);
+        for args in
+            [&["import", "--dry-run", &file][..], &["import", &file], &["import", &file, "--json"]]
+        {
+            quiet(home.run(args));
+        }
+        quiet(home.run(&["bootstrap", "--csv", &file]));
+        let _ = std::fs::remove_file(&file);
+    }
+    quiet(home.run(&["add", CANARY_FREE, "--generate", "--json"]));
+    quiet(
+        home.feed(
+            &["add", "fields.com", "--field", "api", "--stdin"],
+            &format!("{CANARY}\n{CANARY}"),
+        ),
+    );
+    quiet(home.feed(&["add", "fields.com", "--field", "api", "--stdin"], CANARY));
+    quiet(home.feed(&["edit", "absent.com", "--stdin"], CANARY));
+    quiet(home.feed(&["add", "", "--stdin"], CANARY));
+    quiet(home.feed(&["add", "late.com", "--stdin", "--expires", "soon"], CANARY));
+    quiet(home.feed(
+        &["docker-credential", "store"],
+        &format!("{{\"ServerURL\":\"https://d.example\",\"Username\":\"me\",\"Secret\":{json}}}"),
+    ));
+    quiet(home.feed(&["docker-credential", "list"], ""));
+    quiet(home.feed(&["docker-credential", "get"], "https://absent.example"));
+    quiet(home.feed(&["docker-credential", "erase"], "https://d.example"));
+    quiet(home.feed(&["docker-credential", &CANARY[..6]], CANARY));
+    quiet(home.feed(
+        &["git-credential", "get"],
+        &format!("protocol=https\nhost=a.com\npassword={CANARY}"),
+    ));
+    quiet(home.feed(&["git-credential", "get"], CANARY));
+    quiet(home.feed(&["git-credential", "approve"], CANARY));
+    // A token is as secret as what it opens, and the canary is a wrong one here.
+    for args in [
+        &["get", "added.com"][..],
+        &["list"],
+        &["exec", "--env", "T=absent", "--", "true"],
+        &["get", "absent.com", "--direct"],
+    ] {
+        let mut command = home.command(args);
+        command.env("CREDENTIAL_PROXY_TOKEN", CANARY);
+        // Where no token is needed a wrong one does no harm; only what asked for the value gets it.
+        if args != ["get", "added.com"] {
+            quiet(seen(command, ""));
+        }
+    }
+    let mut wrong_key = home.command(&["verify"]);
+    wrong_key.env("CREDENTIAL_PROXY_KEY_COMMAND", "printf %s \"$THE_KEY\"").env("THE_KEY", CANARY);
+    quiet(seen(wrong_key, ""));
+    let lines: [&[&str]; 39] = [
         &["list"],
         &["list", "--json"],
         &["show", "added.com"],
@@ -122,6 +193,26 @@ fn the_canary_is_found_nowhere_but_where_it_was_sent() {
         &["exec", "--env", "T=added.com", "--", "env"],
         &["aws-credential", "absent"],
         &["askpass", "Password for 'https://absent.com': "],
+        &["rename", "fields.com", "renamed.com"],
+        &["rename", "renamed.com", "\n"],
+        &["edit", "renamed.com", "--expires", "2000-01-01", "--json"],
+        &["report"],
+        &["show", "renamed.com"],
+        &["env", "T=absent"],
+        &["exec", "--file", "F=renamed.com", "--", "sh", "-c", "cat $F; cat $F >&2; base64 $F"],
+        &["exec", "--env", "T=renamed.com/api", "--", "nosuch"],
+        &["exec", "--env", "T=renamed.com/api", "--env", "U=renamed.com/absent", "--", "env"],
+        &["token", "create", "t", "--allow", "absent.com"],
+        &["get", "added.com"],
+        &["token", "list", "--json"],
+        &["token", "test", "t", "added.com"],
+        &["token", "revoke", "t"],
+        &["audit", "verify"],
+        &["lock"],
+        &["get", "added.com"],
+        &["unlock"],
+        &["reload", "--json"],
+        &["delete", "renamed.com"],
     ];
     for line in lines {
         quiet(home.run(line));

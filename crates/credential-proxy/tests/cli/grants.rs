@@ -77,6 +77,39 @@ fn an_inject_only_token_lets_the_agent_use_the_secret_and_not_see_it() {
 }
 
 #[test]
+fn an_inject_only_token_works_on_after_an_upgrade_and_another_installation_is_told_the_next_step() {
+    let home = Sandbox::new();
+    let place = |folder: &str| {
+        let folder = home.home().join(folder);
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::copy(BIN, folder.join("new")).unwrap();
+        // As package managers do it: a new file in the place of the old one.
+        std::fs::rename(folder.join("new"), folder.join("credential-proxy")).unwrap();
+        folder.join("credential-proxy").to_str().unwrap().to_owned()
+    };
+    let installed = place("bin");
+    home.add("github.com", "me", "github-secret");
+    let agent = token(&home, "agent", "github.com:inject", &[]);
+    let exec = |program: &str| {
+        let line = ["exec", "--env", "T=github.com", "--", "sh", "-c", "echo $T"];
+        let mut command = home.program(program, &line);
+        command.env("CREDENTIAL_PROXY_TOKEN", &agent);
+        seen(command, "")
+    };
+    let _ = home.run(&["stop"]);
+    assert_eq!(exec(&installed).code(0).stdout, "[redacted:github.com]\n");
+    place("bin");
+    assert_eq!(exec(&installed).code(0).stdout, "[redacted:github.com]\n");
+    let elsewhere = exec(&place("elsewhere")).code(125);
+    assert!(
+        elsewhere.stderr.contains("another installation") && elsewhere.stderr.contains("~/bin"),
+        "{elsewhere:?}"
+    );
+    home.run(&["stop"]).code(0);
+    assert_eq!(exec(&place("elsewhere")).code(0).stdout, "[redacted:github.com]\n");
+}
+
+#[test]
 fn rates_and_ends_are_kept_and_a_dry_run_says_what_is_allowed() {
     let home = Sandbox::with("a.com", "me", "secret-a");
     let few = token(&home, "few", "a.com", &["--rate", "2/h"]);

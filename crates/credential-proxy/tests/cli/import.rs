@@ -110,7 +110,21 @@ fn the_store_of_the_python_original_comes_in_whole_and_stays_where_it_is() {
         "2026-05-04T10:00:00.123Z"
     );
     assert!(store.join("credentials.db").exists());
+    // At rest it is read without a trace: not even the files that SQLite keeps beside such a database.
     drop(connection);
+    let listing = || {
+        let mut found: Vec<_> = std::fs::read_dir(&store)
+            .unwrap()
+            .flatten()
+            .map(|entry| (entry.file_name(), std::fs::read(entry.path()).unwrap()))
+            .collect();
+        found.sort();
+        found
+    };
+    let before = listing();
+    home.run(&["import", store.to_str().unwrap()]).code(0);
+    assert_eq!(listing(), before);
+    assert_eq!(before.len(), 2);
 }
 
 #[test]
@@ -141,4 +155,23 @@ fn a_large_import_shows_its_progress_on_a_terminal_only() {
     let quiet = home.run(&["import", &file]).code(0);
     assert_eq!(quiet.stderr, "");
     assert!(quiet.stdout.contains("3000 merged"), "{quiet:?}");
+}
+
+#[test]
+fn a_file_of_200_megabytes_is_refused_in_words_and_in_little_memory() {
+    let home = Sandbox::new();
+    let file = home.write("big.csv", "name,url,username,password,note\na,https://a.com/,u,p,\n");
+    std::fs::File::options().write(true).open(&file).unwrap().set_len(200 << 20).unwrap();
+    let line = "ulimit -v 300000; credential-proxy import big.csv";
+    let seen = home.sh(line).code(3);
+    assert!(
+        seen.stderr.contains("larger than 64 MiB") && seen.stderr.contains("hint: "),
+        "{seen:?}"
+    );
+    // The same from a pipe, which has no size to look at first.
+    let line = "ulimit -v 400000; cat big.csv | credential-proxy import -";
+    let seen = home.sh(line).code(3);
+    assert!(seen.stderr.contains("larger than 64 MiB"), "{seen:?}");
+    assert!(std::path::Path::new(&file).exists());
+    assert_eq!(home.run(&["list", "--json"]).json()["count"], 0);
 }
