@@ -25,8 +25,11 @@ pub(crate) struct Prepared {
 
 /// The most bytes that are given to parsers in one pack, and of one file; parsing is the slowest
 /// thing that is done to a file, and the shape of lines says nearly as much.
-const PARSED: usize = 250_000;
-const PARSED_FILE: usize = 60_000;
+const PARSED: usize = 120_000;
+const PARSED_FILE: usize = 40_000;
+
+/// An outline shows what a file begins with, so about this many bytes are enough to parse.
+const HEAD: usize = 6_000;
 
 /// Reads files and outlines them; knows how much has been parsed.
 #[derive(Debug)]
@@ -49,20 +52,23 @@ impl Reader {
             .into_iter()
             .zip(paths)
             .map(|(result, path)| {
-                let n_bytes = result.as_ref().map_or(0, |(text, _)| text.body.len());
-                let parse = n_bytes <= PARSED_FILE.min(self.left_to_parse);
-                if parse {
-                    self.left_to_parse -= n_bytes;
-                }
-                Mutex::new(Some((result, path, parse)))
+                let wanted = result
+                    .as_ref()
+                    .map_or(0, |(text, _)| {
+                        Outline::worth_parsing(&text.body, Language::of(path), HEAD)
+                    });
+                let n_parsed =
+                    if wanted <= PARSED_FILE.min(self.left_to_parse) { wanted } else { 0 };
+                self.left_to_parse -= n_parsed;
+                Mutex::new(Some((result, path, n_parsed)))
             })
             .collect();
         let prepared = on_threads(&read, |slot| {
-            let (result, path, parse) =
+            let (result, path, n_parsed) =
                 slot.lock().unwrap_or_else(PoisonError::into_inner).take()?;
             let language = Language::of(path);
             Some(result.map(|(text, redacted)| {
-                let outline = Outline::of(&text.body, language, parse);
+                let outline = Outline::of(&text.body, language, n_parsed);
                 Prepared {
                     tag: language.map_or("", |language| language.tag),
                     text,

@@ -9,7 +9,7 @@ mod parents;
 mod rules;
 mod secrets;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -55,6 +55,8 @@ pub(crate) struct Found {
     pub(crate) left_out: BTreeMap<Reason, usize>,
     /// What could not be read, for people.
     pub(crate) problems: Vec<String>,
+    /// Folders that hold the mark of a cache, found on the way.
+    marked: BTreeSet<PathBuf>,
 }
 
 impl Found {
@@ -72,6 +74,7 @@ impl Found {
             *self.left_out.entry(reason).or_default() += count;
         }
         self.problems.append(&mut other.problems);
+        self.marked.append(&mut other.marked);
     }
 }
 
@@ -234,16 +237,31 @@ fn folder(root: usize, folder: &Path, rules: &Rules, progress: &Progress) -> Fou
             WalkState::Continue
         })
     });
-    std::mem::take(&mut *lock(&total))
+    std::mem::take(&mut *lock(&total)).without_marked()
 }
 
 impl Found {
+    /// Without what lies in folders that turned out to be caches.
+    fn without_marked(mut self) -> Self {
+        self.marked.retain(|folder| !folder.as_os_str().is_empty());
+        if !self.marked.is_empty() {
+            let marked = &self.marked;
+            self.entries.retain(|entry| !entry.path.ancestors().any(|above| marked.contains(above)));
+            *self.left_out.entry(Reason::BuildOutput).or_default() += marked.len();
+            self.marked.clear();
+        }
+        self
+    }
+
     fn take(&mut self, root: usize, folder: &Path, entry: &DirEntry, rules: &Rules) {
         if !entry.file_type().is_some_and(|kind| kind.is_file()) {
             return;
         }
         let Ok(path) = entry.path().strip_prefix(folder) else { return };
         self.n_scanned += 1;
+        if names::is_marker(path) {
+            self.marked.extend(path.parent().map(Path::to_path_buf));
+        }
         if rules.lifts(path) {
             // It is added by its name, whatever leaves it out.
             return;

@@ -136,6 +136,9 @@ const BUILD_BESIDE: &[(&str, &[&str])] = &[
 /// Files that mark the folder which holds them as a cache or as an environment.
 const MARKERS: &[&str] = &["CACHEDIR.TAG", "pyvenv.cfg"];
 
+/// Folders this deep are asked for markers before they are looked into.
+const NEAR: usize = 3;
+
 const LOCKS: &[&str] = &[
     "bun.lock",
     "bun.lockb",
@@ -292,6 +295,9 @@ const DATA: &[&str] = &[
 ];
 
 /// Why the folder at `path` under its root is left out; `real` is where it is on disk.
+///
+/// Deep down it is not asked for markers: a tree has many folders there and hardly a cache. A
+/// walk that comes across one knows it by [`is_marker`].
 pub(super) fn folder(path: &Path, real: &Path) -> Option<Reason> {
     let name = lower(path)?;
     let name = name.as_str();
@@ -321,7 +327,14 @@ pub(super) fn folder(path: &Path, real: &Path) -> Option<Reason> {
             return Some(Reason::BuildOutput);
         }
     }
-    MARKERS.iter().any(|marker| real.join(marker).is_file()).then_some(Reason::BuildOutput)
+    let is_near = path.components().nth(NEAR).is_none();
+    (is_near && MARKERS.iter().any(|marker| real.join(marker).is_file()))
+        .then_some(Reason::BuildOutput)
+}
+
+/// Whether a file marks the folder which holds it as a cache or as an environment.
+pub(super) fn is_marker(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| MARKERS.iter().any(|marker| name == *marker))
 }
 
 /// Why the file at `path` is left out.
