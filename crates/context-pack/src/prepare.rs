@@ -52,11 +52,9 @@ impl Reader {
             .into_iter()
             .zip(paths)
             .map(|(result, path)| {
-                let wanted = result
-                    .as_ref()
-                    .map_or(0, |(text, _)| {
-                        Outline::worth_parsing(&text.body, Language::of(path), HEAD)
-                    });
+                let wanted = result.as_ref().map_or(0, |(text, _)| {
+                    Outline::worth_parsing(&text.body, Language::of(path), HEAD)
+                });
                 let n_parsed =
                     if wanted <= PARSED_FILE.min(self.left_to_parse) { wanted } else { 0 };
                 self.left_to_parse -= n_parsed;
@@ -82,7 +80,7 @@ impl Reader {
 }
 
 /// Applies `work` to all of these, on as many threads as there are; the results have their order.
-fn on_threads<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+pub(crate) fn on_threads<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let next = AtomicUsize::new(0);
     let done: Mutex<Vec<(usize, R)>> = Mutex::new(Vec::with_capacity(items.len()));
     let n_threads = std::thread::available_parallelism()

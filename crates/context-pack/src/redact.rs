@@ -137,12 +137,14 @@ fn likely_forms(text: &str) -> [bool; FORMS.len()] {
     let mut from = 0;
     while let Some(found) = known.find_at(text, from) {
         let rest = text.get(found.start()..).unwrap_or_default();
-        let after_word = text.get(..found.start()).unwrap_or_default().ends_with(|last: char| {
-            last.is_alphabetic() || last.is_ascii_digit() || last == '_'
-        });
+        let after_word = text
+            .get(..found.start())
+            .unwrap_or_default()
+            .ends_with(|last: char| last.is_alphabetic() || last.is_ascii_digit() || last == '_');
         for ((_, literals, form), is_likely) in FORMS.iter().zip(&mut likely) {
             *is_likely |= literals.iter().any(|literal| {
-                let starts_word = form.strip_prefix(r"\b").is_some_and(|it| it.starts_with(literal));
+                let starts_word =
+                    form.strip_prefix(r"\b").is_some_and(|it| it.starts_with(literal));
                 rest.starts_with(literal)
                     && !(after_word && starts_word)
                     && (*literal != "://" || may_have_password(rest))

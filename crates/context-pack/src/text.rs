@@ -157,7 +157,10 @@ fn windows_1252(byte: u8) -> char {
 fn is_clean(text: &str) -> bool {
     let is_plain = |byte: &u8| matches!(byte, b' '..=b'~' | b'\t' | b'\n');
     text.ends_with('\n')
-        && text.as_bytes().chunks(64).all(|chunk| chunk.iter().filter(|byte| !is_plain(byte)).count() == 0)
+        && text
+            .as_bytes()
+            .chunks(64)
+            .all(|chunk| chunk.iter().filter(|byte| !is_plain(byte)).count() == 0)
         && text.lines().all(|line| line.len() <= LINE)
 }
 

@@ -128,13 +128,15 @@ impl Git {
     fn surely_has_no_filter(&self) -> bool {
         let folder = self.top.join(".git");
         folder.is_dir()
-            && ["config", "config.worktree"].iter().all(|name| match text::head(&folder.join(name)) {
-                Ok((config, size)) => {
-                    let config = String::from_utf8_lossy(&config).to_ascii_lowercase();
-                    let names_one = config.contains("filter") || config.contains("include");
-                    config.len() as u64 >= size && !names_one
+            && ["config", "config.worktree"].iter().all(|name| {
+                match text::head(&folder.join(name)) {
+                    Ok((config, size)) => {
+                        let config = String::from_utf8_lossy(&config).to_ascii_lowercase();
+                        let names_one = config.contains("filter") || config.contains("include");
+                        config.len() as u64 >= size && !names_one
+                    }
+                    Err(error) => error.kind() == std::io::ErrorKind::NotFound && *name != "config",
                 }
-                Err(error) => error.kind() == std::io::ErrorKind::NotFound && *name != "config",
             })
     }
 
@@ -199,10 +201,11 @@ impl Git {
         mut take: impl FnMut(&[u8]) -> bool,
     ) -> Result<(), Failure> {
         let program = self.program.as_ref().ok_or(Failure::Absent)?;
-        let child = self.command(program, arguments).spawn().map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => Failure::Absent,
-            _ => Failure::Said(error.to_string()),
-        })?;
+        let child =
+            self.command(program, arguments).spawn().map_err(|error| match error.kind() {
+                std::io::ErrorKind::NotFound => Failure::Absent,
+                _ => Failure::Said(error.to_string()),
+            })?;
         let mut child = Guard(child);
         let Some(mut stdout) = child.0.stdout.take() else { return Err(Failure::Absent) };
         let deadline = Instant::now() + TIME_LIMIT;
@@ -299,9 +302,9 @@ impl Drop for Guard {
 }
 
 fn is_executable(program: &Path) -> bool {
-    program.metadata().is_ok_and(|metadata| {
-        metadata.is_file() && metadata.permissions().mode() & 0o111 != 0
-    })
+    program
+        .metadata()
+        .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
 }
 
 /// A path as git prints it, as a path of this system.

@@ -43,7 +43,9 @@ impl Outline {
         let n_lines = if items.is_empty() { 0 } else { head.lines().count() };
         let shaped = if items.is_empty() { text } else { rest };
         items.extend(
-            lines::items(shaped, tag).into_iter().map(|item| Item { at: item.at + n_lines, ..item }),
+            lines::items(shaped, tag)
+                .into_iter()
+                .map(|item| Item { at: item.at + n_lines, ..item }),
         );
         if items.is_empty() {
             items = text
@@ -73,11 +75,15 @@ impl Outline {
         }
         let starts = |end: usize| {
             text.get(end + 1..).is_some_and(|rest| {
-                rest.starts_with(|first: char| first.is_ascii_alphabetic() || "/#@_".contains(first))
+                rest.starts_with(|first: char| {
+                    first.is_ascii_alphabetic() || "/#@_".contains(first)
+                })
             })
         };
         let ends = head.rmatch_indices("\n\n").map(|(end, _)| end + 1);
-        ends.take_while(|end| end * 2 > n_bytes).find(|end| starts(*end)).map_or(text.len(), |end| end + 1)
+        ends.take_while(|end| end * 2 > n_bytes)
+            .find(|end| starts(*end))
+            .map_or(text.len(), |end| end + 1)
     }
 
     /// The headings of a Markdown text.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::{Run, Taken};
 use crate::excerpt::{self, Chunk};
 use crate::piece::Piece;
-use crate::prepare::Prepared;
+use crate::prepare::{Prepared, on_threads};
 use crate::render::{Depth, Place};
 use crate::value::{EXCERPTS, to_f64};
 
@@ -76,7 +76,9 @@ impl Run<'_> {
             let candidate = &self.candidates[index];
             let value = candidate.value.total();
             n_lines[index] = file.text.body.lines().count();
-            for chunk in excerpt::chunks(&file.text.body, candidate.hot.as_ref(), &EXCERPTS) {
+            let hot =
+                self.hot.get(candidate.root).and_then(|hot| hot.files.get(&candidate.under_root));
+            for chunk in excerpt::chunks(&file.text.body, hot, &EXCERPTS) {
                 let density = value * chunk.rate / to_f64(chunk.n_bytes + MARKER_BYTES);
                 offers.push(Offer { density, candidate: index, chunk });
             }
@@ -114,14 +116,22 @@ impl Run<'_> {
             }
         }
         let mut pieces = Vec::new();
-        for (index, (spent, lines)) in shown {
-            let Some(file) = self.prepared[index].as_ref().filter(|_| spent > 0) else { continue };
-            if made.get(&index).is_none_or(|(known, _)| *known != lines) {
-                let piece = self.excerpt(index, file, lines.clone(), file_limit);
-                made.insert(index, (lines, piece));
-            }
-            let piece = made.get(&index).and_then(|(_, piece)| piece.clone());
-            pieces.extend(piece.map(|(depth, piece)| (index, depth, piece)));
+        shown.retain(|_, (spent, _)| *spent > 0);
+        let new: Vec<(&usize, &Vec<bool>)> = shown
+            .iter()
+            .map(|(index, (_, lines))| (index, lines))
+            .filter(|(index, lines)| made.get(index).is_none_or(|(known, _)| known != *lines))
+            .collect();
+        let written = on_threads(&new, |(index, lines)| {
+            let file = self.prepared[**index].as_ref()?;
+            self.excerpt(**index, file, (*lines).clone(), file_limit)
+        });
+        for ((index, lines), piece) in new.into_iter().zip(written) {
+            made.insert(*index, (lines.clone(), piece));
+        }
+        for index in shown.keys() {
+            let piece = made.get(index).and_then(|(_, piece)| piece.clone());
+            pieces.extend(piece.map(|(depth, piece)| (*index, depth, piece)));
         }
         pieces
     }

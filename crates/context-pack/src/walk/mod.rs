@@ -246,7 +246,8 @@ impl Found {
         self.marked.retain(|folder| !folder.as_os_str().is_empty());
         if !self.marked.is_empty() {
             let marked = &self.marked;
-            self.entries.retain(|entry| !entry.path.ancestors().any(|above| marked.contains(above)));
+            self.entries
+                .retain(|entry| !entry.path.ancestors().any(|above| marked.contains(above)));
             *self.left_out.entry(Reason::BuildOutput).or_default() += marked.len();
             self.marked.clear();
         }
