@@ -7,6 +7,7 @@ mod cron;
 mod line;
 mod locks;
 mod missing;
+mod readme;
 mod terminal;
 mod timeout;
 mod versions;

@@ -11,8 +11,10 @@
 mod bench;
 mod ci;
 mod demo;
+mod dist;
 mod run;
 mod soak;
+mod targets;
 mod tidy;
 
 use std::process::ExitCode;
@@ -24,7 +26,9 @@ cargo xtask COMMAND
   test [ARGS]           run every test; ARGS go to cargo test
   check                 format, lints, documentation, tidy, each tool installed alone
   ci                    what has to pass before a change lands: test, then check
+  targets               the oldest Rust, static musl binaries, macOS, as far as each can be checked here
   tidy                  the rules of the source tree that no compiler checks
+  dist [--debug]        a tarball and a Debian package under target/dist, tried in clean roots
   soak [--minutes N]    a fleet under random KILL and STOP, held against a ledger; --agents, --workers, --seed
   bench [NAME [ARGS]]   chain, agent-state, cron-guard, context-pack, credential-proxy; all without a name";
 
@@ -37,7 +41,9 @@ fn main() -> ExitCode {
         "test" => ci::test(&rest),
         "check" => ci::check(),
         "ci" => ci::run(),
+        "targets" => targets::run(),
         "tidy" => tidy::run(),
+        "dist" => dist::run(&rest),
         "soak" => soak::run(&rest),
         "bench" => bench::run(&rest),
         "" | "help" | "--help" | "-h" => {

@@ -20,7 +20,7 @@ mod value;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 use common::report;
 
 use crate::cli::Cli;
@@ -38,4 +38,10 @@ pub fn main() -> ExitCode {
         Ok(cli) => report::main::<Error>(TOOL, cli.output.json, || cmd::run(&cli)),
         Err(error) => report::usage(&error),
     }
+}
+
+/// The command line as data: man pages are made of it.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
 }

@@ -39,7 +39,7 @@ mod walk;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 
 pub(crate) use error::Error;
 
@@ -53,4 +53,10 @@ pub fn main() -> ExitCode {
         Err(error) => return common::report::usage(&error),
     };
     common::report::main::<Error>(TOOL, cli.output.json, || cmd::run(&cli))
+}
+
+/// The command line as data: man pages are made of it.
+#[must_use]
+pub fn command() -> clap::Command {
+    cli::Cli::command()
 }

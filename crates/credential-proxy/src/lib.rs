@@ -54,6 +54,12 @@ pub fn main() -> ExitCode {
     report::main::<error::Error>(TOOL, cli.output.json, || cmd::run(cli))
 }
 
+/// The command line as data: man pages are made of it.
+#[must_use]
+pub fn command() -> clap::Command {
+    cli::command()
+}
+
 /// A link to this program can have the name that git, docker or ssh look for.
 fn by_name(mut args: Vec<OsString>) -> Vec<OsString> {
     let name = args.first().map(Path::new).and_then(Path::file_name).unwrap_or_default();

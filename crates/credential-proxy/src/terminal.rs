@@ -12,6 +12,12 @@ use rustix::termios::{
     OptionalActions, Termios, isatty, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize,
 };
 
+/// macOS has no flag that closes it to children; the call after the opening does it there.
+#[cfg(target_vendor = "apple")]
+const FLAGS: OpenptFlags = OpenptFlags::RDWR.union(OpenptFlags::NOCTTY);
+#[cfg(not(target_vendor = "apple"))]
+const FLAGS: OpenptFlags = OpenptFlags::RDWR.union(OpenptFlags::NOCTTY).union(OpenptFlags::CLOEXEC);
+
 /// Both ends of a pseudo-terminal.
 pub(crate) struct Pair {
     pub(crate) outer: OwnedFd,
@@ -21,8 +27,8 @@ pub(crate) struct Pair {
 impl Pair {
     /// A new pseudo-terminal with the size and the settings of ours.
     pub(crate) fn open() -> io::Result<Self> {
-        let outer =
-            rustix::pty::openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
+        let outer = rustix::pty::openpt(FLAGS)?;
+        rustix::io::ioctl_fioclex(&outer)?;
         rustix::pty::grantpt(&outer)?;
         rustix::pty::unlockpt(&outer)?;
         let name = rustix::pty::ptsname(&outer, Vec::new())?;

@@ -27,6 +27,8 @@ mod zone;
 
 use std::process::ExitCode;
 
+use clap::CommandFactory as _;
+
 /// The whole program.
 pub fn main() -> ExitCode {
     let cli = match cli::Cli::read(std::env::args_os()) {
@@ -34,4 +36,10 @@ pub fn main() -> ExitCode {
         Err(error) => return common::report::usage(&error),
     };
     common::report::main::<error::Error>("cron-guard", cli.output.json, || cmd::run(&cli))
+}
+
+/// The command line as data: man pages are made of it.
+#[must_use]
+pub fn command() -> clap::Command {
+    cli::Cli::command()
 }

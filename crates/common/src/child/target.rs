@@ -4,7 +4,7 @@
 //! a terminal is opened again for this process alone, a socket is told with each message. What can be
 //! neither gets a piece that is known to fit, or is a file, which does not make anybody wait.
 
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -47,8 +47,8 @@ impl<'a> Target<'a> {
         match &self.way {
             Way::Own(own) => rustix::io::write(own, bytes),
             Way::Socket => {
-                use rustix::net::SendFlags;
-                rustix::net::send(self.fd, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)
+                // The Rust runtime has SIGPIPE ignored, so a closed socket is an error and no signal.
+                rustix::net::send(self.fd, bytes, rustix::net::SendFlags::DONTWAIT)
             }
             Way::Pieces if self.is_ready() => {
                 rustix::io::write(self.fd, bytes.get(..FITS).unwrap_or(bytes))
@@ -75,7 +75,7 @@ fn open_again(fd: BorrowedFd<'_>) -> Option<OwnedFd> {
     use std::os::fd::AsRawFd as _;
 
     use rustix::fs::{Mode, OFlags, open};
-    let name = format!("/proc/self/fd/{}", fd.as_fd().as_raw_fd());
+    let name = format!("/proc/self/fd/{}", fd.as_raw_fd());
     let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     open(name, flags, Mode::empty()).ok()
 }

@@ -85,6 +85,12 @@ impl Listening {
     }
 }
 
+/// macOS has no flag for this; nothing is started between the socket and the call that closes it to children.
+#[cfg(target_vendor = "apple")]
+const FLAGS: SocketFlags = SocketFlags::empty();
+#[cfg(not(target_vendor = "apple"))]
+const FLAGS: SocketFlags = SocketFlags::CLOEXEC;
+
 /// Binds beside the path and renames into place: nobody sees a socket that does not listen yet,
 /// and a stale one is replaced without a gap.
 fn bind_private(path: &Path) -> Result<UnixListener, Error> {
@@ -102,12 +108,9 @@ fn bind_private(path: &Path) -> Result<UnixListener, Error> {
         _ => {}
     }
     let bound = (|| {
-        let socket = rustix::net::socket_with(
-            AddressFamily::UNIX,
-            SocketType::STREAM,
-            SocketFlags::CLOEXEC,
-            None,
-        )?;
+        let socket =
+            rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, FLAGS, None)?;
+        rustix::io::ioctl_fioclex(&socket)?;
         // On Linux the mode of the descriptor is that of the file from its first moment, whatever
         // the umask is; elsewhere the private directory protects it until the next line.
         rustix::fs::fchmod(&socket, Mode::RUSR | Mode::WUSR)?;
