@@ -115,7 +115,7 @@ pub(crate) struct PackArgs {
 #[command(next_help_heading = "Budget")]
 pub(crate) struct BudgetArgs {
     /// The most tokens that the document may have, as 32000 or 32k [default: 32000]
-    #[arg(long, value_name = "TOKENS")]
+    #[arg(long, value_name = "TOKENS", allow_negative_numbers = true)]
     pub(crate) budget: Option<Tokens>,
     /// The vocabulary that counts [default: cl100k_base]
     #[arg(long, value_name = "NAME")]

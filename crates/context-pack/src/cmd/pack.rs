@@ -49,7 +49,7 @@ pub(super) fn run(args: &PackArgs, view: &ViewArgs, output: &OutputArgs) -> anyh
     out.flush()?;
     said(args, &request, &pack)?;
     if pack.document.is_empty() {
-        return Err(Error::NothingFits { limit: pack.limit }.into());
+        return Err(Error::NothingFits { asked: request.budget.asked.0, limit: pack.limit }.into());
     }
     Ok(Exit::Done)
 }

@@ -182,7 +182,7 @@ fn settings_are_read_flags_win_and_a_typo_is_named() {
     let ran = sandbox.run(&["."]).exits(3);
     assert!(
         ran.stderr
-            .starts_with("context-pack: cannot read the settings ./.context-pack.toml: line 2: "),
+            .starts_with("context-pack: cannot read the settings ./.context-pack.toml: line 2, column 1: unknown field `formatt`, expected one of `budget`, "),
         "{}",
         ran.stderr
     );
