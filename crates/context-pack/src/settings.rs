@@ -107,7 +107,8 @@ impl Settings {
         if path.is_file() { Self::read(path) } else { Ok(Self::default()) }
     }
 
-    fn parse(text: &str, path: &Path) -> Result<Self, Error> {
+    /// Reads the text of the file at `path`.
+    pub(crate) fn parse(text: &str, path: &Path) -> Result<Self, Error> {
         toml::from_str(text).map_err(|error| {
             let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
             let line = before.matches('\n').count() + 1;

@@ -152,6 +152,7 @@ impl Git {
             && let Ok(head) = std::str::from_utf8(&head)
             && let Some(name) = head.trim_end().strip_prefix("ref: refs/heads/")
             && name != ".invalid"
+            && !name.contains(|character: char| character.is_control() || character.is_whitespace())
         {
             return Some(name.to_owned());
         }
