@@ -84,6 +84,7 @@ pub(crate) struct Git {
     program: Option<PathBuf>,
     path: std::ffi::OsString,
     filters: Vec<String>,
+    time_limit: Duration,
 }
 
 impl Git {
@@ -102,7 +103,8 @@ impl Git {
             .map(|folder| folder.join("git"))
             .find(|program| is_executable(program));
         let top = top.to_path_buf();
-        Some(Self { top, prefix, program, path: search_path, filters: Vec::new() })
+        let (path, filters) = (search_path, Vec::new());
+        Some(Self { top, prefix, program, path, filters, time_limit: TIME_LIMIT })
     }
 
     /// Learns the names of the repository's filters, so that they can be switched off.
@@ -209,7 +211,7 @@ impl Git {
             })?;
         let mut child = Guard(child);
         let Some(mut stdout) = child.0.stdout.take() else { return Err(Failure::Absent) };
-        let deadline = Instant::now() + TIME_LIMIT;
+        let deadline = Instant::now() + self.time_limit;
         let mut piece = vec![0_u8; 64 * 1024];
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -233,7 +235,7 @@ impl Git {
                 return Ok(());
             }
         }
-        child.end()
+        child.end(deadline)
     }
 
     fn command<A: AsRef<OsStr>>(&self, program: &Path, arguments: &[A]) -> Command {
@@ -248,6 +250,8 @@ impl Git {
             .env("GIT_OPTIONAL_LOCKS", "0")
             .env("GIT_TERMINAL_PROMPT", "0");
         command
+            // The configuration could name another folder, whose files a patch would show.
+            .env("GIT_WORK_TREE", &self.top)
             .env("GIT_NO_LAZY_FETCH", "1")
             .env("GIT_NO_REPLACE_OBJECTS", "1")
             .env("GIT_ALLOW_PROTOCOL", "none");
@@ -276,8 +280,18 @@ struct Guard(Child);
 
 impl Guard {
     /// Waits for the end of a child whose output has been read.
-    fn end(&mut self) -> Result<(), Failure> {
-        let status = self.0.wait().map_err(|error| Failure::Said(error.to_string()))?;
+    fn end(&mut self, deadline: Instant) -> Result<(), Failure> {
+        let mut pause = Duration::from_micros(100);
+        let status = loop {
+            match self.0.try_wait() {
+                Ok(Some(status)) => break status,
+                Ok(None) if Instant::now() >= deadline => return Err(Failure::TimedOut),
+                // It is about to end: all that it says was said.
+                Ok(None) => std::thread::sleep(pause),
+                Err(error) => return Err(Failure::Said(error.to_string())),
+            }
+            pause = (pause * 2).min(Duration::from_millis(20));
+        };
         if status.success() {
             return Ok(());
         }
@@ -311,4 +325,72 @@ fn is_executable(program: &Path) -> bool {
 /// A path as git prints it, as a path of this system.
 fn to_path(bytes: &[u8]) -> PathBuf {
     PathBuf::from(std::ffi::OsStr::from_bytes(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A work tree, and a program named git that does this instead.
+    fn with_git(script: &str) -> (tempfile::TempDir, Git) {
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("git");
+        std::fs::create_dir(folder.path().join(".git")).unwrap();
+        common::atomic::write(&program, format!("#!/bin/sh\n{script}\n").as_bytes(), 0o755)
+            .unwrap();
+        let path = std::env::join_paths([folder.path(), Path::new("/usr/bin"), Path::new("/bin")]);
+        let mut git = Git::of(folder.path(), path.unwrap()).unwrap();
+        git.time_limit = Duration::from_millis(300);
+        (folder, git)
+    }
+
+    #[test]
+    fn a_git_that_hangs_is_given_up_whether_it_still_prints_or_not() {
+        for script in [
+            "exec sleep 600",
+            "echo x; exec sleep 600",
+            "exec >&- 2>&-; exec sleep 600",
+            "sleep 600 & exec sleep 600",
+            "exec sleep 600 >&2",
+        ] {
+            let (_folder, git) = with_git(script);
+            assert!(matches!(git.run(&["log"]), Err(Failure::TimedOut)), "{script}");
+            assert!(matches!(Changes::read(&git).failure, Some(Failure::TimedOut)), "{script}");
+        }
+    }
+
+    #[test]
+    fn a_git_that_fails_is_quoted_and_one_that_floods_is_cut_off() {
+        let (_folder, git) = with_git("echo 'fatal: no luck' >&2; exit 128");
+        assert!(matches!(git.run(&["log"]), Err(Failure::Said(said)) if said == "no luck"));
+        let (_folder, git) = with_git("exec yes");
+        let mut n_pieces = 0;
+        let taken = git.stream(&["log"], |_| {
+            n_pieces += 1;
+            n_pieces < 3
+        });
+        assert!(taken.is_ok() && n_pieces == 3);
+    }
+
+    #[test]
+    fn git_is_not_looked_for_in_the_tree_itself() {
+        let (folder, _) = with_git("exit 0");
+        let git = Git::of(folder.path(), ".:relative:".into()).unwrap();
+        assert!(matches!(git.run(&["log"]), Err(Failure::Absent)));
+    }
+
+    #[test]
+    fn a_configuration_without_filters_is_not_asked_for_them() {
+        let (folder, git) = with_git("echo asked >&2; exit 1");
+        let write = |name: &str, text: &str| {
+            common::atomic::write(&folder.path().join(name), text.as_bytes(), 0o644).unwrap();
+        };
+        assert!(!git.surely_has_no_filter(), "there is no configuration to see");
+        write(".git/config", "[core]\n\tbare = false\n");
+        assert!(git.surely_has_no_filter());
+        write(".git/config.worktree", "[Filter \"x\"]\n\tclean = touch sprung\n");
+        assert!(!git.surely_has_no_filter());
+        write(".git/config.worktree", "[includeIf \"gitdir:/\"]\n\tpath = x\n");
+        assert!(!git.surely_has_no_filter());
+    }
 }
