@@ -4,6 +4,7 @@ mod breaker;
 mod client;
 mod crash;
 mod cron;
+mod day;
 mod line;
 mod locks;
 mod missing;

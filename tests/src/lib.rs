@@ -4,6 +4,8 @@
 
 #![expect(clippy::missing_panics_doc, reason = "a helper of stories panics where the story fails")]
 
+pub mod cron;
+
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
@@ -66,6 +68,18 @@ impl Sandbox {
     pub fn program(&self, name: &str, text: &str) {
         let path = self.write(&format!("bin/{name}"), text);
         fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("an executable file");
+    }
+
+    /// Copies a folder of this package into the home.
+    pub fn copy(&self, folder: &str, to: &str) {
+        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+        let status = Command::new("cp")
+            .arg("-R")
+            .arg(from)
+            .arg(self.home().join(to))
+            .status()
+            .expect("cp runs");
+        assert!(status.success(), "{folder} is copied");
     }
 
     /// The content of a file below the home; empty when it is absent.
