@@ -5,6 +5,7 @@
 //! Symbolic links are not followed. Threads find files in any order; the list is sorted.
 
 mod names;
+mod near;
 mod parents;
 mod rules;
 mod secrets;
@@ -22,6 +23,7 @@ pub(crate) use names::Reason;
 pub(crate) use rules::{Rules, agents, globs, is_exact};
 
 use crate::Error;
+use near::Near;
 use parents::Parents;
 
 /// One path of the command line.
@@ -57,6 +59,8 @@ pub(crate) struct Found {
     pub(crate) problems: Vec<String>,
     /// Folders that hold the mark of a cache, found on the way.
     marked: BTreeSet<PathBuf>,
+    /// What the walk came across near the root.
+    near: Near,
 }
 
 impl Found {
@@ -75,6 +79,7 @@ impl Found {
         }
         self.problems.append(&mut other.problems);
         self.marked.append(&mut other.marked);
+        self.near.absorb(other.near);
     }
 }
 
@@ -214,12 +219,18 @@ fn folder(root: usize, folder: &Path, rules: &Rules, progress: &Progress) -> Fou
         .threads(std::thread::available_parallelism().map_or(2, |count| count.get().min(8)))
         .filter_entry(move |entry| {
             let is_folder = entry.file_type().is_some_and(|kind| kind.is_dir());
-            if is_folder && agents.is_of_another_agent(entry.path()) || above.ignore(entry) {
+            if above.ignore(entry) {
+                return false;
+            }
+            if is_folder && agents.is_of_another_agent(entry.path()) {
+                lock(&pruned).near.note(entry, false);
                 return false;
             }
             let reason = left_out_folder(&base, entry);
             if let Some(reason) = reason {
-                *lock(&pruned).left_out.entry(reason).or_default() += 1;
+                let mut pruned = lock(&pruned);
+                *pruned.left_out.entry(reason).or_default() += 1;
+                pruned.near.note(entry, false);
             }
             reason.is_none() && entry.file_name() != ".git"
         })
@@ -237,7 +248,20 @@ fn folder(root: usize, folder: &Path, rules: &Rules, progress: &Progress) -> Fou
             WalkState::Continue
         })
     });
-    std::mem::take(&mut *lock(&total)).without_marked()
+    let mut found = std::mem::take(&mut *lock(&total)).without_marked();
+    for (path, is_folder) in std::mem::take(&mut found.near).passed_over() {
+        let under = path.strip_prefix(folder).unwrap_or(&path);
+        if rules.lifts(under) {
+            continue;
+        }
+        let reason = match is_folder {
+            true => names::folder(under, &path),
+            false if secrets::is_secret(under) => Some(Reason::Secret),
+            false => names::file(under),
+        };
+        *found.left_out.entry(reason.unwrap_or(Reason::Ignored)).or_default() += 1;
+    }
+    found
 }
 
 impl Found {
@@ -255,6 +279,7 @@ impl Found {
     }
 
     fn take(&mut self, root: usize, folder: &Path, entry: &DirEntry, rules: &Rules) {
+        self.near.note(entry, true);
         if !entry.file_type().is_some_and(|kind| kind.is_file()) {
             return;
         }

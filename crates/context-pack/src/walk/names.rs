@@ -25,6 +25,8 @@ pub(crate) enum Reason {
     Data,
     /// A key, a credential, an environment file.
     Secret,
+    /// What an ignore file names, when nothing above says more.
+    Ignored,
 }
 
 impl Reason {
@@ -40,6 +42,7 @@ impl Reason {
             Self::Binary => "binary files",
             Self::Data => "data dumps",
             Self::Secret => "secret files",
+            Self::Ignored => "ignored paths",
         }
     }
 }
