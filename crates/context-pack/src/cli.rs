@@ -186,7 +186,7 @@ pub(crate) struct DocumentArgs {
     /// Write the document to this file, whole or not at all
     #[arg(short, long = "output", value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub(crate) output_file: Option<PathBuf>,
-    /// Write what was packed as JSON to this file
+    /// Write what was packed as JSON to this file; - is stdout
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub(crate) stats: Option<PathBuf>,
     /// Say nothing about what was packed, not even on a terminal

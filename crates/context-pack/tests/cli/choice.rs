@@ -200,6 +200,12 @@ fn several_paths_are_one_document_and_their_files_are_told_apart() {
         "{}",
         ran.stdout
     );
+    let listed = sandbox.run(&["one/README.md", "two", "two/README.md", "--list"]).exits(0).stdout;
+    let mut listed: Vec<&str> = listed.lines().collect();
+    listed.sort_unstable();
+    assert_eq!(listed, ["README.md", "path-3/README.md", "two/README.md"]);
+    let stats = sandbox.run(&["one", "-o", "../pack.md", "--stats", "-"]).exits(0).stdout;
+    assert!(stats.starts_with("{\"files_scanned\":1,"), "{stats}");
 }
 
 #[test]
