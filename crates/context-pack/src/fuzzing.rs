@@ -19,6 +19,10 @@ const NAMES: [&str; 18] = [
 
 /// The outline of any text, of which the first byte chooses the language and the second how much
 /// is parsed: it consists of lines of the text, in few bytes when few are asked for.
+///
+/// # Panics
+///
+/// When that is not so.
 pub fn outline(bytes: &[u8]) {
     let [language, share, rest @ ..] = bytes else { return };
     let text = text::clean(&String::from_utf8_lossy(rest));
@@ -42,9 +46,13 @@ pub fn outline(bytes: &[u8]) {
 
 /// Any content under any name, in every form: what is read back is what was put in, and nothing
 /// that looks like ours was in the content.
+///
+/// # Panics
+///
+/// When that is not so.
 pub fn render(bytes: &[u8]) {
     let raw = String::from_utf8_lossy(bytes);
-    let half = raw.floor_char_boundary(raw.len() / 2);
+    let half = (0..=raw.len() / 2).rev().find(|half| raw.is_char_boundary(*half)).unwrap_or(0);
     let (name, body) = raw.split_at(half);
     let (name, body) = (name_of(Path::new(name)), text::clean(body));
     // Secrets are replaced after cleaning, and one at the end can take the last newline with it.
@@ -56,6 +64,10 @@ pub fn render(bytes: &[u8]) {
 }
 
 /// Any text as a settings file: it is taken, or refused in one line that names a place in it.
+///
+/// # Panics
+///
+/// When that is not so.
 pub fn settings(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let Err(error) = Settings::parse(text, Path::new("f.toml")) else { return };

@@ -69,10 +69,11 @@ impl Outline {
         if !language.is_some_and(|language| has_parser(language.tag)) {
             return 0;
         }
-        let Some(head) = text.get(..text.floor_char_boundary(n_bytes)) else { return text.len() };
-        if head.len() == text.len() {
+        let end = (0..=n_bytes).rev().find(|end| text.is_char_boundary(*end));
+        let Some(head) = end.and_then(|end| text.get(..end)).filter(|_| n_bytes < text.len())
+        else {
             return text.len();
-        }
+        };
         let starts = |end: usize| {
             text.get(end + 1..).is_some_and(|rest| {
                 rest.starts_with(|first: char| {

@@ -60,3 +60,19 @@ fn an_outline_in_few_bytes_keeps_the_outermost_lines_and_says_how_many_are_missi
     assert_eq!(outline.within(25), ("impl A {\nfn c() {}\n".to_owned(), 2));
     assert_eq!(outline.within(0).0, "impl A {\n");
 }
+
+#[test]
+fn a_long_file_is_parsed_up_to_where_everything_is_closed_and_outlined_to_its_end() {
+    let part =
+        |index| format!("impl Part{index} {{\n    fn boil() {{}}\n\n    fn pour() {{}}\n}}\n\n");
+    let source: String = (0..50).map(part).collect();
+    let language = Language::of(Path::new("a.rs"));
+    let n_parsed = Outline::worth_parsing(&source, language, 300);
+    assert!(n_parsed > 150 && n_parsed <= 300, "{n_parsed}");
+    assert!(source[n_parsed..].starts_with("impl Part"), "{}", &source[n_parsed..]);
+    let outline = Outline::of(&source, language, n_parsed);
+    assert_eq!(outline, Outline::of(&source, language, source.len()));
+    let open = format!("impl Part {{\n{}}}\n", "    fn boil() {}\n\n".repeat(50));
+    assert_eq!(Outline::worth_parsing(&open, language, 300), open.len());
+    assert_eq!(Outline::worth_parsing("# A\n", Language::of(Path::new("a.md")), 300), 0);
+}

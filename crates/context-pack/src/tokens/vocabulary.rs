@@ -57,13 +57,13 @@ impl Vocabulary {
 
     /// The rank and the bytes that a slot leads to, when its token can have this mark.
     fn token(&self, packed: u64, mark: u64) -> Option<(u32, &'static [u8])> {
-        let part = |from: u32, n_bits: u32| (packed >> from & ((1 << n_bits) - 1)) as u32;
+        let part = |from: u32, n_bits: u32| packed >> from & ((1 << n_bits) - 1);
         if packed >> (slot::RANK + slot::START + slot::LENGTH) != mark {
             return None;
         }
-        let start = part(slot::RANK, slot::START) as usize;
-        let n_bytes = part(slot::RANK + slot::START, slot::LENGTH) as usize;
-        Some((part(0, slot::RANK), self.bytes.get(start..start + n_bytes)?))
+        let start = usize::try_from(part(slot::RANK, slot::START)).ok()?;
+        let n_bytes = usize::try_from(part(slot::RANK + slot::START, slot::LENGTH)).ok()?;
+        Some((u32::try_from(part(0, slot::RANK)).ok()?, self.bytes.get(start..start + n_bytes)?))
     }
 }
 
