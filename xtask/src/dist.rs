@@ -233,8 +233,10 @@ fn committed_at() -> String {
         .output()
         .ok()
         .filter(|output| output.status.success())
-        .map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
-        .unwrap_or_else(|| "0".to_owned())
+        .map_or_else(
+            || "0".to_owned(),
+            |output| String::from_utf8_lossy(&output.stdout).trim().to_owned(),
+        )
 }
 
 /// The target that this machine builds for.

@@ -1,4 +1,7 @@
-//! Kills and stops processes of the fleet at random, and damages copies of its database.
+//! Kills and stops processes of the fleet at random, steps its clock back, and damages copies of its database.
+//!
+//! The clock is never stepped forward: a lease that has passed may be taken over, and then two work at once by
+//! the rules.
 
 use std::fs;
 use std::path::Path;
@@ -16,7 +19,11 @@ pub(super) fn reign(world: &World, ledger: &Ledger, dice: &mut Dice, is_over: &A
         thread::sleep(Duration::from_millis(20 + dice.below(120)));
         match dice.below(20) {
             0 => corrupt_a_copy(world, ledger, dice),
-            1..=5 => {
+            1 => {
+                world.step_clock_back(1 + dice.below(30));
+                ledger.count("steps of the clock back");
+            }
+            2..=5 => {
                 if let Some(pid) = victim(world, dice) {
                     signal("STOP", pid);
                     thread::sleep(Duration::from_millis(dice.below(400)));

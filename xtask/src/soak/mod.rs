@@ -1,4 +1,5 @@
-//! A fleet under fire: many agents on the real binaries while processes are killed and stopped at random.
+//! A fleet under fire: many agents on the real binaries while processes are killed and stopped at random, the clock
+//! steps back, a disk fills up and copies of the database are damaged.
 //!
 //! A ledger outside the product notes what was acknowledged, and at the end the product is held against it:
 //! no acknowledged write is missing, no lock was held twice, fencing tokens rose, no job ran while it was blocked,
@@ -8,6 +9,7 @@
 mod acts;
 mod audit;
 mod chaos;
+mod disk;
 mod ledger;
 mod world;
 
@@ -84,11 +86,18 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
             .collect();
         let chaos =
             scope.spawn(|| chaos::reign(&world, &ledger, &mut Dice::new(!plan.seed), &is_over));
+        let disks = scope.spawn(|| {
+            while Instant::now() < until {
+                disk::fill_and_empty(&world, &ledger);
+                thread::sleep(Duration::from_secs(5));
+            }
+        });
         for worker in workers {
             let _ = worker.join();
         }
         is_over.store(true, Ordering::SeqCst);
         let _ = chaos.join();
+        let _ = disks.join();
     });
     audit::audit(&world, &ledger);
     world.stop();

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Result, ensure};
 
@@ -17,11 +18,17 @@ pub(super) const N_SHARED: u64 = 6;
 pub(super) struct World {
     home: tempfile::TempDir,
     bin: PathBuf,
+    /// How far the fleet's clock has been stepped back, in minutes.
+    behind: AtomicU64,
 }
 
 impl World {
     pub(super) fn new(bin: PathBuf) -> Result<Self> {
-        Ok(Self { home: tempfile::Builder::new().prefix("soak-").tempdir()?, bin })
+        Ok(Self {
+            home: tempfile::Builder::new().prefix("soak-").tempdir()?,
+            bin,
+            behind: AtomicU64::new(0),
+        })
     }
 
     pub(super) fn home(&self) -> &Path {
@@ -39,12 +46,27 @@ impl World {
             .env("PATH", format!("{}:{}:/usr/bin:/bin", own.display(), self.bin.display()))
             .current_dir(self.home())
             .stdin(Stdio::null());
+        let behind = self.behind.load(Ordering::SeqCst);
+        if behind > 0 {
+            command.env("AGENT_PLUMBING_CLOCK", format!("-{behind}m"));
+        }
         command
+    }
+
+    /// Steps the clock back for every process that starts from now on; those that run keep theirs, as they would
+    /// keep their leases.
+    pub(super) fn step_clock_back(&self, minutes: u64) {
+        self.behind.fetch_add(minutes, Ordering::SeqCst);
+    }
+
+    /// A command of a tool.
+    pub(super) fn tool(&self, tool: &str, args: &[&str]) -> Command {
+        self.command(&self.bin.join(tool).display().to_string(), args)
     }
 
     /// Runs a tool by its name to its end.
     pub(super) fn run(&self, tool: &str, args: &[&str]) -> Result<Output> {
-        Ok(self.command(&self.bin.join(tool).display().to_string(), args).output()?)
+        Ok(self.tool(tool, args).output()?)
     }
 
     /// Runs a tool that has to succeed.
