@@ -4,6 +4,7 @@
 //! the user's global ignore file does not, so that a tree gives the same list on every machine.
 //! Symbolic links are not followed. Threads find files in any order; the list is sorted.
 
+mod lists;
 mod names;
 mod near;
 mod parents;
