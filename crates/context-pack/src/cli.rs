@@ -115,7 +115,7 @@ pub(crate) struct PackArgs {
 #[command(next_help_heading = "Budget")]
 pub(crate) struct BudgetArgs {
     /// The most tokens that the document may have, as 32000 or 32k [default: 32000]
-    #[arg(long, value_name = "TOKENS")]
+    #[arg(long, value_name = "TOKENS", allow_negative_numbers = true)]
     pub(crate) budget: Option<Tokens>,
     /// The vocabulary that counts [default: cl100k_base]
     #[arg(long, value_name = "NAME")]
@@ -186,7 +186,7 @@ pub(crate) struct DocumentArgs {
     /// Write the document to this file, whole or not at all
     #[arg(short, long = "output", value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub(crate) output_file: Option<PathBuf>,
-    /// Write what was packed as JSON to this file
+    /// Write what was packed as JSON to this file; - is stdout
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub(crate) stats: Option<PathBuf>,
     /// Say nothing about what was packed, not even on a terminal

@@ -12,9 +12,13 @@ pub(crate) enum Error {
     #[error(transparent)]
     Common(#[from] common::Error),
     /// Not even the heading fits.
-    #[error("nothing fits {limit} tokens, so the document is empty")]
+    #[error(
+        "nothing fits a budget of {asked}, which leaves {limit} tokens, so the document is empty"
+    )]
     NothingFits {
-        /// What the document may have.
+        /// What the user asked for.
+        asked: usize,
+        /// What the document may have after the margin.
         limit: usize,
     },
     /// The path is neither a file nor a directory.
@@ -38,12 +42,14 @@ pub(crate) enum Error {
         source: globset::Error,
     },
     /// A settings file with a mistake.
-    #[error("cannot read the settings {}: {}{said}", .path.display(), at_line(*.line))]
+    #[error("cannot read the settings {}: {}{said}", .path.display(), at(*.line, *.column))]
     Settings {
         /// The file.
         path: PathBuf,
-        /// The line, counted from 1; 0 when it is not known.
+        /// The line, counted from 1.
         line: usize,
+        /// The character in that line, counted from 1.
+        column: usize,
         /// What is wrong.
         said: String,
     },
@@ -81,8 +87,8 @@ pub(crate) enum Error {
     },
 }
 
-fn at_line(line: usize) -> String {
-    if line == 0 { String::new() } else { format!("line {line}: ") }
+fn at(line: usize, column: usize) -> String {
+    format!("line {line}, column {column}: ")
 }
 
 impl Explain for Error {

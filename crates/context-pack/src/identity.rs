@@ -24,11 +24,19 @@ pub(crate) fn label(roots: &mut [Root], paths: &[PathBuf]) {
     }
     let mut taken: Vec<String> = Vec::new();
     for (index, (root, path)) in roots.iter_mut().zip(paths).enumerate() {
+        // A file is told apart by its own name, unless another one has it too.
+        if let Some(only) = &root.only {
+            let name = only.to_string_lossy().into_owned();
+            if taken.contains(&name) {
+                root.label = format!("path-{}", index + 1);
+            } else {
+                taken.push(name);
+            }
+            continue;
+        }
         let last = path.components().next_back();
         let typed = match last {
-            Some(Component::Normal(name)) if root.only.is_none() => {
-                name.to_string_lossy().into_owned()
-            }
+            Some(Component::Normal(name)) => name.to_string_lossy().into_owned(),
             _ => own_name(root).unwrap_or_else(|| format!("path-{}", index + 1)),
         };
         let mut label = typed.replace('/', "-");

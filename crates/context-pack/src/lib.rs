@@ -15,6 +15,8 @@ mod explain;
 mod extras;
 mod fit;
 mod focus;
+#[cfg(any(fuzzing, test))]
+pub mod fuzzing;
 mod git;
 mod identity;
 mod kind;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::thread::{Scope, ScopedJoinHandle};
 
 use crate::Error;
 use crate::git::{Changes, Failure, Git, History, Hot};
@@ -22,8 +23,6 @@ pub(crate) struct Known {
     pub(crate) git: Option<Git>,
     /// The last commits.
     pub(crate) history: History,
-    /// The lines that they wrote.
-    pub(crate) hot: Hot,
     /// What is not committed.
     pub(crate) changes: Changes,
     /// The branch.
@@ -32,6 +31,32 @@ pub(crate) struct Known {
     pub(crate) since: Option<String>,
     /// What changed since then.
     pub(crate) changed_since: BTreeSet<PathBuf>,
+}
+
+/// The lines that moved lately in each root, which are looked for while files are chosen and read.
+#[derive(Debug)]
+pub(crate) struct Moved<'scope>(Vec<Option<ScopedJoinHandle<'scope, Hot>>>);
+
+impl Moved<'_> {
+    /// Waits until the lines are known.
+    pub(crate) fn join(self) -> Vec<Hot> {
+        let known = |pending: ScopedJoinHandle<'_, Hot>| pending.join().unwrap_or_default();
+        self.0.into_iter().map(|pending| pending.map(known).unwrap_or_default()).collect()
+    }
+}
+
+/// Starts to look for the lines that moved lately; `search_path` says where git is.
+pub(crate) fn moved<'scope>(
+    request: &Request,
+    roots: &[Root],
+    search_path: &OsString,
+    scope: &'scope Scope<'scope, '_>,
+) -> Moved<'scope> {
+    let pending = roots.iter().map(|root| {
+        let git = Git::of(&root.folder, search_path.clone()).filter(|_| request.git)?;
+        Some(scope.spawn(move || Hot::read(&git, N_PATCHES)))
+    });
+    Moved(pending.collect())
 }
 
 /// Walks the trees and asks git at the same time; `search_path` says where git is.
@@ -47,11 +72,10 @@ pub(crate) fn look(
             .iter()
             .map(|root| {
                 let git = Git::of(&root.folder, search_path.clone()).filter(|_| request.git)?;
-                let (first, second) = (git.clone(), git.clone());
+                let first = git.clone();
                 let since = request.changed_since.clone();
                 Some((
                     scope.spawn(move || (History::read(&first, N_COMMITS), first.branch())),
-                    scope.spawn(move || Hot::read(&second, N_PATCHES)),
                     scope.spawn(move || changes(git, since.as_deref())),
                 ))
             })
@@ -63,10 +87,9 @@ pub(crate) fn look(
         let known: Vec<Known> = asked
             .into_iter()
             .map(|asked| {
-                let Some((history, hot, changes)) = asked else { return Known::default() };
+                let Some((history, changes)) = asked else { return Known::default() };
                 let (history, branch) = history.join().unwrap_or_default();
-                let hot = hot.join().unwrap_or_default();
-                Known { history, hot, branch, ..changes.join().unwrap_or_default() }
+                Known { history, branch, ..changes.join().unwrap_or_default() }
             })
             .collect();
         (found, known)

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 
-use crate::look::{Known, look};
+use crate::look::{self, Known, Moved};
 use crate::piece::{Maker, Piece};
 use crate::rank::{entry_name, rank};
 use crate::redact::Tally;
@@ -72,21 +72,35 @@ pub(crate) fn pack(
         request.lift.clone(),
         request.agent.clone(),
     )?;
-    let (mut found, known) = look(request, &roots, &rules, search_path, progress)?;
-    check_agents(request, &roots, &mut found)?;
-    let candidates = rank(request, &found, &roots, &known)?;
+    std::thread::scope(|scope| {
+        let moved = look::moved(request, &roots, search_path, scope);
+        let (found, known) = look::look(request, &roots, &rules, search_path, progress)?;
+        choose(request, &roots, found, &known, moved)
+    })
+}
+
+/// Chooses from what was found, and makes the document.
+fn choose(
+    request: &Request,
+    roots: &[Root],
+    mut found: Found,
+    known: &[Known],
+    moved: Moved<'_>,
+) -> Result<Pack, Error> {
+    check_agents(request, roots, &mut found)?;
+    let candidates = rank(request, &found, roots, known)?;
 
     let limit = request.budget.limit();
     let renderer = Renderer::new(request.format);
     let maker =
         Maker { renderer, tokenizer: request.budget.tokenizer, line_numbers: request.line_numbers };
     let mut redacted = Tally::new();
-    let mut frame = frame(&roots, &found, &known, maker, limit);
-    frame.extend(extras::pieces(request, &found, &known, maker, limit, &mut redacted));
+    let mut frame = frame(roots, &found, known, maker, limit);
+    frame.extend(extras::pieces(request, &found, known, maker, limit, &mut redacted));
     // The frame of JSON and XML has a few tokens of its own.
     let spent: usize = frame.iter().map(|(_, piece)| piece.n_tokens).sum::<usize>() + 12;
     let wanted = select::Wanted { outlines: request.outlines, max_file: request.max_file };
-    let selection = select::select(&candidates, limit.saturating_sub(spent), maker, &wanted);
+    let selection = select::select(&candidates, limit.saturating_sub(spent), maker, &wanted, moved);
     for (index, refusal) in &selection.refused {
         refuse(&mut found, &candidates[*index], refusal);
     }

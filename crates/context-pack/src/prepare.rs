@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use crate::kind::Language;
 use crate::outline::Outline;
@@ -25,8 +25,11 @@ pub(crate) struct Prepared {
 
 /// The most bytes that are given to parsers in one pack, and of one file; parsing is the slowest
 /// thing that is done to a file, and the shape of lines says nearly as much.
-const PARSED: usize = 250_000;
-const PARSED_FILE: usize = 60_000;
+const PARSED: usize = 120_000;
+const PARSED_FILE: usize = 40_000;
+
+/// An outline shows what a file begins with, so about this many bytes are enough to parse.
+const HEAD: usize = 6_000;
 
 /// Reads files and outlines them; knows how much has been parsed.
 #[derive(Debug)]
@@ -49,20 +52,21 @@ impl Reader {
             .into_iter()
             .zip(paths)
             .map(|(result, path)| {
-                let n_bytes = result.as_ref().map_or(0, |(text, _)| text.body.len());
-                let parse = n_bytes <= PARSED_FILE.min(self.left_to_parse);
-                if parse {
-                    self.left_to_parse -= n_bytes;
-                }
-                Mutex::new(Some((result, path, parse)))
+                let wanted = result.as_ref().map_or(0, |(text, _)| {
+                    Outline::worth_parsing(&text.body, Language::of(path), HEAD)
+                });
+                let n_parsed =
+                    if wanted <= PARSED_FILE.min(self.left_to_parse) { wanted } else { 0 };
+                self.left_to_parse -= n_parsed;
+                Mutex::new(Some((result, path, n_parsed)))
             })
             .collect();
         let prepared = on_threads(&read, |slot| {
-            let (result, path, parse) =
+            let (result, path, n_parsed) =
                 slot.lock().unwrap_or_else(PoisonError::into_inner).take()?;
             let language = Language::of(path);
             Some(result.map(|(text, redacted)| {
-                let outline = Outline::of(&text.body, language, parse);
+                let outline = Outline::of(&text.body, language, n_parsed);
                 Prepared {
                     tag: language.map_or("", |language| language.tag),
                     text,
@@ -76,29 +80,36 @@ impl Reader {
 }
 
 /// Applies `work` to all of these, on as many threads as there are; the results have their order.
-fn on_threads<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+pub(crate) fn on_threads<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let next = AtomicUsize::new(0);
     let done: Mutex<Vec<(usize, R)>> = Mutex::new(Vec::with_capacity(items.len()));
-    let n_threads = std::thread::available_parallelism()
-        .map_or(2, std::num::NonZero::get)
-        .min(8)
-        .min(items.len());
-    std::thread::scope(|scope| {
-        for _ in 0..n_threads {
-            scope.spawn(|| {
-                let mut own = Vec::new();
-                loop {
-                    let index = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(item) = items.get(index) else { break };
-                    own.push((index, work(item)));
-                }
-                done.lock().unwrap_or_else(PoisonError::into_inner).append(&mut own);
-            });
+    let take = || {
+        let mut own = Vec::new();
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(item) = items.get(index) else { break };
+            own.push((index, work(item)));
         }
+        done.lock().unwrap_or_else(PoisonError::into_inner).append(&mut own);
+    };
+    std::thread::scope(|scope| {
+        // This thread is one of them, so that a few items start no other.
+        for _ in 1..n_threads().min(items.len()) {
+            scope.spawn(take);
+        }
+        take();
     });
     let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
     done.sort_by_key(|(index, _)| *index);
     done.into_iter().map(|(_, result)| result).collect()
+}
+
+/// As many as there are processors; asking costs a look into several files of the system.
+fn n_threads() -> usize {
+    static KNOWN: OnceLock<usize> = OnceLock::new();
+    *KNOWN.get_or_init(|| {
+        std::thread::available_parallelism().map_or(2, std::num::NonZero::get).min(8)
+    })
 }
 
 /// The text of a file without its secrets, and how many of each kind there were.

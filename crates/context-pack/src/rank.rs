@@ -51,7 +51,8 @@ pub(crate) fn rank(
                 name: entry_name(path, root),
                 depth: path.components().count().saturating_sub(1),
                 pinned: pins.as_ref().is_some_and(|pins| pins.is_match(path)),
-                hot: known.hot.files.get(*path).cloned(),
+                root: index,
+                under_root: path.to_path_buf(),
                 path: real,
                 value,
             }

@@ -5,6 +5,7 @@
 //! nothing of the secret, so the document stays the same from run to run.
 
 use std::borrow::Cow;
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
@@ -80,12 +81,12 @@ const FORMS: &[(&str, &[&str], &str)] = &[
     ),
 ];
 
-/// One look for any of the literals.
+/// One look for any of the literals, longer ones before those that they begin with.
 static LITERALS: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    let literals: Vec<String> = FORMS
-        .iter()
-        .flat_map(|(_, literals, _)| literals.iter().map(|literal| regex::escape(literal)))
-        .collect();
+    let mut literals: Vec<&str> =
+        FORMS.iter().flat_map(|(_, literals, _)| literals.iter().copied()).collect();
+    literals.sort_by_key(|literal| Reverse(literal.len()));
+    let literals: Vec<String> = literals.into_iter().map(regex::escape).collect();
     Regex::new(&literals.join("|")).ok()
 });
 
@@ -106,14 +107,11 @@ static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
 
 /// The text without its secrets.
 pub(crate) fn redact<'a>(text: &'a str, tally: &mut Tally) -> Cow<'a, str> {
-    if !LITERALS.as_ref().is_some_and(|literals| literals.is_match(text)) {
-        return Cow::Borrowed(text);
-    }
+    let likely = likely_forms(text);
     let mut clean = Cow::Borrowed(text);
-    for ((kind, literals, _), pattern) in FORMS.iter().zip(PATTERNS.iter()) {
-        if !literals.iter().any(|literal| clean.contains(literal)) {
-            continue;
-        }
+    for (((kind, _, _), pattern), _) in
+        FORMS.iter().zip(PATTERNS.iter()).zip(likely).filter(|(_, is_likely)| *is_likely)
+    {
         let Some(pattern) = pattern.as_ref() else { continue };
         let mut n_found = 0;
         let replaced = pattern.replace_all(&clean, |found: &Captures<'_>| {
@@ -127,6 +125,45 @@ pub(crate) fn redact<'a>(text: &'a str, tally: &mut Tally) -> Cow<'a, str> {
         }
     }
     clean
+}
+
+/// Which forms have one of their literals in a place of the text where the form can be.
+///
+/// Most texts have addresses and words that end like a token's prefix. Looking at the bytes around
+/// them costs less than the patterns, the building of which takes longer than reading a file.
+fn likely_forms(text: &str) -> [bool; FORMS.len()] {
+    let mut likely = [false; FORMS.len()];
+    let Some(known) = LITERALS.as_ref() else { return [true; FORMS.len()] };
+    let mut from = 0;
+    while let Some(found) = known.find_at(text, from) {
+        let rest = text.get(found.start()..).unwrap_or_default();
+        let after_word = text
+            .get(..found.start())
+            .unwrap_or_default()
+            .ends_with(|last: char| last.is_alphabetic() || last.is_ascii_digit() || last == '_');
+        for ((_, literals, form), is_likely) in FORMS.iter().zip(&mut likely) {
+            *is_likely |= literals.iter().any(|literal| {
+                let starts_word =
+                    form.strip_prefix(r"\b").is_some_and(|it| it.starts_with(literal));
+                rest.starts_with(literal)
+                    && !(after_word && starts_word)
+                    && (*literal != "://" || may_have_password(rest))
+            });
+        }
+        // Literals are ASCII, so one byte on begins a character; they may overlap.
+        from = found.start() + 1;
+    }
+    likely
+}
+
+/// Whether the address that follows `://` names somebody before its host.
+fn may_have_password(address: &str) -> bool {
+    let authority = address.get("://".len()..).unwrap_or_default();
+    let end = authority.find(|character: char| {
+        character.is_whitespace() || matches!(character, '"' | '\'' | '<' | '>' | '/' | '`' | '@')
+    });
+    end.is_some_and(|end| authority.get(end..).is_some_and(|rest| rest.starts_with('@')))
+        && authority.contains(':')
 }
 
 /// The match with its secret replaced.
@@ -196,6 +233,23 @@ mod tests {
         check(
             "const MARK: &str = \"-----BEGIN PRIVATE KEY-----\";\n",
             "const MARK: &str = \"-----BEGIN PRIVATE KEY-----\";\n",
+        );
+    }
+
+    #[test]
+    fn a_secret_is_found_beside_what_only_looks_like_one() {
+        let body = "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8";
+        check(
+            &format!("see https://x.org and the task-force\nsk_live_{body} {body}sk-{body}"),
+            &format!("see https://x.org and the task-force\n[redacted:stripe-key] {body}sk-{body}"),
+        );
+        check(
+            &format!("12345678:AA{} ://::AA://u:secret@h", "abcdefghijklmnopqrstuvwxyz1234567"),
+            "[redacted:telegram-token] ://::AA://u:[redacted:password]@h",
+        );
+        check(
+            "ssh://git@host:22/x git+https://u:p4ssw0rd@host/x",
+            "ssh://git@host:22/x git+https://u:[redacted:password]@host/x",
         );
     }
 

@@ -3,46 +3,87 @@
 //! A file can say whatever a flag can say about the choice and the budget, but it cannot bring in a
 //! secret: a tree must not decide that its reader's keys are packed.
 
-use std::path::{Path, PathBuf};
+use std::fmt;
+use std::path::Path;
 
+use clap::ValueEnum as _;
 use common::error::file;
-use serde::Deserialize;
+use serde::de::{self, Visitor};
+use serde::{Deserialize, Deserializer};
 
-use crate::Error;
-use crate::request::{Format, Margin, Model, Tokens};
+use crate::request::{Format, Margin, Model, Tokens, TokensError};
+use crate::tokens::Tokenizer;
+use crate::{Error, walk};
 
 /// What a settings file can say; an unknown key is a mistake.
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Settings {
-    pub(crate) budget: Option<BudgetText>,
-    pub(crate) tokenizer: Option<String>,
+    #[serde(deserialize_with = "tokens")]
+    pub(crate) budget: Option<Tokens>,
+    #[serde(deserialize_with = "tokenizer")]
+    pub(crate) tokenizer: Option<Tokenizer>,
     pub(crate) model: Option<Model>,
-    pub(crate) margin: Option<String>,
-    pub(crate) max_file: Option<BudgetText>,
+    #[serde(deserialize_with = "margin")]
+    pub(crate) margin: Option<Margin>,
+    #[serde(deserialize_with = "tokens")]
+    pub(crate) max_file: Option<Tokens>,
     pub(crate) format: Option<Format>,
     pub(crate) line_numbers: Option<bool>,
     pub(crate) outline: Option<bool>,
     pub(crate) diff: Option<bool>,
     pub(crate) log: Option<usize>,
-    #[serde(default)]
+    #[serde(deserialize_with = "globs")]
     pub(crate) include: Vec<String>,
-    #[serde(default)]
+    #[serde(deserialize_with = "globs")]
     pub(crate) exclude: Vec<String>,
-    #[serde(default)]
+    #[serde(deserialize_with = "globs")]
     pub(crate) pin: Vec<String>,
-    #[serde(default)]
     pub(crate) focus: Vec<String>,
 }
 
 /// A number of tokens as a number or as text: `32000`, `"32k"`.
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-pub(crate) enum BudgetText {
-    /// A plain number.
-    Number(usize),
-    /// A number as on the command line.
-    Text(String),
+fn tokens<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Tokens>, D::Error> {
+    struct Either;
+    impl Visitor<'_> for Either {
+        type Value = Tokens;
+
+        fn expecting(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+            to.write_str("a number of tokens, as 32000 or \"32k\"")
+        }
+
+        fn visit_i64<E: de::Error>(self, number: i64) -> Result<Tokens, E> {
+            usize::try_from(number).map(Tokens).map_err(|_| E::custom(TokensError))
+        }
+
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<Tokens, E> {
+            text.parse().map_err(E::custom)
+        }
+    }
+    value.deserialize_any(Either).map(Some)
+}
+
+fn margin<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Margin>, D::Error> {
+    String::deserialize(value)?.parse().map(Some).map_err(de::Error::custom)
+}
+
+fn tokenizer<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Tokenizer>, D::Error> {
+    let name = String::deserialize(value)?;
+    let names = || Tokenizer::value_variants().iter().map(|known| known.name()).collect::<Vec<_>>();
+    Tokenizer::from_str(&name, false).map(Some).map_err(|_| {
+        de::Error::custom(format!(
+            "unknown tokenizer `{name}`, expected one of {}",
+            names().join(", ")
+        ))
+    })
+}
+
+fn globs<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<String>, D::Error> {
+    let globs = Vec::deserialize(value)?;
+    match walk::globs(&globs) {
+        Err(Error::Glob { source, .. }) => Err(de::Error::custom(source)),
+        _ => Ok(globs),
+    }
 }
 
 /// The file in a tree.
@@ -66,11 +107,15 @@ impl Settings {
         if path.is_file() { Self::read(path) } else { Ok(Self::default()) }
     }
 
-    fn parse(text: &str, path: &Path) -> Result<Self, Error> {
+    /// Reads the text of the file at `path`.
+    pub(crate) fn parse(text: &str, path: &Path) -> Result<Self, Error> {
         toml::from_str(text).map_err(|error| {
             let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
             let line = before.matches('\n').count() + 1;
-            Error::Settings { path: path.to_path_buf(), line, said: error.message().to_owned() }
+            let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+            // Some messages of the parser take two lines, and one is expected here.
+            let said = error.message().trim().replace('\n', ", ");
+            Error::Settings { path: path.to_path_buf(), line, column, said }
         })
     }
 
@@ -94,31 +139,6 @@ impl Settings {
             ..self
         }
     }
-
-    /// The margin, checked.
-    pub(crate) fn margin(&self, path: &Path) -> Result<Option<Margin>, Error> {
-        let parse = |text: &String| {
-            text.parse().map_err(|error: crate::request::MarginError| wrong(path, &error))
-        };
-        self.margin.as_ref().map(parse).transpose()
-    }
-}
-
-impl BudgetText {
-    /// The number, checked.
-    pub(crate) fn tokens(&self, path: &Path) -> Result<Tokens, Error> {
-        match self {
-            Self::Number(number) => Ok(Tokens(*number)),
-            Self::Text(text) => {
-                text.parse().map_err(|error: crate::request::TokensError| wrong(path, &error))
-            }
-        }
-    }
-}
-
-/// A value that has the right type and the wrong content.
-pub(crate) fn wrong(path: &Path, error: &dyn std::error::Error) -> Error {
-    Error::Settings { path: PathBuf::from(path), line: 0, said: error.to_string() }
 }
 
 #[cfg(test)]
@@ -146,12 +166,42 @@ mod tests {
     }
 
     #[test]
-    fn a_typo_is_an_error_that_names_the_line() {
-        let error = Settings::parse("budget = 1\nexlude = []\n", Path::new("f.toml")).unwrap_err();
-        let text = error.to_string();
-        assert!(
-            text.contains("f.toml") && text.contains("line 2") && text.contains("exlude"),
-            "{text}"
-        );
+    fn a_mistake_is_named_with_its_file_line_and_column() {
+        for (text, expect) in [
+            (
+                "budget = 1\nexlude = []\n",
+                "line 2, column 1: unknown field `exlude`, expected one of",
+            ),
+            ("log = 1\nbudget = \"x\"\n", "line 2, column 10: not a number of tokens"),
+            ("budget = -1\n", "line 1, column 10: not a number of tokens"),
+            (
+                "budget = true\n",
+                "line 1, column 10: invalid type: boolean `true`, expected a number",
+            ),
+            ("max-file = 1.5\n", "line 1, column 12: invalid type: floating point"),
+            ("margin = \"500%\"\n", "line 1, column 10: not a margin"),
+            (
+                "tokenizer = \"cl\"\n",
+                "line 1, column 13: unknown tokenizer `cl`, expected one of cl100k_base",
+            ),
+            ("pin = [\"[\"]\n", "line 1, column 7: error parsing glob"),
+            (
+                "format = \"yaml\"\n",
+                "line 1, column 10: unknown variant `yaml`, expected one of `markdown`",
+            ),
+            ("a = [\n", "line 1, column"),
+            ("budget = 1\nbudget = 2\n", "line 2, column 1: duplicate key"),
+        ] {
+            let error = Settings::parse(text, Path::new("f.toml")).unwrap_err().to_string();
+            let said = error.strip_prefix("cannot read the settings f.toml: ").unwrap();
+            assert!(said.starts_with(expect) && !said.contains('\n'), "{text:?}: {said}");
+        }
+    }
+
+    #[test]
+    fn a_number_of_tokens_is_a_number_or_a_text() {
+        let settings = |text| Settings::parse(text, Path::new("f.toml")).unwrap();
+        assert_eq!(settings("budget = 8000").budget, Some(Tokens(8000)));
+        assert_eq!(settings("budget = \"8k\"").budget, Some(Tokens(8000)));
     }
 }

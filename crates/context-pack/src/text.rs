@@ -51,7 +51,7 @@ pub(crate) fn read(path: &Path) -> Result<Text, Refusal> {
     if is_generated(&text) {
         return Err(Refusal::Generated);
     }
-    let mut body = clean(&text);
+    let mut body = if is_clean(&text) { text } else { clean(&text) };
     let n_unread = size.saturating_sub(n_read);
     if n_unread > 0 {
         // The last line may be cut in two.
@@ -153,17 +153,29 @@ fn windows_1252(byte: u8) -> char {
     }
 }
 
+/// Whether cleaning would change nothing.
+fn is_clean(text: &str) -> bool {
+    let is_plain = |byte: &u8| matches!(byte, b' '..=b'~' | b'\t' | b'\n');
+    text.ends_with('\n')
+        && text
+            .as_bytes()
+            .chunks(64)
+            .all(|chunk| chunk.iter().filter(|byte| !is_plain(byte)).count() == 0)
+        && text.lines().all(|line| line.len() <= LINE)
+}
+
 /// One newline per line, visible control characters, lines of bounded length.
 pub(crate) fn clean(text: &str) -> String {
     let mut clean = String::with_capacity(text.len() + 1);
     let mut rest = text;
     while !rest.is_empty() {
-        let end = rest.find(['\n', '\r']).unwrap_or(rest.len());
-        push_line(&mut clean, rest.get(..end).unwrap_or_default());
-        clean.push('\n');
-        rest = rest.get(end..).unwrap_or_default();
-        rest =
-            rest.strip_prefix("\r\n").or_else(|| rest.strip_prefix(['\r', '\n'])).unwrap_or(rest);
+        let (line, tail) = rest.split_once('\n').unwrap_or((rest, ""));
+        let line = line.strip_suffix('\r').unwrap_or(line);
+        for line in line.split('\r') {
+            push_line(&mut clean, line);
+            clean.push('\n');
+        }
+        rest = tail;
     }
     clean
 }
@@ -253,6 +265,11 @@ mod tests {
     #[test]
     fn lines_end_with_a_newline_are_bounded_and_show_control_characters() {
         assert_eq!(clean("a\r\nb\rc"), "a\nb\nc\n");
+        assert_eq!(clean("a\r\n\r\nb\r"), "a\n\nb\n");
+        for text in ["a\n", "\ta\n\nb\n", "a", "a\r\n", "é\n", "\u{1b}\n", &"x".repeat(2000)] {
+            assert!(!is_clean(text) || clean(text) == text, "{text:?}");
+        }
+        assert!(is_clean("\ta\n\nb\n"));
         assert_eq!(clean("red \u{1b}[31m\u{c}"), "red \\u{1b}[31m\n");
         let long = clean(&"é".repeat(5000));
         assert_eq!(long, format!("{}… 4,000 characters omitted …\n", "é".repeat(1000)));

@@ -5,18 +5,18 @@ use std::fmt::Write as _;
 
 /// A folder: its folders by name, and its files.
 #[derive(Debug, Default)]
-struct Folder {
-    folders: BTreeMap<String, Folder>,
-    files: Vec<String>,
+struct Folder<'a> {
+    folders: BTreeMap<&'a str, Folder<'a>>,
+    files: Vec<&'a str>,
     n_files: usize,
 }
 
-impl Folder {
-    fn insert(&mut self, path: &str) {
+impl<'a> Folder<'a> {
+    fn insert(&mut self, path: &'a str) {
         self.n_files += 1;
         match path.split_once('/') {
-            Some((first, rest)) => self.folders.entry(first.to_owned()).or_default().insert(rest),
-            None => self.files.push(path.to_owned()),
+            Some((first, rest)) => self.folders.entry(first).or_default().insert(rest),
+            None => self.files.push(path),
         }
     }
 
@@ -35,7 +35,7 @@ pub(crate) fn render(names: &[String], n_lines: usize) -> String {
     }
     let mut left = n_lines.saturating_sub(root.n_lines().min(n_lines));
     let mut open = Vec::new();
-    let mut level: Vec<(String, &Folder)> = vec![(String::new(), &root)];
+    let mut level: Vec<(String, &Folder<'_>)> = vec![(String::new(), &root)];
     while !level.is_empty() {
         let mut next = Vec::new();
         for (path, folder) in level {
@@ -61,7 +61,7 @@ pub(crate) fn render(names: &[String], n_lines: usize) -> String {
     text
 }
 
-fn write(folder: &Folder, path: &str, depth: usize, open: &[String], text: &mut String) {
+fn write(folder: &Folder<'_>, path: &str, depth: usize, open: &[String], text: &mut String) {
     let indent = "  ".repeat(depth);
     for (name, child) in &folder.folders {
         let child_path = format!("{path}{name}/");

@@ -5,6 +5,7 @@
 //! machine computes alike.
 
 use std::collections::{BTreeSet, HashMap};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use crate::kind::Kind;
@@ -141,30 +142,30 @@ impl Signals {
 
 /// The values of the files at `paths`, all of one root.
 pub(crate) fn of_all(paths: &[&Path], signals: &Signals) -> Vec<Value> {
-    let mut folders: HashMap<&Path, (f64, usize)> = HashMap::new();
+    let known: Vec<(Kind, f64)> =
+        paths.iter().map(|path| (Kind::of(path), signals.movement(path))).collect();
+    // A path hashes by its parts, which takes longer than by its bytes.
+    let mut folders: HashMap<&OsStr, (f64, usize)> = HashMap::new();
     let mut subjects: HashMap<String, (f64, f64)> = HashMap::new();
-    for path in paths {
-        let movement = signals.movement(path);
-        let folder = folders.entry(parent(path)).or_default();
+    for (path, (kind, movement)) in paths.iter().zip(&known) {
+        let folder = folders.entry(parent(path).as_os_str()).or_default();
         folder.0 += movement;
         folder.1 += 1;
-        if movement > 0.0 {
+        if *movement > 0.0 {
             let subject = subjects.entry(subject(path)).or_default();
-            let side = if Kind::of(path) == Kind::Test { &mut subject.1 } else { &mut subject.0 };
-            *side = side.max(movement);
+            let side = if *kind == Kind::Test { &mut subject.1 } else { &mut subject.0 };
+            *side = side.max(*movement);
         }
     }
-    let value = |path: &&Path| {
-        let kind = Kind::of(path);
+    let value = |(path, (kind, moved)): (&&Path, (Kind, f64))| {
         let depth = path.components().count().saturating_sub(1);
         let base = (0..depth).fold(base(kind), |base, _| base * DEEPER);
-        let movement = signals.movement(path) * mobility(kind);
-        let beside = folders.get(parent(path)).copied().unwrap_or_default();
-        let counterpart = match (kind, subjects.get(&subject(path))) {
-            (Kind::Test, Some((source, _))) => *source,
-            (Kind::Source | Kind::Entry, Some((_, test))) => *test,
-            _ => 0.0,
-        };
+        let movement = moved * mobility(kind);
+        let beside = folders.get(parent(path).as_os_str()).copied().unwrap_or_default();
+        let is_paired = matches!(kind, Kind::Test | Kind::Source | Kind::Entry);
+        let pair = if is_paired { subjects.get(&subject(path)) } else { None };
+        let counterpart =
+            pair.map_or(0.0, |(source, test)| if kind == Kind::Test { *source } else { *test });
         let related = mobility(kind)
             * (NEIGHBORS * beside.0 / to_f64(beside.1.max(1)) + COUNTERPART * counterpart);
         let changed = if signals.changed.contains(*path) { CHANGED } else { 0.0 }
@@ -172,7 +173,7 @@ pub(crate) fn of_all(paths: &[&Path], signals: &Signals) -> Vec<Value> {
         let focus = signals.focus.get(*path).copied().unwrap_or(0.0);
         Value { kind, base, movement, related, changed, focus }
     };
-    paths.iter().map(value).collect()
+    paths.iter().zip(known).map(value).collect()
 }
 
 fn parent(path: &Path) -> &Path {

@@ -38,7 +38,7 @@ pub(super) fn run(args: &ExecArgs, output: &OutputArgs) -> anyhow::Result<Exit> 
 fn prepare(args: &ExecArgs) -> Result<(Option<NamedTempFile>, Command), Error> {
     let (request, pack) = pack::make(&args.pack)?;
     if pack.document.is_empty() {
-        return Err(Error::NothingFits { limit: pack.limit });
+        return Err(Error::NothingFits { asked: request.budget.asked.0, limit: pack.limit });
     }
     let private = match pack::target(&args.pack) {
         Some(path) => {

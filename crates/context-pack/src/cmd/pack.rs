@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use common::cli::OutputArgs;
-use common::out::{Out, sanitize};
+use common::out::{Color, Out, sanitize};
 use common::{Exit, atomic, environment, report};
 
 use super::request;
@@ -49,7 +49,7 @@ pub(super) fn run(args: &PackArgs, view: &ViewArgs, output: &OutputArgs) -> anyh
     out.flush()?;
     said(args, &request, &pack)?;
     if pack.document.is_empty() {
-        return Err(Error::NothingFits { limit: pack.limit }.into());
+        return Err(Error::NothingFits { asked: request.budget.asked.0, limit: pack.limit }.into());
     }
     Ok(Exit::Done)
 }
@@ -103,7 +103,13 @@ pub(super) fn target(args: &PackArgs) -> Option<&Path> {
 pub(super) fn said(args: &PackArgs, request: &Request, pack: &Pack) -> Result<(), Error> {
     if let Some(path) = &args.document.stats {
         let stats = format!("{}\n", explain::stats(pack, request));
-        atomic::write(path, stats.as_bytes(), 0o644)?;
+        if path == Path::new("-") {
+            let mut out = Out::stdout(Color::Never);
+            out.bytes(stats.as_bytes())?;
+            out.flush()?;
+        } else {
+            atomic::write(path, stats.as_bytes(), 0o644)?;
+        }
     }
     let mut stderr = std::io::stderr();
     if args.document.verbose || (stderr.is_terminal() && !args.document.quiet) {

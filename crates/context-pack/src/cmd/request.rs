@@ -4,7 +4,6 @@ use std::io::Read as _;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 
-use clap::ValueEnum as _;
 use common::error::file;
 use common::place;
 
@@ -21,31 +20,19 @@ const BUDGET: Tokens = Tokens(32_000);
 /// What these arguments ask for.
 pub(super) fn of(args: &PackArgs) -> Result<Request, Error> {
     let paths = if args.paths.is_empty() { vec![PathBuf::from(".")] } else { args.paths.clone() };
-    let (settings, source) = read_settings(args, &paths)?;
+    let settings = read_settings(args, &paths)?;
     let choice = &args.choice;
     let join = |flags: &[String], settings: &[String]| {
         flags.iter().chain(settings).cloned().collect::<Vec<_>>()
     };
-    let tokens = |setting: &Option<settings::BudgetText>| {
-        setting.as_ref().map(|text| text.tokens(&source)).transpose()
-    };
-    let tokenizer = match (args.budget.tokenizer, &settings.tokenizer) {
-        (Some(tokenizer), _) => tokenizer,
-        (None, Some(name)) => Tokenizer::from_str(name, false).map_err(|_| Error::Settings {
-            path: source.clone(),
-            line: 0,
-            said: format!("there is no tokenizer {name}"),
-        })?,
-        (None, None) => Tokenizer::Cl100k,
-    };
     Ok(Request {
         budget: Budget {
-            asked: args.budget.budget.or(tokens(&settings.budget)?).unwrap_or(BUDGET),
-            tokenizer,
+            asked: args.budget.budget.or(settings.budget).unwrap_or(BUDGET),
+            tokenizer: args.budget.tokenizer.or(settings.tokenizer).unwrap_or(Tokenizer::Cl100k),
             model: args.budget.model.or(settings.model),
-            margin: args.budget.margin.or(settings.margin(&source)?).unwrap_or_default(),
+            margin: args.budget.margin.or(settings.margin).unwrap_or_default(),
         },
-        max_file: args.budget.max_file.or(tokens(&settings.max_file)?).map(|tokens| tokens.0),
+        max_file: args.budget.max_file.or(settings.max_file).map(|tokens| tokens.0),
         format: args.document.format.or(settings.format).unwrap_or(Format::Markdown),
         line_numbers: args.document.line_numbers || settings.line_numbers.unwrap_or(false),
         outlines: !choice.no_outline && settings.outline.unwrap_or(true),
@@ -70,10 +57,10 @@ pub(super) fn of(args: &PackArgs) -> Result<Request, Error> {
     })
 }
 
-/// The settings, and the file that an error in them is blamed on.
-fn read_settings(args: &PackArgs, paths: &[PathBuf]) -> Result<(Settings, PathBuf), Error> {
+/// What the settings files say.
+fn read_settings(args: &PackArgs, paths: &[PathBuf]) -> Result<Settings, Error> {
     if let Some(path) = &args.choice.config {
-        return Ok((Settings::read(path)?, path.clone()));
+        return Settings::read(path);
     }
     let in_tree = paths.first().map(|path| path.join(settings::IN_TREE)).unwrap_or_default();
     let tree = Settings::read_if_there(&in_tree)?;
@@ -82,7 +69,7 @@ fn read_settings(args: &PackArgs, paths: &[PathBuf]) -> Result<(Settings, PathBu
         Ok(path) => Settings::read_if_there(&path)?,
         Err(_) => Settings::default(),
     };
-    Ok((tree.over(user), in_tree))
+    Ok(tree.over(user))
 }
 
 /// The names in a list, ended by NUL if there is one, else by newlines.

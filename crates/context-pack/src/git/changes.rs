@@ -34,7 +34,9 @@ impl Changes {
         };
         let changed =
             fields(&status).filter_map(|field| git.strip(field.get(3..)?).map(to_path)).collect();
-        let tracked = git.run(&["ls-files", "-z"]).ok();
+        // What took too long once would take as long again.
+        let is_slow = matches!(failure, Some(Failure::TimedOut));
+        let tracked = if is_slow { None } else { git.run(&["ls-files", "-z"]).ok() };
         let tracked = tracked.map(|listed| {
             let under = fields(&listed).filter_map(|file| git.strip(file));
             under.map(|file| to_path(file).into_os_string()).collect()

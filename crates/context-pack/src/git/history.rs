@@ -31,22 +31,7 @@ const MARK: u8 = 0x01;
 impl History {
     /// Reads the last `n_commits` commits.
     pub(crate) fn read(git: &Git, n_commits: usize) -> Self {
-        let count = n_commits.to_string();
-        let format = "--format=%x01%H%x02%s";
-        let prefix = String::from_utf8_lossy(&git.prefix).into_owned();
-        let mut arguments = vec![
-            "log",
-            "-n",
-            &count,
-            "--no-merges",
-            "--no-renames",
-            "--no-ext-diff",
-            "--no-textconv",
-        ];
-        arguments.extend(["--ignore-submodules=all", "--name-only", "-z", format]);
-        if !prefix.is_empty() {
-            arguments.extend(["--", &prefix]);
-        }
+        let arguments = git.log(n_commits, &["--name-only", "-z", "--format=%x01%H%x02%s"]);
         let mut parser = Parser { git, commits: Vec::new(), rest: Vec::new() };
         let failure = git
             .stream(&arguments, |piece| {

@@ -4,7 +4,6 @@
 //! found again in the file by what they say, so no line numbers have to be carried through commits.
 
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::PathBuf;
 
 use super::{Git, to_path};
@@ -21,37 +20,22 @@ pub(crate) struct Hot {
 
 /// The hash by which a line is found again.
 pub(crate) fn hash(line: &str) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    line.trim().hash(&mut hasher);
-    hasher.finish()
+    let mut state: u64 = 0;
+    for chunk in line.trim().as_bytes().chunks(8) {
+        let mut word = [0_u8; 8];
+        word.iter_mut().zip(chunk).for_each(|(to, from)| *to = *from);
+        state = (state ^ u64::from_le_bytes(word)).wrapping_mul(0x9FB2_1C65_1E98_DF25);
+        state ^= state >> 29;
+    }
+    state
 }
 
 impl Hot {
     /// Reads the patches of the last `n_commits` commits.
     pub(crate) fn read(git: &Git, n_commits: usize) -> Self {
-        let count = n_commits.to_string();
-        let prefix = String::from_utf8_lossy(&git.prefix).into_owned();
-        let mut arguments = vec![
-            "log",
-            "-n",
-            &count,
-            "--no-merges",
-            "--no-renames",
-            "--no-ext-diff",
-            "--no-textconv",
-        ];
-        arguments.extend([
-            "--ignore-submodules=all",
-            "-p",
-            "-U0",
-            "--no-color",
-            "--src-prefix=a/",
-            "--dst-prefix=b/",
-        ]);
-        arguments.push("--format=%x01%H");
-        if !prefix.is_empty() {
-            arguments.extend(["--", &prefix]);
-        }
+        let prefixes = ["--src-prefix=a/", "--dst-prefix=b/"];
+        let show = ["-p", "-U0", "--no-color", prefixes[0], prefixes[1], "--format=%x01%H"];
+        let arguments = git.log(n_commits, &show);
         let mut parser = Parser {
             git,
             hot: Self::default(),

@@ -8,15 +8,20 @@
 mod changes;
 mod history;
 pub(crate) mod hot;
+#[cfg(test)]
+mod tests;
 
+use std::ffi::OsStr;
 use std::io::Read as _;
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use crate::text;
 pub(crate) use changes::Changes;
 pub(crate) use history::History;
 pub(crate) use hot::Hot;
@@ -77,8 +82,11 @@ pub(crate) struct Git {
     pub(crate) top: PathBuf,
     /// The packed folder under it, empty or ending with `/`.
     prefix: Vec<u8>,
+    /// Where git is, when it is on the search path.
+    program: Option<PathBuf>,
     path: std::ffi::OsString,
     filters: Vec<String>,
+    time_limit: Duration,
 }
 
 impl Git {
@@ -90,13 +98,24 @@ impl Git {
         if !prefix.is_empty() {
             prefix.push(b'/');
         }
-        Some(Self { top: top.to_path_buf(), prefix, path: search_path, filters: Vec::new() })
+        // A program that is named by its path starts faster than one that the child must find.
+        // A relative folder of the search path could be one that the repository fills.
+        let program = std::env::split_paths(&search_path)
+            .filter(|folder| folder.is_absolute())
+            .map(|folder| folder.join("git"))
+            .find(|program| is_executable(program));
+        let top = top.to_path_buf();
+        let (path, filters) = (search_path, Vec::new());
+        Some(Self { top, prefix, program, path, filters, time_limit: TIME_LIMIT })
     }
 
     /// Learns the names of the repository's filters, so that they can be switched off.
     ///
     /// Comparing a file with the index would otherwise run them.
     pub(crate) fn without_filters(mut self) -> Self {
+        if self.surely_has_no_filter() {
+            return self;
+        }
         let listed = self.run(&["config", "-z", "--name-only", "--get-regexp", r"^filter\."]);
         for name in listed.unwrap_or_default().split(|byte| *byte == 0) {
             if let Ok(name) = std::str::from_utf8(name)
@@ -109,6 +128,22 @@ impl Git {
         self
     }
 
+    /// Whether the configuration can be seen to name no filter, without asking git.
+    fn surely_has_no_filter(&self) -> bool {
+        let folder = self.top.join(".git");
+        folder.is_dir()
+            && ["config", "config.worktree"].iter().all(|name| {
+                match text::head(&folder.join(name)) {
+                    Ok((config, size)) => {
+                        let config = String::from_utf8_lossy(&config).to_ascii_lowercase();
+                        let names_one = config.contains("filter") || config.contains("include");
+                        config.len() as u64 >= size && !names_one
+                    }
+                    Err(error) => error.kind() == std::io::ErrorKind::NotFound && *name != "config",
+                }
+            })
+    }
+
     /// The path under the packed folder, for a path under the top.
     fn strip<'a>(&self, path: &'a [u8]) -> Option<&'a [u8]> {
         path.strip_prefix(self.prefix.as_slice())
@@ -116,6 +151,15 @@ impl Git {
 
     /// The branch that is checked out; `None` for a detached HEAD.
     pub(crate) fn branch(&self) -> Option<String> {
+        // In most repositories a small file says it; a process takes longer to start than to read it.
+        if let Ok((head, _)) = text::head(&self.top.join(".git/HEAD"))
+            && let Ok(head) = std::str::from_utf8(&head)
+            && let Some(name) = head.trim_end().strip_prefix("ref: refs/heads/")
+            && name != ".invalid"
+            && !name.contains(|character: char| character.is_control() || character.is_whitespace())
+        {
+            return Some(name.to_owned());
+        }
         let name = self.run(&["symbolic-ref", "-q", "--short", "HEAD"]).ok()?;
         let name = String::from_utf8_lossy(&name).trim().to_owned();
         (!name.is_empty()).then_some(name)
@@ -130,6 +174,21 @@ impl Git {
         (!hash.is_empty()).then_some(hash)
     }
 
+    /// The arguments of a log of the last `n_commits` commits that touch the packed folder, newest
+    /// first, merges left out; `show` says what of each.
+    fn log(&self, n_commits: usize, show: &[&str]) -> Vec<String> {
+        let count = n_commits.to_string();
+        let mut arguments = vec!["log", "-n", &count, "--no-merges", "--no-renames"];
+        arguments.extend(["--no-ext-diff", "--no-textconv", "--ignore-submodules=all"]);
+        arguments.extend(show);
+        let mut arguments: Vec<String> = arguments.into_iter().map(str::to_owned).collect();
+        if !self.prefix.is_empty() {
+            arguments.push("--".to_owned());
+            arguments.push(String::from_utf8_lossy(&self.prefix).into_owned());
+        }
+        arguments
+    }
+
     /// Runs git to its end and gives what it printed.
     pub(crate) fn run(&self, arguments: &[&str]) -> Result<Vec<u8>, Failure> {
         let mut output = Vec::new();
@@ -141,18 +200,20 @@ impl Git {
     }
 
     /// Runs git and hands out what it prints until `take` has enough.
-    fn stream(
+    fn stream<A: AsRef<OsStr>>(
         &self,
-        arguments: &[&str],
+        arguments: &[A],
         mut take: impl FnMut(&[u8]) -> bool,
     ) -> Result<(), Failure> {
-        let child = self.command(arguments).spawn().map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => Failure::Absent,
-            _ => Failure::Said(error.to_string()),
-        })?;
+        let program = self.program.as_ref().ok_or(Failure::Absent)?;
+        let child =
+            self.command(program, arguments).spawn().map_err(|error| match error.kind() {
+                std::io::ErrorKind::NotFound => Failure::Absent,
+                _ => Failure::Said(error.to_string()),
+            })?;
         let mut child = Guard(child);
         let Some(mut stdout) = child.0.stdout.take() else { return Err(Failure::Absent) };
-        let deadline = Instant::now() + TIME_LIMIT;
+        let deadline = Instant::now() + self.time_limit;
         let mut piece = vec![0_u8; 64 * 1024];
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -176,11 +237,11 @@ impl Git {
                 return Ok(());
             }
         }
-        child.end()
+        child.end(deadline)
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new("git");
+    fn command<A: AsRef<OsStr>>(&self, program: &Path, arguments: &[A]) -> Command {
+        let mut command = Command::new(program);
         command
             .env_clear()
             .env("PATH", &self.path)
@@ -191,6 +252,8 @@ impl Git {
             .env("GIT_OPTIONAL_LOCKS", "0")
             .env("GIT_TERMINAL_PROMPT", "0");
         command
+            // The configuration could name another folder, whose files a patch would show.
+            .env("GIT_WORK_TREE", &self.top)
             .env("GIT_NO_LAZY_FETCH", "1")
             .env("GIT_NO_REPLACE_OBJECTS", "1")
             .env("GIT_ALLOW_PROTOCOL", "none");
@@ -219,8 +282,18 @@ struct Guard(Child);
 
 impl Guard {
     /// Waits for the end of a child whose output has been read.
-    fn end(&mut self) -> Result<(), Failure> {
-        let status = self.0.wait().map_err(|error| Failure::Said(error.to_string()))?;
+    fn end(&mut self, deadline: Instant) -> Result<(), Failure> {
+        let mut pause = Duration::from_micros(100);
+        let status = loop {
+            match self.0.try_wait() {
+                Ok(Some(status)) => break status,
+                Ok(None) if Instant::now() >= deadline => return Err(Failure::TimedOut),
+                // It is about to end: all that it says was said.
+                Ok(None) => std::thread::sleep(pause),
+                Err(error) => return Err(Failure::Said(error.to_string())),
+            }
+            pause = (pause * 2).min(Duration::from_millis(20));
+        };
         if status.success() {
             return Ok(());
         }
@@ -243,6 +316,12 @@ impl Drop for Guard {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+fn is_executable(program: &Path) -> bool {
+    program
+        .metadata()
+        .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
 }
 
 /// A path as git prints it, as a path of this system.

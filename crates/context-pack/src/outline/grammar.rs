@@ -30,6 +30,11 @@ pub(super) fn items(text: &str, tag: &str) -> Option<Vec<Item>> {
     Some(items)
 }
 
+/// Whether there is a parser for a language.
+pub(super) fn knows(tag: &str) -> bool {
+    grammar(tag).is_some()
+}
+
 fn visit(
     node: Node<'_>,
     text: &str,

@@ -34,11 +34,19 @@ pub(crate) struct Outline {
 }
 
 impl Outline {
-    /// The outline of a text in a language, from a parser or from the shape of its lines.
-    pub(crate) fn of(text: &str, language: Option<Language>, parse: bool) -> Self {
+    /// The outline of a text in a language: of its first `n_parsed` bytes from a parser, of the
+    /// rest from the shape of its lines.
+    pub(crate) fn of(text: &str, language: Option<Language>, n_parsed: usize) -> Self {
         let tag = language.map_or("", |language| language.tag);
-        let parsed = if parse { parsed(text, tag) } else { Vec::new() };
-        let mut items = if parsed.is_empty() { lines::items(text, tag) } else { parsed };
+        let (head, rest) = text.split_at_checked(n_parsed).unwrap_or((text, ""));
+        let mut items = if head.is_empty() { Vec::new() } else { parsed(head, tag) };
+        let n_lines = if items.is_empty() { 0 } else { head.lines().count() };
+        let shaped = if items.is_empty() { text } else { rest };
+        items.extend(
+            lines::items(shaped, tag)
+                .into_iter()
+                .map(|item| Item { at: item.at + n_lines, ..item }),
+        );
         if items.is_empty() {
             items = text
                 .lines()
@@ -53,6 +61,30 @@ impl Outline {
         }
         items.dedup();
         Self { items }
+    }
+
+    /// How many bytes of a text are worth parsing when about `n_bytes` are enough: up to a line that
+    /// stands at the margin, before which everything is closed; all when there is none.
+    pub(crate) fn worth_parsing(text: &str, language: Option<Language>, n_bytes: usize) -> usize {
+        if !language.is_some_and(|language| has_parser(language.tag)) {
+            return 0;
+        }
+        let end = (0..=n_bytes).rev().find(|end| text.is_char_boundary(*end));
+        let Some(head) = end.and_then(|end| text.get(..end)).filter(|_| n_bytes < text.len())
+        else {
+            return text.len();
+        };
+        let starts = |end: usize| {
+            text.get(end + 1..).is_some_and(|rest| {
+                rest.starts_with(|first: char| {
+                    first.is_ascii_alphabetic() || "/#@_".contains(first)
+                })
+            })
+        };
+        let ends = head.rmatch_indices("\n\n").map(|(end, _)| end + 1);
+        ends.take_while(|end| end * 2 > n_bytes)
+            .find(|end| starts(*end))
+            .map_or(text.len(), |end| end + 1)
     }
 
     /// The headings of a Markdown text.
@@ -94,6 +126,18 @@ impl Outline {
         }
         taken
     }
+}
+
+/// Whether there is a parser for a language.
+#[cfg(feature = "grammars")]
+fn has_parser(tag: &str) -> bool {
+    grammar::knows(tag)
+}
+
+/// Whether there is a parser for a language; this program was built without any.
+#[cfg(not(feature = "grammars"))]
+fn has_parser(_tag: &str) -> bool {
+    false
 }
 
 /// What a parser finds; nothing when there is none for the language.

@@ -18,7 +18,7 @@ macro_rules! golden {
 }
 
 fn check(name: &str, source: &str, expect: &str) {
-    let outline = Outline::of(source, Language::of(Path::new(name)), true);
+    let outline = Outline::of(source, Language::of(Path::new(name)), source.len());
     let (text, n_more) = outline.within(usize::MAX);
     assert_eq!(n_more, 0);
     assert_eq!(text, expect, "{name} is now:\n{text}");
@@ -48,7 +48,7 @@ golden! {
 fn a_file_that_does_not_parse_still_has_an_outline() {
     let broken =
         "pub fn whole() {}\n\npub struct Broken {\n    a: u8,\n\nfn (((\npub fn after() {}\n";
-    let outline = Outline::of(broken, Language::of(Path::new("a.rs")), true);
+    let outline = Outline::of(broken, Language::of(Path::new("a.rs")), broken.len());
     let (text, _) = outline.within(usize::MAX);
     assert!(text.contains("pub fn whole()"), "{text}");
 }
@@ -56,7 +56,23 @@ fn a_file_that_does_not_parse_still_has_an_outline() {
 #[test]
 fn an_outline_in_few_bytes_keeps_the_outermost_lines_and_says_how_many_are_missing() {
     let source = "impl A {\n    fn a() {}\n    fn b() {}\n}\nfn c() {}\n";
-    let outline = Outline::of(source, Language::of(Path::new("a.rs")), true);
+    let outline = Outline::of(source, Language::of(Path::new("a.rs")), source.len());
     assert_eq!(outline.within(25), ("impl A {\nfn c() {}\n".to_owned(), 2));
     assert_eq!(outline.within(0).0, "impl A {\n");
+}
+
+#[test]
+fn a_long_file_is_parsed_up_to_where_everything_is_closed_and_outlined_to_its_end() {
+    let part =
+        |index| format!("impl Part{index} {{\n    fn boil() {{}}\n\n    fn pour() {{}}\n}}\n\n");
+    let source: String = (0..50).map(part).collect();
+    let language = Language::of(Path::new("a.rs"));
+    let n_parsed = Outline::worth_parsing(&source, language, 300);
+    assert!(n_parsed > 150 && n_parsed <= 300, "{n_parsed}");
+    assert!(source[n_parsed..].starts_with("impl Part"), "{}", &source[n_parsed..]);
+    let outline = Outline::of(&source, language, n_parsed);
+    assert_eq!(outline, Outline::of(&source, language, source.len()));
+    let open = format!("impl Part {{\n{}}}\n", "    fn boil() {}\n\n".repeat(50));
+    assert_eq!(Outline::worth_parsing(&open, language, 300), open.len());
+    assert_eq!(Outline::worth_parsing("# A\n", Language::of(Path::new("a.md")), 300), 0);
 }

@@ -35,7 +35,9 @@ pub(super) fn state(state: &State) -> String {
 
 fn fenced(tag: &str, body: &str) -> String {
     let fence = fence(body);
-    format!("{fence}{tag}\n{body}{fence}\n\n")
+    // A fence that does not begin its line closes nothing, and all that follows would be content.
+    let end = if body.is_empty() || body.ends_with('\n') { "" } else { "\n" };
+    format!("{fence}{tag}\n{body}{end}{fence}\n\n")
 }
 
 /// A fence longer than any run of backticks in `body`.

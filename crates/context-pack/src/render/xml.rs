@@ -41,7 +41,9 @@ pub(super) fn document(pieces: &[&str]) -> String {
 }
 
 fn attribute(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    // XML forbids two noncharacters even as references.
+    text.replace('"', "&quot;").replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}")
 }
 
 /// A character data section; its end mark is split wherever it occurs inside.

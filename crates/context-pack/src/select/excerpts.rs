@@ -1,10 +1,11 @@
 //! Excerpts and whole files: the chunks of all files compete, by value for the price.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::{Run, Taken};
 use crate::excerpt::{self, Chunk};
 use crate::piece::Piece;
+use crate::prepare::{Prepared, on_threads};
 use crate::render::{Depth, Place};
 use crate::value::{EXCERPTS, to_f64};
 
@@ -16,6 +17,10 @@ const ROUNDS: usize = 5;
 
 /// A candidate, how much of it is shown, and the piece that this makes.
 type Shown = (usize, Depth, Piece);
+
+/// What was last made of each candidate, and of which of its lines: most of it stays from round to
+/// round, and need not be written and counted anew.
+type Made = HashMap<usize, (Vec<bool>, Option<(Depth, Piece)>)>;
 
 /// A chunk of a candidate and what its tokens are worth.
 struct Offer {
@@ -32,8 +37,9 @@ impl Run<'_> {
         // Bytes steer; the pieces that come out are counted, and the number is set right by that.
         let mut n_bytes = goal.saturating_mul(7) / 2;
         let mut best: Option<(usize, Vec<Shown>)> = None;
+        let mut made = Made::new();
         for _ in 0..ROUNDS {
-            let pieces = self.excerpts_within(&offers, &n_lines, n_bytes, file_limit);
+            let pieces = self.excerpts_within(&offers, &n_lines, n_bytes, file_limit, &mut made);
             let price: usize = pieces.iter().map(|(_, _, piece)| piece.n_tokens).sum();
             let outlines = pieces.iter().filter_map(|(index, _, _)| self.state[*index]);
             let refund: usize = outlines.map(|at| self.selection.taken[at].piece.n_tokens).sum();
@@ -70,7 +76,9 @@ impl Run<'_> {
             let candidate = &self.candidates[index];
             let value = candidate.value.total();
             n_lines[index] = file.text.body.lines().count();
-            for chunk in excerpt::chunks(&file.text.body, candidate.hot.as_ref(), &EXCERPTS) {
+            let hot =
+                self.hot.get(candidate.root).and_then(|hot| hot.files.get(&candidate.under_root));
+            for chunk in excerpt::chunks(&file.text.body, hot, &EXCERPTS) {
                 let density = value * chunk.rate / to_f64(chunk.n_bytes + MARKER_BYTES);
                 offers.push(Offer { density, candidate: index, chunk });
             }
@@ -89,6 +97,7 @@ impl Run<'_> {
         n_lines: &[usize],
         n_bytes: usize,
         file_limit: usize,
+        made: &mut Made,
     ) -> Vec<Shown> {
         let mut shown: BTreeMap<usize, (usize, Vec<bool>)> = BTreeMap::new();
         let mut left = n_bytes;
@@ -107,24 +116,45 @@ impl Run<'_> {
             }
         }
         let mut pieces = Vec::new();
-        for (index, (spent, mut lines)) in shown {
-            let Some(file) = self.prepared[index].as_ref().filter(|_| spent > 0) else { continue };
-            let name = &self.candidates[index].name;
-            let n_missing = lines.iter().filter(|line| !**line).count();
-            // Naming the gaps of a nearly whole file costs more than filling them.
-            if n_missing * 8 <= lines.len()
-                && let Some(piece) = self.maker.full(name, file, file_limit)
-            {
-                pieces.push((index, Depth::Full, piece));
-                continue;
-            }
-            fill_gaps(&mut lines);
-            let piece = self.maker.excerpt(name, file, &lines, self.outline_bytes);
-            if piece.n_tokens <= file_limit {
-                pieces.push((index, Depth::Head, piece));
-            }
+        shown.retain(|_, (spent, _)| *spent > 0);
+        let new: Vec<(&usize, &Vec<bool>)> = shown
+            .iter()
+            .map(|(index, (_, lines))| (index, lines))
+            .filter(|(index, lines)| made.get(index).is_none_or(|(known, _)| known != *lines))
+            .collect();
+        let written = on_threads(&new, |(index, lines)| {
+            let file = self.prepared[**index].as_ref()?;
+            self.excerpt(**index, file, (*lines).clone(), file_limit)
+        });
+        for ((index, lines), piece) in new.into_iter().zip(written) {
+            made.insert(*index, (lines.clone(), piece));
+        }
+        for index in shown.keys() {
+            let piece = made.get(index).and_then(|(_, piece)| piece.clone());
+            pieces.extend(piece.map(|(depth, piece)| (*index, depth, piece)));
         }
         pieces
+    }
+
+    /// The piece that these lines of a file make, when it is within the limit.
+    fn excerpt(
+        &self,
+        index: usize,
+        file: &Prepared,
+        mut lines: Vec<bool>,
+        file_limit: usize,
+    ) -> Option<(Depth, Piece)> {
+        let name = &self.candidates[index].name;
+        let n_missing = lines.iter().filter(|line| !**line).count();
+        // Naming the gaps of a nearly whole file costs more than filling them.
+        if n_missing * 8 <= lines.len()
+            && let Some(piece) = self.maker.full(name, file, file_limit)
+        {
+            return Some((Depth::Full, piece));
+        }
+        fill_gaps(&mut lines);
+        let piece = self.maker.excerpt(name, file, &lines, self.outline_bytes);
+        (piece.n_tokens <= file_limit).then_some((Depth::Head, piece))
     }
 
     /// More of a file instead of its outline.

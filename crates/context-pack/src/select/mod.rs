@@ -7,10 +7,12 @@
 
 mod excerpts;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use crate::git::Hot;
 use crate::kind::Kind;
+use crate::look::Moved;
 use crate::piece::{Maker, Piece};
 use crate::prepare::{Prepared, Reader};
 use crate::redact::Tally;
@@ -29,8 +31,9 @@ pub(crate) struct Candidate {
     pub(crate) value: Value,
     /// Whether the user wants it first and in full.
     pub(crate) pinned: bool,
-    /// Its lines that moved lately.
-    pub(crate) hot: Option<HashMap<u64, usize>>,
+    /// The index of its root, and its path under that.
+    pub(crate) root: usize,
+    pub(crate) under_root: PathBuf,
     /// How many folders are between it and its root.
     pub(crate) depth: usize,
 }
@@ -123,6 +126,7 @@ pub(crate) fn select(
     limit: usize,
     maker: Maker,
     wanted: &Wanted,
+    moved: Moved<'_>,
 ) -> Selection {
     let shares = Shares::of(limit, wanted);
     let mut run = Run {
@@ -132,6 +136,7 @@ pub(crate) fn select(
         outline_bytes: if wanted.outlines { OUTLINE_BYTES } else { 0 },
         left: limit,
         reader: Reader::default(),
+        hot: Vec::new(),
         prepared: Vec::new(),
         state: vec![None; candidates.len()],
         refused: BTreeSet::new(),
@@ -145,6 +150,7 @@ pub(crate) fn select(
     // Whatever may be shown as an excerpt must be read, outlined or not.
     let most = (limit / EXCERPT).clamp(8, MOST_READ).min(candidates.len());
     run.prepare(&(0..most).collect::<Vec<_>>());
+    run.hot = moved.join();
     run.excerpts(shares.file);
     if run.left > limit / 20 {
         run.excerpts(limit.min(wanted.max_file.unwrap_or(limit)));
@@ -164,6 +170,8 @@ struct Run<'a> {
     outline_bytes: usize,
     left: usize,
     reader: Reader,
+    /// The lines that moved lately, by root.
+    hot: Vec<Hot>,
     prepared: Vec<Option<Prepared>>,
     /// Where in the selection a candidate is.
     state: Vec<Option<usize>>,

@@ -7,6 +7,7 @@
 mod classes;
 mod hash;
 mod merge;
+mod slot;
 mod split;
 mod vocabulary;
 

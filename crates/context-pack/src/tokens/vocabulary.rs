@@ -3,14 +3,14 @@
 use std::sync::LazyLock;
 
 use super::hash;
+use super::slot;
 
 /// A rank that no token has.
 pub(super) const NONE: u32 = u32::MAX;
 
-/// One vocabulary: for each token its bytes, and hash slots that lead to it.
+/// One vocabulary: hash slots, and the bytes of the tokens that they lead to.
 pub(super) struct Vocabulary {
     n_slots: usize,
-    ends: &'static [u8],
     slots: &'static [u8],
     bytes: &'static [u8],
 }
@@ -30,38 +30,47 @@ vocabulary!(R50K_BASE, "r50k_base.bin");
 
 impl Vocabulary {
     fn over(table: &'static [u8]) -> Self {
-        let n_tokens = number(table, 0) as usize;
-        let n_slots = number(table, 1) as usize;
-        let (_, rest) = table.split_at(8);
-        let (ends, rest) = rest.split_at(4 * n_tokens);
-        let (slots, bytes) = rest.split_at(4 * n_slots);
-        Self { n_slots, ends, slots, bytes }
+        let (head, rest) = table.split_at(8);
+        let n_slots = usize::try_from(number(head, 0)).unwrap_or_default();
+        let (slots, bytes) = rest.split_at(8 * n_slots);
+        Self { n_slots, slots, bytes }
     }
 
     /// The rank of the token that these bytes are, or [`NONE`].
     pub(super) fn rank(&self, token: &[u8]) -> u32 {
-        let mut slot = hash::of(token) as usize & (self.n_slots - 1);
+        let hash = hash::of(token);
+        let mut index = hash as usize & (self.n_slots - 1);
         loop {
             // At most half of the slots are taken, so an empty one ends every search.
-            match number(self.slots, slot) {
-                0 => return NONE,
-                entry if self.token(entry - 1) == token => return entry - 1,
-                _ => slot = (slot + 1) & (self.n_slots - 1),
+            let packed = number(self.slots, index);
+            if packed == 0 {
+                return NONE;
             }
+            if let Some((rank, bytes)) = self.token(packed, slot::mark(hash))
+                && bytes == token
+            {
+                return rank;
+            }
+            index = (index + 1) & (self.n_slots - 1);
         }
     }
 
-    fn token(&self, rank: u32) -> &'static [u8] {
-        let rank = rank as usize;
-        let start = if rank == 0 { 0 } else { number(self.ends, rank - 1) as usize };
-        self.bytes.get(start..number(self.ends, rank) as usize).unwrap_or_default()
+    /// The rank and the bytes that a slot leads to, when its token can have this mark.
+    fn token(&self, packed: u64, mark: u64) -> Option<(u32, &'static [u8])> {
+        let part = |from: u32, n_bits: u32| packed >> from & ((1 << n_bits) - 1);
+        if packed >> (slot::RANK + slot::START + slot::LENGTH) != mark {
+            return None;
+        }
+        let start = usize::try_from(part(slot::RANK, slot::START)).ok()?;
+        let n_bytes = usize::try_from(part(slot::RANK + slot::START, slot::LENGTH)).ok()?;
+        Some((u32::try_from(part(0, slot::RANK)).ok()?, self.bytes.get(start..start + n_bytes)?))
     }
 }
 
 /// The little-endian number at `index`; the tables end where the build script says, so 0 is never read beyond.
-fn number(table: &[u8], index: usize) -> u32 {
+fn number(table: &[u8], index: usize) -> u64 {
     table
-        .get(4 * index..)
-        .and_then(<[u8]>::first_chunk::<4>)
-        .map_or(0, |bytes| u32::from_le_bytes(*bytes))
+        .get(8 * index..)
+        .and_then(<[u8]>::first_chunk::<8>)
+        .map_or(0, |bytes| u64::from_le_bytes(*bytes))
 }

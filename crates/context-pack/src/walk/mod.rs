@@ -4,12 +4,14 @@
 //! the user's global ignore file does not, so that a tree gives the same list on every machine.
 //! Symbolic links are not followed. Threads find files in any order; the list is sorted.
 
+mod lists;
 mod names;
+mod near;
 mod parents;
 mod rules;
 mod secrets;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,6 +24,7 @@ pub(crate) use names::Reason;
 pub(crate) use rules::{Rules, agents, globs, is_exact};
 
 use crate::Error;
+use near::Near;
 use parents::Parents;
 
 /// One path of the command line.
@@ -55,6 +58,10 @@ pub(crate) struct Found {
     pub(crate) left_out: BTreeMap<Reason, usize>,
     /// What could not be read, for people.
     pub(crate) problems: Vec<String>,
+    /// Folders that hold the mark of a cache, found on the way.
+    marked: BTreeSet<PathBuf>,
+    /// What the walk came across near the root.
+    near: Near,
 }
 
 impl Found {
@@ -72,6 +79,8 @@ impl Found {
             *self.left_out.entry(reason).or_default() += count;
         }
         self.problems.append(&mut other.problems);
+        self.marked.append(&mut other.marked);
+        self.near.absorb(other.near);
     }
 }
 
@@ -211,12 +220,18 @@ fn folder(root: usize, folder: &Path, rules: &Rules, progress: &Progress) -> Fou
         .threads(std::thread::available_parallelism().map_or(2, |count| count.get().min(8)))
         .filter_entry(move |entry| {
             let is_folder = entry.file_type().is_some_and(|kind| kind.is_dir());
-            if is_folder && agents.is_of_another_agent(entry.path()) || above.ignore(entry) {
+            if above.ignore(entry) {
+                return false;
+            }
+            if is_folder && agents.is_of_another_agent(entry.path()) {
+                lock(&pruned).near.note(entry, false);
                 return false;
             }
             let reason = left_out_folder(&base, entry);
             if let Some(reason) = reason {
-                *lock(&pruned).left_out.entry(reason).or_default() += 1;
+                let mut pruned = lock(&pruned);
+                *pruned.left_out.entry(reason).or_default() += 1;
+                pruned.near.note(entry, false);
             }
             reason.is_none() && entry.file_name() != ".git"
         })
@@ -234,16 +249,46 @@ fn folder(root: usize, folder: &Path, rules: &Rules, progress: &Progress) -> Fou
             WalkState::Continue
         })
     });
-    std::mem::take(&mut *lock(&total))
+    let mut found = std::mem::take(&mut *lock(&total)).without_marked();
+    for (path, is_folder) in std::mem::take(&mut found.near).passed_over() {
+        let under = path.strip_prefix(folder).unwrap_or(&path);
+        if rules.lifts(under) {
+            continue;
+        }
+        let reason = match is_folder {
+            true => names::folder(under, &path),
+            false if secrets::is_secret(under) => Some(Reason::Secret),
+            false => names::file(under),
+        };
+        *found.left_out.entry(reason.unwrap_or(Reason::Ignored)).or_default() += 1;
+    }
+    found
 }
 
 impl Found {
+    /// Without what lies in folders that turned out to be caches.
+    fn without_marked(mut self) -> Self {
+        self.marked.retain(|folder| !folder.as_os_str().is_empty());
+        if !self.marked.is_empty() {
+            let marked = &self.marked;
+            self.entries
+                .retain(|entry| !entry.path.ancestors().any(|above| marked.contains(above)));
+            *self.left_out.entry(Reason::BuildOutput).or_default() += marked.len();
+            self.marked.clear();
+        }
+        self
+    }
+
     fn take(&mut self, root: usize, folder: &Path, entry: &DirEntry, rules: &Rules) {
+        self.near.note(entry, true);
         if !entry.file_type().is_some_and(|kind| kind.is_file()) {
             return;
         }
         let Ok(path) = entry.path().strip_prefix(folder) else { return };
         self.n_scanned += 1;
+        if names::is_marker(path) {
+            self.marked.extend(path.parent().map(Path::to_path_buf));
+        }
         if rules.lifts(path) {
             // It is added by its name, whatever leaves it out.
             return;

@@ -4,6 +4,10 @@
 
 use std::path::{Component, Path};
 
+use super::lists::{
+    BINARY, BUILD_BESIDE, BUILD_OUTPUT, DATA, DEPENDENCIES, GENERATED_ENDS, LOCKS, MARKERS, MEDIA,
+};
+
 /// Why a file or a folder is left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Reason {
@@ -25,6 +29,8 @@ pub(crate) enum Reason {
     Data,
     /// A key, a credential, an environment file.
     Secret,
+    /// What an ignore file names, when nothing above says more.
+    Ignored,
 }
 
 impl Reason {
@@ -40,258 +46,18 @@ impl Reason {
             Self::Binary => "binary files",
             Self::Data => "data dumps",
             Self::Secret => "secret files",
+            Self::Ignored => "ignored paths",
         }
     }
 }
 
-/// Folders that hold what others wrote, or what a tool can make again.
-const DEPENDENCIES: &[&str] = &[
-    ".bzr",
-    ".cache",
-    ".cargo-home",
-    ".dart_tool",
-    ".direnv",
-    ".eggs",
-    ".gradle",
-    ".hg",
-    ".idea",
-    ".ipynb_checkpoints",
-    ".m2",
-    ".mypy_cache",
-    ".nox",
-    ".npm",
-    ".nyc_output",
-    ".parcel-cache",
-    ".pnpm-store",
-    ".pytest_cache",
-    ".ruff_cache",
-    ".sass-cache",
-    ".svn",
-    ".terraform",
-    ".tox",
-    ".turbo",
-    ".venv",
-    ".vs",
-    ".yarn",
-    "__pycache__",
-    "__pypackages__",
-    "bower_components",
-    "carthage",
-    "elm-stuff",
-    "jspm_packages",
-    "node_modules",
-    "pods",
-    "site-packages",
-    "third-party",
-    "third_party",
-    "thirdparty",
-    "vendor",
-    "venv",
-    "virtualenv",
-];
-
-/// Folders that a build fills.
-const BUILD_OUTPUT: &[&str] = &[
-    ".build",
-    ".next",
-    ".nuxt",
-    ".output",
-    ".serverless",
-    ".svelte-kit",
-    ".vercel",
-    ".zig-cache",
-    "_build",
-    "cmakefiles",
-    "coverage",
-    "deriveddata",
-    "dist",
-    "htmlcov",
-    "target",
-    "zig-cache",
-    "zig-out",
-];
-
-/// Folders that a build fills if one of these files stands beside them.
-const BUILD_BESIDE: &[(&str, &[&str])] = &[
-    (
-        "build",
-        &[
-            "build.gradle",
-            "build.gradle.kts",
-            "CMakeLists.txt",
-            "setup.py",
-            "pubspec.yaml",
-            "pyproject.toml",
-        ],
-    ),
-    (
-        "out",
-        &["build.gradle", "build.gradle.kts", "CMakeLists.txt", "next.config.js", "foundry.toml"],
-    ),
-    ("obj", &["Makefile", "CMakeLists.txt"]),
-    ("env", &["requirements.txt", "setup.py"]),
-    ("deps", &["mix.exs"]),
-];
-
-/// Files that mark the folder which holds them as a cache or as an environment.
-const MARKERS: &[&str] = &["CACHEDIR.TAG", "pyvenv.cfg"];
-
-const LOCKS: &[&str] = &[
-    "bun.lock",
-    "bun.lockb",
-    "cargo.lock",
-    "composer.lock",
-    "conda-lock.yml",
-    "deno.lock",
-    "flake.lock",
-    "gemfile.lock",
-    "go.sum",
-    "go.work.sum",
-    "gradle.lockfile",
-    "mix.lock",
-    "npm-shrinkwrap.json",
-    "package-lock.json",
-    "package.resolved",
-    "packages.lock.json",
-    "pdm.lock",
-    "pipfile.lock",
-    "pixi.lock",
-    "pnpm-lock.yaml",
-    "podfile.lock",
-    "poetry.lock",
-    "pubspec.lock",
-    "uv.lock",
-    "yarn.lock",
-];
-
-const GENERATED_ENDS: &[&str] = &[
-    "-min.css",
-    "-min.js",
-    ".bundle.css",
-    ".bundle.js",
-    ".chunk.js",
-    ".css.map",
-    ".designer.cs",
-    ".freezed.dart",
-    ".g.cs",
-    ".g.dart",
-    ".generated.cs",
-    ".generated.go",
-    ".generated.ts",
-    ".js.map",
-    ".min.css",
-    ".min.js",
-    ".min.mjs",
-    ".mjs.map",
-    ".pb.cc",
-    ".pb.go",
-    ".pb.h",
-    ".snap",
-    ".snap.new",
-    ".tsbuildinfo",
-    "_pb2.py",
-    "_pb2.pyi",
-    "_pb2_grpc.py",
-];
-
-const MEDIA: &[&str] = &[
-    "3gp", "aac", "aiff", "ai", "avi", "avif", "bmp", "cr2", "cur", "eot", "eps", "flac", "flv",
-    "gif", "heic", "icns", "ico", "jpeg", "jpg", "jxl", "m4a", "m4v", "mid", "mkv", "mov", "mp3",
-    "mp4", "mpeg", "mpg", "odp", "ogg", "ogv", "opus", "otf", "png", "ppm", "psd", "raw", "svg",
-    "svgz", "tga", "tif", "tiff", "ttc", "ttf", "wav", "webm", "webp", "wma", "wmv", "woff",
-    "woff2", "xcf",
-];
-
-const BINARY: &[&str] = &[
-    "7z",
-    "a",
-    "aab",
-    "apk",
-    "bin",
-    "blend",
-    "br",
-    "bz2",
-    "cab",
-    "class",
-    "com",
-    "crx",
-    "dat",
-    "deb",
-    "dll",
-    "dmg",
-    "doc",
-    "docx",
-    "ear",
-    "egg",
-    "elf",
-    "exe",
-    "fbx",
-    "gem",
-    "glb",
-    "gz",
-    "hdf5",
-    "h5",
-    "idx",
-    "img",
-    "iso",
-    "jar",
-    "ko",
-    "lib",
-    "lz",
-    "lz4",
-    "lzma",
-    "mo",
-    "msi",
-    "nupkg",
-    "o",
-    "obj",
-    "odt",
-    "onnx",
-    "pack",
-    "pak",
-    "pdb",
-    "pdf",
-    "pkl",
-    "ppt",
-    "pptx",
-    "pt",
-    "pth",
-    "pyc",
-    "pyd",
-    "pyo",
-    "rar",
-    "rlib",
-    "rmeta",
-    "rpm",
-    "safetensors",
-    "snupkg",
-    "so",
-    "swf",
-    "swp",
-    "tar",
-    "tbz",
-    "tgz",
-    "tlog",
-    "txz",
-    "vsix",
-    "war",
-    "wasm",
-    "whl",
-    "xls",
-    "xlsx",
-    "xpi",
-    "xz",
-    "z",
-    "zip",
-    "zst",
-];
-
-const DATA: &[&str] = &[
-    "accdb", "arrow", "avro", "csv", "db", "db3", "dbf", "dump", "feather", "geojson", "jsonl",
-    "ldb", "mdb", "ndjson", "npy", "npz", "orc", "parquet", "rdb", "sqlite", "sqlite3", "tsv",
-];
+/// Folders this deep are asked for markers before they are looked into.
+const NEAR: usize = 3;
 
 /// Why the folder at `path` under its root is left out; `real` is where it is on disk.
+///
+/// Deep down it is not asked for markers: a tree has many folders there and hardly a cache. A
+/// walk that comes across one knows it by [`is_marker`].
 pub(super) fn folder(path: &Path, real: &Path) -> Option<Reason> {
     let name = lower(path)?;
     let name = name.as_str();
@@ -321,7 +87,14 @@ pub(super) fn folder(path: &Path, real: &Path) -> Option<Reason> {
             return Some(Reason::BuildOutput);
         }
     }
-    MARKERS.iter().any(|marker| real.join(marker).is_file()).then_some(Reason::BuildOutput)
+    let is_near = path.components().nth(NEAR).is_none();
+    (is_near && MARKERS.iter().any(|marker| real.join(marker).is_file()))
+        .then_some(Reason::BuildOutput)
+}
+
+/// Whether a file marks the folder which holds it as a cache or as an environment.
+pub(super) fn is_marker(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| MARKERS.iter().any(|marker| name == *marker))
 }
 
 /// Why the file at `path` is left out.

@@ -47,8 +47,42 @@ fn dependencies_logs_and_secrets_stay_out_and_are_counted() {
         "{}",
         ran.stderr
     );
-    assert!(ran.stderr.contains("4 secret files"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("4 secret files, 2 ignored paths"), "{}", ran.stderr);
     assert!(ran.stderr.contains("Redacted: 1 github-token"), "{}", ran.stderr);
+}
+
+#[test]
+fn what_ignore_files_leave_out_is_counted_and_not_looked_into() {
+    let sandbox = Sandbox::with_project();
+    for name in ["node_modules/a.js", "local/a.txt", "local/b.txt", "src/deep/own/x.rs", "x.log"] {
+        sandbox.file(name, "LEAKED\n");
+    }
+    sandbox.file("prod.env", "LEAKED=1\n");
+    sandbox.file(".gitignore", "node_modules\nlocal\nown\n*.log\n*.env\n");
+    let ran = sandbox.run(&[".", "-v"]).exits(0);
+    assert!(!ran.stdout.contains("LEAKED"), "{}", ran.stdout);
+    let left_out = ran.stderr.lines().find(|line| line.starts_with("Left out: ")).unwrap();
+    let expect = "Left out: 1 dependency folder, 1 log, 1 secret file, 2 ignored paths";
+    assert_eq!(left_out, expect);
+    let named = sandbox.run(&[".", "-v", "--include", "prod.env", "--include", "*.rs"]).exits(0);
+    assert!(!named.stderr.contains("secret"), "{}", named.stderr);
+}
+
+#[test]
+fn a_folder_with_the_mark_of_a_cache_is_left_out_at_any_depth() {
+    let sandbox = Sandbox::with_project();
+    for folder in ["made", "a/b/c/d/e/made"] {
+        sandbox.file(
+            &format!("{folder}/CACHEDIR.TAG"),
+            "Signature: 8a477f597d28d172789f06886806bc55\n",
+        );
+        sandbox.file(&format!("{folder}/deep/x.rs"), "LEAKED\n");
+    }
+    sandbox.file("a/b/c/d/e/kept.rs", "fn kept() {}\n");
+    let ran = sandbox.run(&[".", "-v"]).exits(0);
+    assert!(!ran.stdout.contains("LEAKED") && !ran.stdout.contains("made"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("kept.rs"), "{}", ran.stdout);
+    assert!(ran.stderr.contains("Left out: 2 build folders\n"), "{}", ran.stderr);
 }
 
 #[test]
@@ -166,6 +200,12 @@ fn several_paths_are_one_document_and_their_files_are_told_apart() {
         "{}",
         ran.stdout
     );
+    let listed = sandbox.run(&["one/README.md", "two", "two/README.md", "--list"]).exits(0).stdout;
+    let mut listed: Vec<&str> = listed.lines().collect();
+    listed.sort_unstable();
+    assert_eq!(listed, ["README.md", "path-3/README.md", "two/README.md"]);
+    let stats = sandbox.run(&["one", "-o", "../pack.md", "--stats", "-"]).exits(0).stdout;
+    assert!(stats.starts_with("{\"files_scanned\":1,"), "{stats}");
 }
 
 #[test]
@@ -182,7 +222,7 @@ fn settings_are_read_flags_win_and_a_typo_is_named() {
     let ran = sandbox.run(&["."]).exits(3);
     assert!(
         ran.stderr
-            .starts_with("context-pack: cannot read the settings ./.context-pack.toml: line 2: "),
+            .starts_with("context-pack: cannot read the settings ./.context-pack.toml: line 2, column 1: unknown field `formatt`, expected one of `budget`, "),
         "{}",
         ran.stderr
     );

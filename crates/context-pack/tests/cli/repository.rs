@@ -163,6 +163,94 @@ fn nothing_that_the_configuration_names_is_run() {
 }
 
 #[test]
+fn neither_variables_nor_the_configuration_lead_git_to_another_tree() {
+    let sandbox = repository();
+    let tree = sandbox.tree();
+    let elsewhere = sandbox.home().join("elsewhere");
+    std::fs::create_dir_all(elsewhere.join("src")).unwrap();
+    std::fs::copy(tree.join("src/heat.rs"), elsewhere.join("src/heat.rs")).unwrap();
+    git(&sandbox, &elsewhere, &["init", "-q", "-b", "other"]).exits(0);
+    let plain = sandbox.run(&["."]).exits(0).stdout;
+    let trap = format!("touch {}/sprung; cat", sandbox.home().display());
+    let mut command = sandbox.command(env!("CARGO_BIN_EXE_context-pack"));
+    command.arg(".").arg("-q");
+    for (name, value) in [
+        ("GIT_DIR", elsewhere.join(".git").to_str().unwrap()),
+        ("GIT_WORK_TREE", elsewhere.to_str().unwrap()),
+        ("GIT_INDEX_FILE", "/nonexistent"),
+        ("GIT_OBJECT_DIRECTORY", "/nonexistent"),
+        ("GIT_EXTERNAL_DIFF", &trap),
+        ("GIT_PAGER", &trap),
+        ("GIT_SSH_COMMAND", &trap),
+        ("GIT_ASKPASS", &trap),
+        ("GIT_EXEC_PATH", elsewhere.to_str().unwrap()),
+        ("GIT_TRACE", elsewhere.join("trace").to_str().unwrap()),
+        ("GIT_CONFIG_PARAMETERS", "'core.fsmonitor=touch sprung'"),
+        ("GIT_CONFIG_COUNT", "1"),
+        ("GIT_CONFIG_KEY_0", "alias.log"),
+        ("GIT_CONFIG_VALUE_0", "!touch sprung"),
+    ] {
+        command.env(name, value);
+    }
+    assert_eq!(ran(command).exits(0).says_nothing().stdout, plain);
+    assert!(!sandbox.home().join("sprung").exists() && !elsewhere.join("trace").exists());
+    #[expect(clippy::disallowed_methods, reason = "a test prepares its own tree")]
+    std::fs::write(elsewhere.join("src/heat.rs"), "what another tree keeps to itself\n").unwrap();
+    git(&sandbox, &tree, &["config", "core.worktree", elsewhere.to_str().unwrap()]).exits(0);
+    let ran = sandbox.run(&[".", "--diff"]).exits(0).says_nothing();
+    assert!(!ran.stdout.contains("to itself"), "{}", ran.stdout);
+}
+
+#[test]
+fn a_submodule_is_packed_with_its_own_history_and_as_part_of_the_tree_above() {
+    let sandbox = repository();
+    let tree = sandbox.tree();
+    let inner = sandbox.home().join("inner");
+    git(&sandbox, sandbox.home(), &["clone", "-q", "tree", "inner"]).exits(0);
+    let inner = inner.to_str().unwrap();
+    git(&sandbox, &tree, &["submodule", "add", "-q", inner, "part"]).exits(0);
+    git(&sandbox, &tree, &["commit", "-qm", "Take in a part"]).exits(0);
+    let part = sandbox.run(&["part", "--log", "9"]).exits(0).says_nothing().stdout;
+    assert!(part.contains("Packed at commit ") && !part.contains("Take in a part"), "{part}");
+    let whole = sandbox.run(&[".", "--log", "9", "--diff"]).exits(0).says_nothing().stdout;
+    assert!(whole.contains("Take in a part") && whole.contains("part/README.md"), "{whole}");
+}
+
+#[test]
+fn a_corrupt_object_or_index_costs_the_history_and_not_the_pack() {
+    let sandbox = repository();
+    let tree = sandbox.tree();
+    let commit = git(&sandbox, &tree, &["rev-parse", "HEAD^{tree}"]).exits(0).stdout;
+    let (folder, name) = commit.trim().split_at(2);
+    let object = format!(".git/objects/{folder}/{name}");
+    std::fs::remove_file(tree.join(&object)).unwrap();
+    sandbox.file(&object, "no object at all");
+    let damaged = sandbox.run(&["."]).exits(0);
+    assert!(damaged.stdout.contains("Boils water"));
+    let warning = "context-pack: warning: packing without all of the history: ";
+    assert!(damaged.stderr.starts_with(warning), "{}", damaged.stderr);
+    assert_eq!(damaged.stderr.lines().count(), 1, "{}", damaged.stderr);
+    sandbox.file(".git/index", "no index either");
+    assert!(sandbox.run(&["."]).exits(0).stdout.contains("Boils water"));
+    std::fs::remove_file(tree.join(".git/HEAD")).unwrap();
+    assert!(sandbox.run(&["."]).exits(0).stdout.contains("Boils water"));
+}
+
+#[test]
+fn the_repository_of_another_user_has_its_history() {
+    let sandbox = repository();
+    let plain = sandbox.run(&["."]).exits(0).stdout;
+    if rustix::process::geteuid().is_root() {
+        let mut command = sandbox.command("chown");
+        command.args(["-R", "65534:65534"]).arg(sandbox.tree());
+        ran(command).exits(0);
+    }
+    let foreign = sandbox.run(&["."]).exits(0).says_nothing().stdout;
+    assert!(foreign.contains("Packed at commit "), "{foreign}");
+    assert_eq!(foreign, plain);
+}
+
+#[test]
 fn worktrees_shallow_clones_and_subfolders_have_their_history() {
     let sandbox = repository();
     let tree = sandbox.tree();
