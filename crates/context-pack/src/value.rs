@@ -40,6 +40,12 @@ const NEIGHBORS: f64 = 0.25;
 /// What a file gets of the movement of its test, and a test of what it tests.
 const COUNTERPART: f64 = 0.25;
 
+/// What a file gets of the movement of each file that imports it: little, for hubs are imported by all.
+pub(crate) const NAMED: f64 = 0.05;
+
+/// What a file gets for its path being named in a document at the root: as much as half an entry point.
+pub(crate) const NAMED_IN_DOCUMENT: f64 = 0.12;
+
 /// What a file that differs from HEAD is worth on top.
 const CHANGED: f64 = 20.0;
 
@@ -105,7 +111,8 @@ pub(crate) struct Value {
     pub(crate) base: f64,
     /// How much it moved lately.
     pub(crate) movement: f64,
-    /// How much the files beside it, its test or what it tests moved.
+    /// How much the files beside it, its test, what it tests or what imports it moved, and that a
+    /// document names it.
     pub(crate) related: f64,
     /// That it differs from what is committed, or changed since the asked revision.
     pub(crate) changed: f64,

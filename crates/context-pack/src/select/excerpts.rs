@@ -121,7 +121,7 @@ impl Run<'_> {
             fill_gaps(&mut lines);
             let piece = self.maker.excerpt(name, file, &lines, self.outline_bytes);
             if piece.n_tokens <= file_limit {
-                pieces.push((index, Depth::Head, piece));
+                pieces.push((index, Depth::Parts, piece));
             }
         }
         pieces
