@@ -204,7 +204,7 @@ pub(crate) struct ViewArgs {
     /// Write nothing; exit 1 if a new pack would differ from the file at -o
     #[arg(long, requires = "output_file", conflicts_with_all = ["explain", "list"])]
     pub(crate) check: bool,
-    /// Print what each file is worth, why, at which depth it is shown and what it costs
+    /// Print what each file is worth, why, its depth (outline, head, parts, full) and what it costs
     #[arg(long, conflicts_with = "list")]
     pub(crate) explain: bool,
     /// Print the names of the packed files, one a line

@@ -21,6 +21,7 @@ mod git;
 mod identity;
 mod kind;
 mod look;
+mod named;
 mod outline;
 mod pack;
 mod piece;

@@ -96,7 +96,7 @@ impl Maker {
         }
         omitted(&mut body, &mut n_omitted);
         unread(&mut body, file);
-        self.section(name, file.tag, Depth::Head, body)
+        self.section(name, file.tag, Depth::Parts, body)
     }
 
     /// As much of the beginning as `limit` tokens hold, and for a document the headings of the rest.

@@ -7,7 +7,7 @@ use crate::request::Request;
 use crate::select::Candidate;
 use crate::value::{self, Signals};
 use crate::walk::{self, Found, Root};
-use crate::{Error, recent};
+use crate::{Error, named, recent};
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
@@ -45,7 +45,11 @@ pub(crate) fn rank(
         if known.git.is_none() {
             signals.movement = recent::movement(&paths, &real);
         }
-        let values = value::of_all(&paths, &signals);
+        let mut values = value::of_all(&paths, &signals);
+        let named = named::worth(&paths, &real, &values);
+        for (value, worth) in values.iter_mut().zip(named) {
+            value.related += worth;
+        }
         candidates.extend(paths.iter().zip(real).zip(values).map(|((path, real), value)| {
             Candidate {
                 name: entry_name(path, root),

@@ -41,6 +41,12 @@ const NEIGHBORS: f64 = 0.25;
 /// What a file gets of the movement of its test, and a test of what it tests.
 const COUNTERPART: f64 = 0.25;
 
+/// What a file gets of the movement of each file that imports it: little, for hubs are imported by all.
+pub(crate) const NAMED: f64 = 0.05;
+
+/// What a file gets for its path being named in a document at the root: as much as half an entry point.
+pub(crate) const NAMED_IN_DOCUMENT: f64 = 0.12;
+
 /// What a file that differs from HEAD is worth on top.
 const CHANGED: f64 = 20.0;
 
@@ -50,7 +56,8 @@ const SINCE: f64 = 20.0;
 /// What a file is worth on top that has all asked words in its path, and in its content.
 const FOCUS: (f64, f64) = (20.0, 10.0);
 
-/// What a kind keeps of its movement: long chronicles move often, and nobody reads them.
+/// What a kind keeps of its movement and of the words that it has: long chronicles move often, say
+/// everything, and nobody reads them.
 fn mobility(kind: Kind) -> f64 {
     match kind {
         Kind::Chronicle => 0.05,
@@ -106,7 +113,8 @@ pub(crate) struct Value {
     pub(crate) base: f64,
     /// How much it moved lately.
     pub(crate) movement: f64,
-    /// How much the files beside it, its test or what it tests moved.
+    /// How much the files beside it, its test, what it tests or what imports it moved, and that a
+    /// document names it.
     pub(crate) related: f64,
     /// That it differs from what is committed, or changed since the asked revision.
     pub(crate) changed: f64,
@@ -170,7 +178,8 @@ pub(crate) fn of_all(paths: &[&Path], signals: &Signals) -> Vec<Value> {
             * (NEIGHBORS * beside.0 / to_f64(beside.1.max(1)) + COUNTERPART * counterpart);
         let changed = if signals.changed.contains(*path) { CHANGED } else { 0.0 }
             + if signals.since.contains(*path) { SINCE } else { 0.0 };
-        let focus = signals.focus.get(*path).copied().unwrap_or(0.0);
+        // A chronicle has all words of the language, and would come first for any of them.
+        let focus = signals.focus.get(*path).copied().unwrap_or(0.0) * mobility(kind);
         Value { kind, base, movement, related, changed, focus }
     };
     paths.iter().zip(known).map(value).collect()
@@ -216,6 +225,17 @@ mod tests {
             values[2].total() > values[3].total(),
             "the test of what moves comes before another test"
         );
+    }
+
+    #[test]
+    fn a_changelog_that_has_the_words_comes_after_the_source_that_has_some() {
+        let paths = [Path::new("CHANGELOG.md"), Path::new("src/limit.rs")];
+        let focus = HashMap::from([
+            (PathBuf::from(paths[0]), focus(0.0, 1.0)),
+            (PathBuf::from(paths[1]), focus(0.5, 0.5)),
+        ]);
+        let values = of_all(&paths, &Signals { focus, ..Signals::default() });
+        assert!(values[1].total() > values[0].total());
     }
 
     #[test]

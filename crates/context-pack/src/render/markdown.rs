@@ -16,7 +16,7 @@ pub(super) fn tree(tree: &str) -> String {
 pub(super) fn section(section: &Section) -> String {
     let depth = match section.depth {
         Depth::Outline => " (outline)",
-        Depth::Head | Depth::Full => "",
+        Depth::Head | Depth::Parts | Depth::Full => "",
     };
     format!("## {}{depth}\n\n{}", section.name, fenced(section.tag, &section.body))
 }

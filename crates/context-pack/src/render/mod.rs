@@ -33,6 +33,8 @@ pub(crate) enum Depth {
     Outline,
     /// Its beginning, and for documents the headings of the rest.
     Head,
+    /// Its outline, and in full what changed lately or is likely to.
+    Parts,
     /// All of it.
     Full,
 }
@@ -43,6 +45,7 @@ impl Depth {
         match self {
             Self::Outline => "outline",
             Self::Head => "head",
+            Self::Parts => "parts",
             Self::Full => "full",
         }
     }

@@ -154,7 +154,7 @@ impl Run<'_> {
         }
         fill_gaps(&mut lines);
         let piece = self.maker.excerpt(name, file, &lines, self.outline_bytes);
-        (piece.n_tokens <= file_limit).then_some((Depth::Head, piece))
+        (piece.n_tokens <= file_limit).then_some((Depth::Parts, piece))
     }
 
     /// More of a file instead of its outline.

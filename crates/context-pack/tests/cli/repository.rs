@@ -310,3 +310,39 @@ fn a_commit_leaves_the_first_bytes_as_they_were() {
     let same = before.bytes().zip(after.bytes()).take_while(|(left, right)| left == right).count();
     assert!(same > 400, "only {same} bytes of {} are the same", before.len());
 }
+
+#[test]
+fn a_long_file_that_moved_is_shown_in_parts_and_what_it_imports_gains_by_it() {
+    let sandbox = Sandbox::with_project();
+    let tree = sandbox.tree();
+    let body = |changed: &str| {
+        let lines = (0..600).map(|index| match index {
+            0 => "use crate::valve;\n".to_owned(),
+            400 => format!("    let level = {changed};\n"),
+            _ => format!("    let cup{index} = pour({index});\n"),
+        });
+        lines.collect::<String>()
+    };
+    sandbox.file("src/pot.rs", body("1"));
+    sandbox.file("src/valve.rs", "pub fn open() {}\n");
+    sandbox.file("src/spout.rs", "pub fn open() {}\n");
+    git(&sandbox, &tree, &["init", "-q", "-b", "main"]).exits(0);
+    git(&sandbox, &tree, &["add", "-A"]).exits(0);
+    git(&sandbox, &tree, &["commit", "-qm", "Pour"]).exits(0);
+    for index in 0..60 {
+        sandbox.file("README.md", format!("# Kettle\n\nBoils water, {index} times.\n"));
+        git(&sandbox, &tree, &["commit", "-qam", "Boil"]).exits(0);
+    }
+    sandbox.file("src/pot.rs", body("steam()"));
+    git(&sandbox, &tree, &["commit", "-qam", "Level with the steam"]).exits(0);
+    let document = sandbox.run(&[".", "--budget", "2000"]).exits(0).stdout;
+    assert!(document.contains("let level = steam();"), "{document}");
+    assert!(document.contains("lines omitted …"), "{document}");
+    let objects = sandbox.run(&[".", "--budget", "2000", "--explain", "--json"]).exits(0).stdout;
+    let of = |path: &str| -> serde_json::Value {
+        let mut objects = objects.lines().map(|line| serde_json::from_str(line).unwrap());
+        objects.find(|object: &serde_json::Value| object["path"] == path).unwrap()
+    };
+    assert_eq!(of("src/pot.rs")["depth"], "parts");
+    assert!(of("src/valve.rs")["value"].as_f64() > of("src/spout.rs")["value"].as_f64());
+}
