@@ -13,7 +13,14 @@ use crate::error::{Error, file};
 
 /// Writes `content` to `path` with permission bits `mode`.
 pub fn write(path: &Path, content: &[u8], mode: u32) -> Result<(), Error> {
-    replace(path, content, mode).map_err(file("write", path))
+    replace(path, content, mode).map_err(plain).map_err(file("write", path))
+}
+
+/// The error of the system without the name of the temporary file, which says nothing to anybody.
+fn plain(error: io::Error) -> io::Error {
+    let inner = error.get_ref().and_then(std::error::Error::source);
+    let code = inner.and_then(|inner| inner.downcast_ref::<io::Error>()?.raw_os_error());
+    code.map_or(error, io::Error::from_raw_os_error)
 }
 
 fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
@@ -50,6 +57,9 @@ mod tests {
         std::fs::create_dir(&blocked).unwrap();
         assert!(write(&blocked, b"x", 0o600).is_err());
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+        let absent = write(&folder.path().join("absent/f"), b"x", 0o600).unwrap_err();
+        let cause = std::error::Error::source(&absent).unwrap().to_string();
+        assert!(!cause.contains(".tmp-"), "{cause}");
     }
 
     #[test]
