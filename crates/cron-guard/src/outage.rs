@@ -63,7 +63,7 @@ impl LastKnown {
     fn block(&self, job: &str, own: &JobSettings) -> Option<Block> {
         block_by_hold(&self.holds, job, own).or_else(|| {
             let reason = self.open.get(job).filter(|_| own.mode == Mode::Enforce)?;
-            Some(Block { kind: "open", reason: reason.clone() })
+            Some(Block::open(reason))
         })
     }
 }

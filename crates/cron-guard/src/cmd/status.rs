@@ -180,6 +180,8 @@ fn describe(member: &Member, now: Timestamp) -> Value {
         "streak": breaker.streak,
         "epoch": breaker.epoch,
         "incident": breaker.incident,
+        "signature": member.job.signature,
+        "probation": breaker.probation,
         "recent": recent,
         "flap_percent": flap::percentage(&breaker.recent),
         "run_ids": breaker.failed_runs,
@@ -200,6 +202,7 @@ fn describe(member: &Member, now: Timestamp) -> Value {
         "mode": member.own.mode.as_str(),
         "labels": member.own.labels,
         "owner": member.own.owner,
+        "unblocked_by": member.unblocked_by,
         "acknowledged": member.job.acked_incident == Some(breaker.incident) && member.is_blocked(),
     })
 }

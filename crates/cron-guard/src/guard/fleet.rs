@@ -15,6 +15,7 @@ use crate::late::{self, Lateness};
 use crate::machine::State;
 use crate::settings::{JobSettings, Mode, Settings};
 use crate::store::jobs::{self, Job};
+use crate::store::transitions::{self, Transition};
 use crate::store::{facts, holds, journal, skips};
 use crate::{awake, budget};
 
@@ -33,19 +34,24 @@ pub(crate) struct Member {
     pub(crate) next: Option<Timestamp>,
     /// The fleet is declared, and this job is not.
     pub(crate) undeclared: bool,
+    /// It is open and runs all the same, since somebody changed its declaration.
+    pub(crate) unblocked_by: Option<Transition>,
+}
+
+/// The word for the state of a job: the breaker's, unless a person or a budget stops it or it is only observed.
+pub(crate) fn state_word(verdict: &Verdict, job: &Job, own: &JobSettings) -> &'static str {
+    match verdict {
+        Verdict::Blocked(block) if block.kind == "held" => "held",
+        Verdict::Blocked(block) if block.kind == "budget" => "budget",
+        _ if own.mode == Mode::Observe && job.breaker.state != State::Closed => "observe",
+        _ => job.breaker.state.as_str(),
+    }
 }
 
 impl Member {
-    /// The word for its state: the breaker's, unless a person or a budget stops it or it is only observed.
+    /// The word for its state.
     pub(crate) fn state(&self) -> &'static str {
-        match &self.verdict {
-            Verdict::Blocked(block) if block.kind == "held" => "held",
-            Verdict::Blocked(block) if block.kind == "budget" => "budget",
-            _ if self.own.mode == Mode::Observe && self.job.breaker.state != State::Closed => {
-                "observe"
-            }
-            _ => self.job.breaker.state.as_str(),
-        }
+        state_word(&self.verdict, &self.job, &self.own)
     }
 
     /// What else is to be said of it, beside its state.
@@ -188,7 +194,21 @@ fn view_since(
         let lateness = late::judge(&job, &own, awake_since, now);
         let next = late::next(&job, &own, now);
         let undeclared = is_declared && !own.declared;
-        members.push(Member { job, own, verdict, lateness, running, next, undeclared });
+        let opened_at = job.breaker.opened_at.filter(|_| matches!(verdict, Verdict::Go { .. }));
+        let unblocked_by = match opened_at {
+            Some(opened_at) => transitions::unblocked_by(connection, &job.name, opened_at)?,
+            None => None,
+        };
+        members.push(Member {
+            job,
+            own,
+            verdict,
+            lateness,
+            running,
+            next,
+            undeclared,
+            unblocked_by,
+        });
     }
     Ok(members)
 }

@@ -51,6 +51,51 @@ pub(crate) struct JobSettings {
     pub(crate) grace: Duration,
 }
 
+impl JobSettings {
+    /// What changed from `self` to `other`, in words: `threshold 3 to 10, mode enforce to observe`.
+    pub(crate) fn changes_to(&self, other: &Self) -> String {
+        let changes: Vec<String> = self
+            .in_words()
+            .into_iter()
+            .zip(other.in_words())
+            .filter(|((_, before), (_, after))| before != after)
+            .map(|((key, before), (_, after))| format!("{key} {before} to {after}"))
+            .collect();
+        changes.join(", ")
+    }
+
+    /// Everything that a declaration says, by its key.
+    fn in_words(&self) -> Vec<(&'static str, String)> {
+        let length = |length: Option<Duration>| length.map(common::duration::human);
+        let codes = |codes: &[u8]| words::CodeList(codes.to_vec()).to_string();
+        let budgets: Vec<String> = self.budgets.iter().map(ToString::to_string).collect();
+        let policy = if self.rules.policy == Policy::Probe { "probe" } else { "manual" };
+        let words = [
+            ("schedule", self.schedule.clone()),
+            ("tz", self.tz.clone()),
+            ("every", length(self.every)),
+            ("grace", length(Some(self.grace))),
+            ("owner", self.owner.clone()),
+            ("labels", Some(self.labels.join("+"))),
+            ("tier", Some(self.tier.as_str().to_owned())),
+            ("threshold", Some(self.rules.threshold.to_string())),
+            ("recover", Some(self.rules.recover.to_string())),
+            ("cooldown", length(Some(self.rules.cooldown))),
+            ("policy", Some(policy.to_owned())),
+            ("mode", Some(self.mode.as_str().to_owned())),
+            ("max_runtime", length(self.rules.max_runtime)),
+            ("trip_now", Some(codes(&self.codes.trip_now))),
+            ("neutral", Some(codes(&self.codes.neutral))),
+            ("budget", Some(budgets.join("+"))),
+        ];
+        let none = || "none".to_owned();
+        words
+            .into_iter()
+            .map(|(key, word)| (key, word.filter(|word| !word.is_empty()).unwrap_or_else(none)))
+            .collect()
+    }
+}
+
 /// How late a start may be before the job counts as late.
 const GRACE: Duration = Duration::from_secs(15 * 60);
 /// The shortest wait before a probe that is derived from the job's interval.
@@ -99,6 +144,12 @@ impl Settings {
             if let Err(error) = name.get_ref().parse::<common::name::Name>() {
                 return Err(self.error(name.span(), &format!("job name: {error}")));
             }
+            if let (Some(every), Some(_)) = (&job.every, &job.schedule) {
+                return Err(self.error(
+                    every.span(),
+                    "a job has a schedule or an interval (`every`), not both",
+                ));
+            }
             let Some(policy) = &job.policy else { continue };
             if *policy.get_ref() == words::PolicyWord::Probe
                 && job.tier.or(self.file.defaults.tier) == Some(Tier::High)
@@ -124,7 +175,7 @@ impl Settings {
         let job = declared.unwrap_or(&none);
         let defaults = &self.file.defaults;
         let tier = job.tier.or(defaults.tier).unwrap_or_default();
-        let every = job.every.map(|every| every.0);
+        let every = job.every.as_ref().map(|every| every.get_ref().0);
         let policy = match job.policy.as_ref().map(|policy| *policy.get_ref()).or(defaults.policy) {
             Some(words::PolicyWord::Probe) if tier != Tier::High => Policy::Probe,
             _ => Policy::Manual,

@@ -18,9 +18,8 @@ use super::held::Held;
 use crate::cli::ExecArgs;
 use crate::guard::{Guard, LEASE};
 use crate::machine::outcome::TIMED_OUT;
+use crate::tail;
 
-/// How much of the command's stderr is kept, in bytes.
-const TAIL_MAX: usize = 4096;
 /// How long a busy journal is waited for once the command has ended.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Names the job in the environment of the command.
@@ -104,7 +103,7 @@ pub(super) fn supervise(
     start: &Start<'_>,
     recorder: &Recorder<'_, '_>,
 ) -> anyhow::Result<Exit> {
-    let tail = RefCell::new(Tail::new(TAIL_MAX));
+    let tail = RefCell::new(Tail::new(tail::MAX));
     let held = RefCell::new(None);
     let mut command = command(args, start);
     let stderr = io::stderr();
@@ -126,13 +125,14 @@ pub(super) fn supervise(
     let words = || {
         match held.borrow_mut().as_mut() {
             Some(output) => {
-                let mut tail = Tail::new(TAIL_MAX);
-                tail.push(&output.tail(TAIL_MAX));
+                let mut tail = Tail::new(tail::MAX);
+                tail.push(&output.tail(tail::MAX));
                 Some(tail.text())
             }
             None => Some(tail.borrow().text()),
         }
         .filter(|text| !text.is_empty())
+        .map(|text| tail::clean(&text))
     };
     let supervisor = Supervisor::new()
         .with_timeout(args.timeout)
