@@ -31,3 +31,7 @@ mod people;
 #[cfg(test)]
 #[path = "cli/night.rs"]
 mod night;
+
+#[cfg(test)]
+#[path = "cli/undo.rs"]
+mod undo;

@@ -74,7 +74,8 @@ pub(crate) fn release_argv(scope: &str, named_db: Option<&Path>) -> Vec<String> 
     }
     argv.extend(["--reason".to_owned(), "why it is over".to_owned()]);
     match scope.split_once(':') {
-        Some(("label", label)) => argv.push(format!("--label={label}")),
+        Some(("label", label)) if label.starts_with('-') => argv.push(format!("--label={label}")),
+        Some(("label", label)) => argv.extend(["--label".to_owned(), label.to_owned()]),
         Some((_, job)) if job.starts_with('-') => argv.extend(["--".to_owned(), job.to_owned()]),
         Some((_, job)) => argv.push(job.to_owned()),
         None => argv.push("--all".to_owned()),

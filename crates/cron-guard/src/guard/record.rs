@@ -142,7 +142,7 @@ fn alert_for(
     let is_muted = breaker.flapping && probes_itself;
     let identity = |event: &str| format!("{event}/{}/{}", look.job.name, breaker.incident);
     let (event, identity) = match effect {
-        Effect::Tripped { .. } if is_muted => return Ok(None),
+        Effect::Tripped { .. } | Effect::ProbeFailed if is_muted => return Ok(None),
         Effect::Tripped { .. } => (compose::TRIP, identity(compose::TRIP)),
         Effect::Recovered => {
             // Good news is told to who heard the bad one.
@@ -163,7 +163,6 @@ fn alert_for(
         }
         Effect::Broken => (compose::BROKEN, identity(compose::BROKEN)),
         Effect::HoldIt => (compose::HELD, identity(compose::HELD)),
-        Effect::ProbeFailed if is_muted => return Ok(None),
         Effect::ProbeFailed => {
             // The trip was told with its error; of each other one it is told once.
             let form = look.job.signature.as_deref().unwrap_or_default();

@@ -11,11 +11,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use common::clock::Timestamp;
 use common::place;
 
 use crate::error::Error;
 use crate::machine::outcome::Codes;
 use crate::machine::{Policy, Rules, flap};
+use crate::schedule::Schedule;
 
 #[cfg(feature = "webhook")]
 pub(crate) use file::Template;
@@ -180,8 +182,6 @@ impl Settings {
             Some(words::PolicyWord::Probe) if tier != Tier::High => Policy::Probe,
             _ => Policy::Manual,
         };
-        let by_interval =
-            every.map_or(COOLDOWN_MIN, |every| every.saturating_mul(2).max(COOLDOWN_MIN));
         let rules = Rules {
             threshold: job
                 .threshold
@@ -190,7 +190,10 @@ impl Settings {
                 .map_or(tier.threshold(), |n| n.0),
             recover: job.recover.or(defaults.recover).map_or(1, |n| n.0),
             policy,
-            cooldown: job.cooldown.or(defaults.cooldown).map_or(by_interval, |wait| wait.0),
+            cooldown: job
+                .cooldown
+                .or(defaults.cooldown)
+                .map_or_else(|| cooldown(job, every, policy), |wait| wait.0),
             jitter: crate::jitter::fraction(name),
             max_runtime: job.max_runtime.or(defaults.max_runtime).map(|limit| limit.0),
             flap: flap::Limits::default(),
@@ -278,6 +281,20 @@ impl Settings {
         }
         Ok(())
     }
+}
+
+/// The first wait before a probe when none is set: two intervals of the job, at least an hour.
+///
+/// A schedule is read for jobs that probe themselves alone, since that takes longer than a gate does.
+fn cooldown(job: &file::JobTable, every: Option<Duration>, policy: Policy) -> Duration {
+    let by_schedule = || {
+        let schedule = Schedule::parse(job.schedule.as_ref()?.get_ref()).ok()?;
+        // Two starts from any moment on, whatever the zone: a week is a week.
+        let first = schedule.next(Timestamp(0))?;
+        Some(schedule.next(first)?.since(first))
+    };
+    let interval = every.or_else(|| (policy == Policy::Probe).then(by_schedule).flatten());
+    interval.map_or(COOLDOWN_MIN, |interval| interval.saturating_mul(2).max(COOLDOWN_MIN))
 }
 
 #[cfg(test)]

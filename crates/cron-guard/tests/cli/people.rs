@@ -14,7 +14,7 @@ fn job_add_edit_and_remove_keep_the_comments_of_the_file() {
     assert_eq!(
         read(),
         format!(
-            "{file}\n[job.nightly]\nschedule = \"0 2 * * *\"\ntz = \"Europe/Berlin\"\nlabels = [\"provider:x\"]\ntier = \"mid\"\nbudget = [\"usd=5/1d\"]\n"
+            "{file}\n[job.nightly]\nschedule = \"0 2 * * *\"\ntz = \"Europe/Berlin\"\nlabels = [\"provider:x\"]\ntier = \"mid\"\nbudget = [\"usd=5/24h\"]\n"
         )
     );
     sandbox.guard("job add nightly --every 1h").code(1);
@@ -32,7 +32,7 @@ fn job_add_edit_and_remove_keep_the_comments_of_the_file() {
         "job add a --schedule '0 2 * * *' --tz Berlin",
         "job add a --tier high --policy probe",
     ] {
-        sandbox.guard(wrong).code(3);
+        sandbox.guard(wrong).code(2);
         assert_eq!(read(), file, "nothing is written that is not understood");
     }
     sandbox.guard("job add a --threshold 0").code(2);
@@ -260,6 +260,52 @@ fn doctor_names_what_is_wrong() {
 }
 
 #[test]
+fn what_is_wrong_in_a_declaration_is_wrong_usage_and_writes_nothing() {
+    let sandbox = Sandbox::new();
+    let read = || std::fs::read_to_string(sandbox.path(".config/cron-guard/guard.toml")).unwrap();
+    let before = read();
+    for (line, part) in [
+        ("job add j --schedule '61 * * * *'", "'61 * * * *'"),
+        ("job add j --schedule 'hello'", "1 of the five fields"),
+        ("job add j --schedule '0 0 30 2 *'", "never due"),
+        ("job add j --schedule '0 1 * * *' --tz Mars/Base", "time zone"),
+        ("job add j --every 0s", "more than zero"),
+        ("job add j --max-runtime 0", "more than zero"),
+        ("job add j --threshold 0", "from 1 to 1000"),
+        ("job add j --tier high --policy probe", "tier high"),
+        ("job add j --budget usd=nan/24h", "a number"),
+        ("exec j --timeout 0 -- true", "more than zero"),
+    ] {
+        let refused = sandbox.guard(line).code(2);
+        assert!(refused.stderr.contains(part), "{line}: {refused:?}");
+        assert_eq!(read(), before, "{line}");
+    }
+}
+
+#[test]
+fn completions_know_the_jobs() {
+    let sandbox = Sandbox::new();
+    sandbox.settings("[job.nightly-backup]\n");
+    sandbox.exec("nightly-report", "true").silent(0);
+    sandbox.exec("hourly", "true").silent(0);
+    let complete = |words: &[&str]| -> Vec<String> {
+        let output = sandbox
+            .command(["--"])
+            .env("_CRON_GUARD_COMPLETE", "fish")
+            .env("_CLAP_COMPLETE_INDEX", (words.len() - 1).to_string())
+            .args(words)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.lines().map(|line| line.split('\t').next().unwrap().to_owned()).collect()
+    };
+    assert_eq!(complete(&["cron-guard", "resume", "night"]), ["nightly-backup", "nightly-report"]);
+    assert_eq!(complete(&["cron-guard", "exec", "h"]), ["hourly"]);
+    assert_eq!(complete(&["cron-guard", "re"]), ["report", "release", "resume"]);
+}
+
+#[test]
 fn every_help_has_examples_and_completions_are_printed() {
     let sandbox = Sandbox::new();
     for verb in [
@@ -293,7 +339,7 @@ fn every_help_has_examples_and_completions_are_printed() {
             "{verb}"
         );
     }
-    for shell in ["bash", "zsh", "fish"] {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         assert!(
             sandbox.guard(&format!("completions {shell}")).code(0).stdout.contains("cron-guard")
         );
