@@ -29,6 +29,14 @@ mod fleet;
 mod people;
 
 #[cfg(test)]
+#[path = "cli/cron.rs"]
+mod cron;
+
+#[cfg(test)]
+#[path = "cli/corpus.rs"]
+mod corpus;
+
+#[cfg(test)]
 #[path = "cli/night.rs"]
 mod night;
 
