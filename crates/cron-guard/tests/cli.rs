@@ -43,3 +43,7 @@ mod night;
 #[cfg(test)]
 #[path = "cli/undo.rs"]
 mod undo;
+
+#[cfg(test)]
+#[path = "cli/killed.rs"]
+mod killed;
