@@ -47,3 +47,7 @@ mod undo;
 #[cfg(test)]
 #[path = "cli/killed.rs"]
 mod killed;
+
+#[cfg(test)]
+#[path = "cli/page.rs"]
+mod page;
