@@ -91,8 +91,30 @@ impl Cli {
                 output: tick.output,
             });
         }
-        Self::try_parse_from(args)
+        Self::try_parse_from(&args).or_else(|error| {
+            let Some((job, rest)) = name_behind_dashes(&args) else { return Err(error) };
+            let mut cli = Self::try_parse_from(rest)?;
+            if let (Some(Verb::Exec(exec)), Ok(job)) = (&mut cli.verb, job.parse()) {
+                exec.job = job;
+                return Ok(cli);
+            }
+            Err(error)
+        })
     }
+}
+
+/// `exec -- -job -- CMD`: a name that begins with a dash, and the arguments with another name in its place.
+///
+/// The parser knows one `--` only, the one before the command.
+fn name_behind_dashes(args: &[OsString]) -> Option<(&str, Vec<OsString>)> {
+    let first = args.iter().position(|arg| arg == "--")?;
+    let job = args.get(first + 1)?.to_str()?;
+    let rest = args.get(first + 2..)?;
+    if args.get(1)? != "exec" || rest.first()? != "--" {
+        return None;
+    }
+    let before = args.get(..first)?;
+    Some((job, before.iter().cloned().chain(["job".into()]).chain(rest.iter().cloned()).collect()))
 }
 
 const AFTER_HELP: &str = "\

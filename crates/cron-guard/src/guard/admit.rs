@@ -32,7 +32,7 @@ pub(crate) struct Block {
 }
 
 impl Block {
-    fn new(kind: &'static str, reason: impl Into<String>) -> Self {
+    pub(crate) fn new(kind: &'static str, reason: impl Into<String>) -> Self {
         Self { kind, reason: reason.into(), hold: None }
     }
 
