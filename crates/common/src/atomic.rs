@@ -18,9 +18,13 @@ pub fn write(path: &Path, content: &[u8], mode: u32) -> Result<(), Error> {
 
 /// The error of the system without the name of the temporary file, which says nothing to anybody.
 fn plain(error: io::Error) -> io::Error {
-    let inner = error.get_ref().and_then(std::error::Error::source);
-    let code = inner.and_then(|inner| inner.downcast_ref::<io::Error>()?.raw_os_error());
-    code.map_or(error, io::Error::from_raw_os_error)
+    // The library that makes it keeps the system's own error to itself.
+    match error.to_string().rsplit_once(" at path \"") {
+        Some((cause, _)) if error.raw_os_error().is_none() => {
+            io::Error::new(error.kind(), cause.to_owned())
+        }
+        _ => error,
+    }
 }
 
 fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
