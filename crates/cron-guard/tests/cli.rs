@@ -51,3 +51,7 @@ mod killed;
 #[cfg(test)]
 #[path = "cli/page.rs"]
 mod page;
+
+#[cfg(test)]
+#[path = "cli/disk.rs"]
+mod disk;
