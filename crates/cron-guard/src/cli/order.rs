@@ -34,9 +34,10 @@ pub(crate) struct ResumeArgs {
 /// `hold` and `release`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A held job is never probed, and a success does not end a hold. Who did it and why is recorded.
+A held job is never probed, and a success does not end a hold. Who did it and why is recorded. What a person
+at a terminal holds is released at a terminal, or with allow_unattended_resume = true in guard.toml.
 
-Exit codes: 0 done, 1 there was nothing to release.
+Exit codes: 0 done, 1 there was nothing to release, 3 refused.
 
 Environment: AGENT_STATE_DB, CRON_GUARD_CONFIG.
 

@@ -39,22 +39,29 @@ pub(super) struct Start<'a> {
 pub(super) struct Recorder<'a, 's> {
     guard: Option<&'a RefCell<Guard<'s>>>,
     tripped: Cell<Option<String>>,
+    has_due_alert: Cell<bool>,
 }
 
 impl<'a, 's> Recorder<'a, 's> {
     /// Into the journal.
     pub(super) fn new(guard: &'a RefCell<Guard<'s>>) -> Self {
-        Self { guard: Some(guard), tripped: Cell::new(None) }
+        Self { guard: Some(guard), ..Self::none() }
     }
 
     /// Nowhere: the journal cannot be used.
     pub(super) fn none() -> Self {
-        Self { guard: None, tripped: Cell::new(None) }
+        // Until it is known, there may be one.
+        Self { guard: None, tripped: Cell::new(None), has_due_alert: Cell::new(true) }
     }
 
     /// Why the job is blocked now, when this run blocked it.
     pub(super) fn tripped(&self) -> Option<String> {
         self.tripped.take()
+    }
+
+    /// Whether an alert may be to be sent now.
+    pub(super) fn has_due_alert(&self) -> bool {
+        self.has_due_alert.get()
     }
 
     /// Records the outcome. The command has run, so what goes wrong here is said and changes no exit code.
@@ -84,6 +91,7 @@ impl<'a, 's> Recorder<'a, 's> {
     ) -> Result<(), common::Error> {
         let (Some(guard), Some(run)) = (self.guard, &start.run) else { return Ok(()) };
         let closed = guard.borrow_mut().close(start.job, run, outcome, stopped)?;
+        self.has_due_alert.set(closed.has_due_alert);
         if closed.tripped.is_some() {
             self.tripped.set(closed.tripped);
         }
