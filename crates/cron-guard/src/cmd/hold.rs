@@ -55,7 +55,12 @@ pub(crate) fn ack(args: &AckArgs, ctx: &mut Ctx<'_>) -> anyhow::Result<Exit> {
     let settings = ctx.settings()?;
     let job = args.job.to_string();
     match ctx.guard(&settings)?.ack(&job, &Actor::here().name)? {
-        Acked::Yes => Ok(Exit::Done),
+        Acked::Yes => {
+            if ctx.json {
+                ctx.out.json(&json!({ "job": job, "acknowledged": true }))?;
+            }
+            Ok(Exit::Done)
+        }
         Acked::NotBlocked => Err(Error::NotBlocked { job }.into()),
         Acked::Unknown => Err(Error::NoJob { job }.into()),
     }

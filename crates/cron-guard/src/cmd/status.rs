@@ -115,9 +115,9 @@ fn look(args: &StatusArgs, ctx: &Ctx<'_>) -> anyhow::Result<Scene> {
             return Err(Error::NoJob { job: job.to_string() }.into());
         }
     }
-    scene.members.sort_by_key(|member| {
-        (!member.is_blocked(), !member.is_problem(), member.job.breaker.streak == 0)
-    });
+    scene
+        .members
+        .sort_by_key(|member| (!member.is_blocked(), !member.is_problem(), !is_restless(member)));
     Ok(scene)
 }
 
@@ -189,10 +189,15 @@ fn print(ctx: &mut Ctx<'_>, scene: &Scene) -> Result<(), common::Error> {
     Ok(())
 }
 
+/// Whether it failed last, or keeps changing.
+fn is_restless(member: &Member) -> bool {
+    member.job.breaker.streak > 0 || member.job.breaker.flapping
+}
+
 fn tone(member: &Member) -> Option<Tone> {
     if member.is_blocked() {
         Some(Tone::Bad)
-    } else if member.is_problem() || member.job.breaker.streak > 0 {
+    } else if member.is_problem() || is_restless(member) {
         Some(Tone::Warning)
     } else {
         None

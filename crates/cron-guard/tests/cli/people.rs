@@ -260,6 +260,23 @@ fn what_is_wrong_in_a_declaration_is_wrong_usage_and_writes_nothing() {
 }
 
 #[test]
+fn orders_and_previews_answer_in_json_when_they_are_asked_to() {
+    let sandbox = Sandbox::new();
+    sandbox.fail("j", 3);
+    let acked = sandbox.guard("ack j --json").code(0).json();
+    assert_eq!((&acked["job"], &acked["acknowledged"]), (&"j".into(), &true.into()));
+    let resumed = sandbox.guard("resume j --reason x --json").code(0).json();
+    assert_eq!((&resumed["resumed"], &resumed["fresh"]), (&true.into(), &false.into()));
+    sandbox.write("tab", "@daily /usr/bin/x\n* * * * *\n");
+    let printed = sandbox.guard("crontab --print --file tab --json").code(0).json();
+    assert!(printed["crontab"].as_str().unwrap().contains("exec x --"), "{printed}");
+    assert_eq!(printed["unread"][0]["line"], 2);
+    let dry = sandbox.guard("crontab --install --dry-run --file tab --json").code(0).json();
+    assert_eq!(dry["changes"][0]["before"], "@daily /usr/bin/x");
+    assert_eq!(dry["changes"].as_array().unwrap().len(), 1);
+}
+
+#[test]
 fn completions_know_the_jobs() {
     let sandbox = Sandbox::new();
     sandbox.settings("[job.nightly-backup]\n");
