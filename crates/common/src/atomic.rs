@@ -13,7 +13,18 @@ use crate::error::{Error, file};
 
 /// Writes `content` to `path` with permission bits `mode`.
 pub fn write(path: &Path, content: &[u8], mode: u32) -> Result<(), Error> {
-    replace(path, content, mode).map_err(file("write", path))
+    replace(path, content, mode).map_err(plain).map_err(file("write", path))
+}
+
+/// The error of the system without the name of the temporary file, which says nothing to anybody.
+fn plain(error: io::Error) -> io::Error {
+    // The library that makes it keeps the system's own error to itself.
+    match error.to_string().rsplit_once(" at path \"") {
+        Some((cause, _)) if error.raw_os_error().is_none() => {
+            io::Error::new(error.kind(), cause.to_owned())
+        }
+        _ => error,
+    }
 }
 
 fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
@@ -50,6 +61,9 @@ mod tests {
         std::fs::create_dir(&blocked).unwrap();
         assert!(write(&blocked, b"x", 0o600).is_err());
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+        let absent = write(&folder.path().join("absent/f"), b"x", 0o600).unwrap_err();
+        let cause = std::error::Error::source(&absent).unwrap().to_string();
+        assert!(!cause.contains(".tmp-"), "{cause}");
     }
 
     #[test]

@@ -149,7 +149,13 @@ impl Explain for Error {
             Self::File { source, .. } => match source.kind() {
                 io::ErrorKind::PermissionDenied => "check the owner and the mode of the path",
                 io::ErrorKind::StorageFull => "free some space and run the command again",
-                io::ErrorKind::NotFound => "check that the path is right",
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
+                    "check that the path is right"
+                }
+                io::ErrorKind::IsADirectory => "name a file; this is a directory",
+                io::ErrorKind::ReadOnlyFilesystem => {
+                    "name a place that can be written, or make this one writable"
+                }
                 _ => return None,
             },
             Self::Spawn { source, .. } => match source.kind() {

@@ -19,6 +19,8 @@ pub mod fleet;
 pub mod name;
 pub mod out;
 pub mod place;
+#[cfg(feature = "redact")]
+pub mod redact;
 pub mod report;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;

@@ -24,11 +24,26 @@ fn main() -> Result<()> {
     match args.next().as_deref() {
         Some("floor-read") => floor_read(&args.next().unwrap_or_default()),
         Some("floor-exec") => floor_exec(&args.next().unwrap_or_default()),
+        Some("stamp") => {
+            stamp();
+            Ok(())
+        }
         first => {
             let is_json = first == Some("--json") || args.any(|arg| arg == "--json");
             measure(is_json)
         }
     }
+}
+
+/// The command of a gated job: says when it started.
+#[expect(clippy::print_stdout, reason = "it is the command of a job")]
+fn stamp() {
+    println!("{}", monotonic_millis());
+}
+
+fn monotonic_millis() -> i64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    time.tv_sec * 1000 + time.tv_nsec / 1_000_000
 }
 
 /// Opens as the product opens, and no more.
@@ -170,19 +185,35 @@ fn children_ticks() -> Result<u64> {
     Ok(ticks(13) + ticks(14))
 }
 
-/// Two hundred jobs in one minute: the slowest, and how many were not let through.
-fn burst(home: &Home) -> Result<(f64, usize)> {
-    let started = Instant::now();
+/// Two hundred jobs in one minute.
+struct Burst {
+    /// When the last gate had decided and its command had started.
+    decided: i64,
+    /// When the last one was over and recorded.
+    over: i64,
+    n_refused: usize,
+}
+
+fn burst(home: &Home) -> Result<Burst> {
+    let this = std::env::current_exe()?.display().to_string();
+    let started = monotonic_millis();
     let names: Vec<String> = (0..200).map(|n| format!("job-{n}")).collect();
     let children: Vec<_> = names
         .iter()
-        .map(|name| home.guard(&["exec", name, "--", "true"]).spawn())
+        .map(|name| {
+            let mut guard = home.guard(&["exec", name, "--", &this, "stamp"]);
+            guard.stdout(Stdio::piped()).spawn()
+        })
         .collect::<std::io::Result<_>>()?;
-    let mut n_refused = 0;
-    for mut child in children {
-        n_refused += usize::from(!child.wait()?.success());
+    let mut burst = Burst { decided: 0, over: 0, n_refused: 0 };
+    for child in children {
+        let output = child.wait_with_output()?;
+        burst.n_refused += usize::from(!output.status.success());
+        let stamp: i64 = String::from_utf8(output.stdout)?.trim().parse().unwrap_or(started);
+        burst.decided = burst.decided.max(stamp - started);
     }
-    Ok((started.elapsed().as_secs_f64() * 1000.0, n_refused))
+    burst.over = monotonic_millis() - started;
+    Ok(burst)
 }
 
 fn measure(is_json: bool) -> Result<()> {
@@ -203,10 +234,14 @@ fn measure(is_json: bool) -> Result<()> {
                     json!({ "what": what, "runs": n_runs, "cpu_ms": spent, "budget": "100 ms" }),
                 );
             }
-            let (slowest, n_refused) = burst(&home)?;
+            let burst = burst(&home)?;
             rows.push(json!({
-                "what": "200 exec at once, the slowest", "runs": n_runs, "ms": slowest,
-                "refused": n_refused, "budget": "1000 ms",
+                "what": "200 exec at once: last started", "runs": n_runs, "ms": burst.decided,
+                "refused": burst.n_refused, "budget": "1000 ms",
+            }));
+            rows.push(json!({
+                "what": "200 exec at once: last over", "runs": n_runs, "ms": burst.over,
+                "refused": burst.n_refused, "budget": "",
             }));
         }
     }

@@ -9,6 +9,22 @@ pub(crate) fn is_at_terminal() -> bool {
     std::io::stdin().is_terminal()
 }
 
+/// Who gives an order.
+#[derive(Debug, Clone)]
+pub(crate) struct Actor {
+    /// The user, the parent process and the terminal, in one line for the records.
+    pub(crate) name: String,
+    /// Whether a person can be asked.
+    pub(crate) attended: bool,
+}
+
+impl Actor {
+    /// Who runs this process.
+    pub(crate) fn here() -> Self {
+        Self { name: describe(), attended: is_at_terminal() }
+    }
+}
+
 /// The user, the parent process and the terminal, in one line for the records.
 pub(crate) fn describe() -> String {
     let uid = rustix::process::getuid().as_raw();

@@ -13,10 +13,10 @@ pub(crate) enum Error {
     Settings { path: PathBuf, line: usize, column: usize, message: String },
     #[error("cannot read the settings {}: the file is not UTF-8", .path.display())]
     SettingsEncoding { path: PathBuf },
-    #[error("cannot resume `{job}` without a terminal")]
-    Unattended { job: String },
-    #[error("cannot resume `{job}`: it is held, {reason}")]
-    ResumeHeld { job: String, reason: String },
+    #[error("cannot {doing} `{what}` without a terminal")]
+    Unattended { doing: &'static str, what: String },
+    #[error("cannot resume `{job}`: it is held: {reason}")]
+    ResumeHeld { job: String, reason: String, release: String },
     #[error("the journal cannot be read, and `{job}` is of tier high")]
     FailClosed { job: String, source: Box<common::Error> },
     #[error("there is no job `{job}`")]
@@ -95,10 +95,7 @@ impl Explain for Error {
                 "run it from a terminal, or set allow_unattended_resume = true under [defaults] in guard.toml"
                     .to_owned()
             }
-            Self::ResumeHeld { job, .. } => {
-                let job = shlex::try_quote(job).map_or_else(|_| job.clone(), Into::into);
-                format!("end the hold first: cron-guard release {job} --reason TEXT")
-            }
+            Self::ResumeHeld { release, .. } => format!("end the hold first: {release}"),
             Self::FailClosed { .. } => {
                 "repair the journal first; `cron-guard doctor` says what is wrong with it".to_owned()
             }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::alert::compose;
 use crate::guard::fleet::Member;
+use crate::guard::{Block, Verdict};
 
 /// The document.
 pub(crate) fn document(members: &[Member], named_db: Option<&Path>, now: Timestamp) -> Value {
@@ -22,6 +23,12 @@ pub(crate) fn document(members: &[Member], named_db: Option<&Path>, now: Timesta
 
 fn entry(member: &Member, named_db: Option<&Path>) -> Value {
     let breaker = &member.job.breaker;
+    let resume = match &member.verdict {
+        Verdict::Blocked(Block { hold: Some(scope), .. }) => compose::release_argv(scope, named_db),
+        // The window slides on by itself.
+        Verdict::Blocked(Block { kind: "budget", .. }) => Vec::new(),
+        _ => compose::resume_argv(&member.job.name, named_db),
+    };
     json!({
         "job": member.job.name,
         "state": member.state(),
@@ -36,6 +43,7 @@ fn entry(member: &Member, named_db: Option<&Path>) -> Value {
         "tier": member.own.tier.as_str(),
         "owner": member.own.owner,
         "labels": member.own.labels,
-        "resume": compose::resume_argv(&member.job.name, named_db),
+        "signature": member.job.signature,
+        "resume": resume,
     })
 }

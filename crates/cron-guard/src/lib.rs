@@ -9,6 +9,7 @@ mod awake;
 mod budget;
 mod cli;
 mod cmd;
+mod complete;
 mod crontab;
 mod error;
 #[cfg(fuzzing)]
@@ -21,7 +22,9 @@ mod machine;
 mod outage;
 mod schedule;
 mod settings;
+mod signature;
 mod store;
+mod tail;
 mod view;
 mod zone;
 
@@ -31,6 +34,9 @@ use clap::CommandFactory as _;
 
 /// The whole program.
 pub fn main() -> ExitCode {
+    if complete::answer() {
+        return ExitCode::SUCCESS;
+    }
     let cli = match cli::Cli::read(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) => return common::report::usage(&error),

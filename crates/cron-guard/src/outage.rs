@@ -53,28 +53,44 @@ impl LastKnown {
         }
     }
 
-    fn load(journal: &Path) -> Self {
+    /// The last known verdicts of a journal; none where nothing was stored.
+    pub(crate) fn load(journal: &Path) -> Self {
         fs::read(beside(journal, ".verdicts.json"))
             .ok()
             .and_then(|text| serde_json::from_slice(&text).ok())
             .unwrap_or_default()
     }
 
+    /// The jobs that were open.
+    pub(crate) fn open_jobs(&self) -> impl Iterator<Item = &str> {
+        self.open.keys().map(String::as_str)
+    }
+
+    /// Why a job was open.
+    pub(crate) fn why_open(&self, job: &str) -> Option<&str> {
+        self.open.get(job).map(String::as_str)
+    }
+
+    /// The verdict about a job by what was last known; `None` when its tier says that it must not run.
+    pub(crate) fn verdict(&self, job: &str, own: &JobSettings) -> Option<Verdict> {
+        match self.block(job, own) {
+            Some(block) => Some(Verdict::Blocked(block)),
+            None if own.tier == Tier::High => None,
+            None => Some(Verdict::Go { probe: false }),
+        }
+    }
+
     fn block(&self, job: &str, own: &JobSettings) -> Option<Block> {
         block_by_hold(&self.holds, job, own).or_else(|| {
             let reason = self.open.get(job).filter(|_| own.mode == Mode::Enforce)?;
-            Some(Block { kind: "open", reason: reason.clone() })
+            Some(Block::open(reason))
         })
     }
 }
 
 /// The verdict about a job while the journal cannot be used; `None` when its tier says that it must not run.
 pub(crate) fn verdict(journal: &Path, job: &str, own: &JobSettings) -> Option<Verdict> {
-    match LastKnown::load(journal).block(job, own) {
-        Some(block) => Some(Verdict::Blocked(block)),
-        None if own.tier == Tier::High => None,
-        None => Some(Verdict::Go { probe: false }),
-    }
+    LastKnown::load(journal).verdict(job, own)
 }
 
 /// Notes that the journal cannot be used. Returns false when that was noted before.

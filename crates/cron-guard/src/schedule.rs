@@ -23,6 +23,13 @@ pub(crate) fn zone(name: &str) -> Result<Zone, ScheduleError> {
     Zone::named(name).ok_or_else(|| ScheduleError::Zone(name.to_owned()))
 }
 
+/// The parser's words without the names of its own parts.
+fn plain(error: &str) -> String {
+    let error =
+        error.trim_start_matches("Component error: ").trim_start_matches("Invalid pattern: ");
+    error.trim_end_matches('.').to_lowercase()
+}
+
 /// The moments from the year 1 to 9999, in milliseconds. Beyond them a local time need not exist, and nothing is due.
 const CALENDAR: std::ops::Range<i64> = -62_135_510_400_000..253_402_214_400_000;
 
@@ -46,12 +53,16 @@ impl Schedule {
             "@midnight" => "@daily",
             other => other,
         };
+        let n_fields = fields.split_whitespace().count();
+        if !fields.starts_with('@') && n_fields != 5 {
+            return Err(fail(&format!("it has {n_fields} of the five fields")));
+        }
         let cron = CronParser::builder()
             .seconds(Seconds::Disallowed)
             .year(Year::Disallowed)
             .build()
             .parse(fields)
-            .map_err(|error| fail(&error.to_string()))?;
+            .map_err(|error| fail(&plain(&error.to_string())))?;
         let schedule = Self { cron, zone: None };
         // A date such as 30 February parses, and the job would never be called late.
         match schedule.next(Timestamp(0)) {

@@ -29,5 +29,29 @@ mod fleet;
 mod people;
 
 #[cfg(test)]
+#[path = "cli/cron.rs"]
+mod cron;
+
+#[cfg(test)]
+#[path = "cli/corpus.rs"]
+mod corpus;
+
+#[cfg(test)]
 #[path = "cli/night.rs"]
 mod night;
+
+#[cfg(test)]
+#[path = "cli/undo.rs"]
+mod undo;
+
+#[cfg(test)]
+#[path = "cli/killed.rs"]
+mod killed;
+
+#[cfg(test)]
+#[path = "cli/page.rs"]
+mod page;
+
+#[cfg(test)]
+#[path = "cli/disk.rs"]
+mod disk;

@@ -15,6 +15,7 @@ use crate::budget::Standing;
 use crate::machine::Effect;
 use crate::settings::JobSettings;
 use crate::store::jobs::Job;
+use crate::tail::clean;
 
 pub(crate) const TRIP: &str = "trip";
 pub(crate) const RECOVERED: &str = "recovered";
@@ -23,6 +24,7 @@ pub(crate) const STEADY: &str = "steady";
 pub(crate) const INTERRUPTED: &str = "interrupted";
 pub(crate) const BROKEN: &str = "broken";
 pub(crate) const HELD: &str = "held";
+pub(crate) const CHANGED: &str = "changed";
 pub(crate) const JOURNAL: &str = "journal";
 pub(crate) const TRIP_GROUP: &str = "trip_group";
 pub(crate) const DIGEST: &str = "digest";
@@ -64,6 +66,23 @@ pub(crate) fn resume_argv(job: &str, named_db: Option<&Path>) -> Vec<String> {
     argv
 }
 
+/// The command that ends a hold, as arguments.
+pub(crate) fn release_argv(scope: &str, named_db: Option<&Path>) -> Vec<String> {
+    let mut argv = vec!["cron-guard".to_owned(), "release".to_owned()];
+    if let Some(db) = named_db {
+        argv.extend(["--db".to_owned(), db.display().to_string()]);
+    }
+    argv.extend(["--reason".to_owned(), "why it is over".to_owned()]);
+    match scope.split_once(':') {
+        Some(("label", label)) if label.starts_with('-') => argv.push(format!("--label={label}")),
+        Some(("label", label)) => argv.extend(["--label".to_owned(), label.to_owned()]),
+        Some((_, job)) if job.starts_with('-') => argv.extend(["--".to_owned(), job.to_owned()]),
+        Some((_, job)) => argv.push(job.to_owned()),
+        None => argv.push("--all".to_owned()),
+    }
+    argv
+}
+
 /// Arguments as one line for sh.
 pub(crate) fn as_shell(argv: &[String]) -> String {
     shlex::try_join(argv.iter().map(String::as_str)).unwrap_or_default()
@@ -101,6 +120,7 @@ pub(crate) fn about_job(event: &str, facts: &Facts<'_>) -> Value {
         "owner": facts.own.owner,
         "labels": facts.own.labels,
         "incident": breaker.incident,
+        "signature": facts.job.signature,
         "at": facts.at,
         "stderr_tail": tail,
         "resume": resume,
@@ -176,6 +196,7 @@ pub(crate) fn title(event: &str, job: &str) -> String {
         INTERRUPTED => format!("{job} keeps being interrupted"),
         BROKEN => format!("{job} has been blocked for 14 days"),
         HELD => format!("{job} is held"),
+        CHANGED => format!("{job} fails in another way"),
         LATE => format!("{job} is late"),
         NEVER_RAN => format!("{job} never ran"),
         BUDGET => format!("{job} is over its budget"),
@@ -201,7 +222,7 @@ fn text(event: &str, facts: &Facts<'_>, reason: Option<&str>, resume: &str, tail
             let _ = writeln!(text, "{what}: {at}");
         }
     }
-    if event == TRIP || event == BROKEN {
+    if event == TRIP || event == BROKEN || event == CHANGED {
         let is_observed = facts.own.mode == crate::settings::Mode::Observe;
         let what = if is_observed { "it keeps running (observe); reset" } else { "resume" };
         let _ = writeln!(text, "{what}: {resume}");
@@ -218,8 +239,9 @@ fn text(event: &str, facts: &Facts<'_>, reason: Option<&str>, resume: &str, tail
     text
 }
 
-/// The words of a job: the last of them, each line without control characters.
+/// The words of a job: the last of them, without secrets, each line without control characters.
 pub(crate) fn quote(tail: &str) -> String {
+    let tail = clean(tail);
     let lines: Vec<String> = tail
         .lines()
         .map(|line| sanitize(line).into_owned())

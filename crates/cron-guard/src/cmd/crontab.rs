@@ -32,7 +32,11 @@ pub(crate) fn run(args: &CrontabArgs, ctx: &mut Ctx<'_>) -> anyhow::Result<Exit>
         report::warn("cron-guard", &format!("line {number} stays as it is: {why}"));
     }
     if !args.act.install {
-        ctx.out.bytes(&wrapped.text)?;
+        if ctx.json {
+            summary(ctx, &wrapped, None)?;
+        } else {
+            ctx.out.bytes(&wrapped.text)?;
+        }
         return Ok(Exit::Done);
     }
     if args.dry_run {
@@ -174,8 +178,14 @@ fn summary(ctx: &mut Ctx<'_>, wrapped: &Wrapped, backup: Option<&Path>) -> Resul
             .iter()
             .map(|named| json!({ "job": named.name, "schedule": named.job.schedule, "tz": named.job.tz }))
             .collect();
+        let unread: Vec<_> = wrapped
+            .unread
+            .iter()
+            .map(|(line, why)| json!({ "line": line, "reason": why }))
+            .collect();
         return ctx.out.json(&json!({
-            "wrapped": jobs, "already": wrapped.n_guarded, "unread": wrapped.unread, "backup": backup,
+            "wrapped": jobs, "already": wrapped.n_guarded, "unread": unread, "backup": backup,
+            "crontab": String::from_utf8_lossy(&wrapped.text),
         }));
     }
     for named in &wrapped.jobs {
@@ -192,6 +202,15 @@ fn summary(ctx: &mut Ctx<'_>, wrapped: &Wrapped, backup: Option<&Path>) -> Resul
 /// The lines that differ, old and new.
 fn show_difference(ctx: &mut Ctx<'_>, before: &[u8], after: &[u8]) -> Result<(), CommonError> {
     // Both have the same number of lines: wrapping changes lines and moves none.
+    if ctx.json {
+        let lines = before.split(|b| *b == b'\n').zip(after.split(|b| *b == b'\n'));
+        let text = |line| String::from_utf8_lossy(line).into_owned();
+        let changes: Vec<_> = lines
+            .filter(|(old, new)| old != new)
+            .map(|(old, new)| json!({ "before": text(old), "after": text(new) }))
+            .collect();
+        return ctx.out.json(&json!({ "changes": changes }));
+    }
     for (old, new) in before.split(|b| *b == b'\n').zip(after.split(|b| *b == b'\n')) {
         if old != new {
             ctx.out.line(format!("-{}", String::from_utf8_lossy(old)))?;

@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::guard::Guard;
 use crate::machine::Outcome;
 use crate::store::transitions::{self, Transition};
+use crate::tail::clean;
 
 /// One line of the history.
 enum Entry {
@@ -40,7 +41,7 @@ pub(crate) fn run(args: &HistoryArgs, ctx: &mut Ctx<'_>) -> anyhow::Result<Exit>
     let (runs, transitions) = db.read("read", |connection| {
         Ok((
             runs::of_job(connection, job, args.limit)?,
-            transitions::of_job(connection, job, args.limit)?,
+            transitions::concerning(connection, job, &own.labels, args.limit)?,
         ))
     })?;
     if runs.is_empty() && transitions.is_empty() && !own.declared {
@@ -104,7 +105,8 @@ fn detail(run: &Run) -> String {
     }
     parts.extend(run.reason.clone());
     parts.extend(run.agent.as_ref().map(|agent| format!("agent {agent}")));
-    if let Some(last) = run.stderr_tail.as_deref().and_then(|tail| tail.trim_end().lines().last()) {
+    let said = run.stderr_tail.as_deref().map(clean).unwrap_or_default();
+    if let Some(last) = said.trim_end().lines().last() {
         parts.push(format!("\u{201c}{}\u{201d}", last.chars().take(80).collect::<String>()));
     }
     parts.join(", ")

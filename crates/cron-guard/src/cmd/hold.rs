@@ -5,10 +5,10 @@ use common::report;
 use serde_json::json;
 
 use super::Ctx;
-use crate::actor;
+use crate::actor::Actor;
 use crate::cli::{AckArgs, HoldArgs, ScopeArgs};
 use crate::error::Error;
-use crate::guard::Acked;
+use crate::guard::{Acked, Released};
 use crate::store::holds::Scope;
 
 pub(crate) fn hold(args: &HoldArgs, ctx: &mut Ctx<'_>) -> anyhow::Result<Exit> {
@@ -20,7 +20,7 @@ pub(crate) fn hold(args: &HoldArgs, ctx: &mut Ctx<'_>) -> anyhow::Result<Exit> {
         report::warn("cron-guard", &format!("no job in guard.toml has the label {label}"));
     }
     let reason = reason(&args.reason)?;
-    let is_new = ctx.guard(&settings)?.hold(&scope, &actor::describe(), reason)?;
+    let is_new = ctx.guard(&settings)?.hold(&scope, &Actor::here(), reason)?;
     if ctx.json {
         ctx.out.json(&json!({ "scope": scope.to_string(), "held": true, "changed": is_new }))?;
     } else if ctx.out.is_terminal() {
@@ -33,7 +33,13 @@ pub(crate) fn release(args: &HoldArgs, ctx: &mut Ctx<'_>) -> anyhow::Result<Exit
     let scope = scope(&args.scope);
     let settings = ctx.settings()?;
     let reason = reason(&args.reason)?;
-    let was_held = ctx.guard(&settings)?.release(&scope, &actor::describe(), reason)?;
+    let was_held = match ctx.guard(&settings)?.release(&scope, &Actor::here(), reason)? {
+        Released::Yes => true,
+        Released::NotHeld => false,
+        Released::Refused => {
+            return Err(Error::Unattended { doing: "release", what: scope.to_string() }.into());
+        }
+    };
     if ctx.json {
         ctx.out.json(&json!({ "scope": scope.to_string(), "held": false, "changed": was_held }))?;
     } else if ctx.out.is_terminal() && was_held {
@@ -48,8 +54,13 @@ pub(crate) fn release(args: &HoldArgs, ctx: &mut Ctx<'_>) -> anyhow::Result<Exit
 pub(crate) fn ack(args: &AckArgs, ctx: &mut Ctx<'_>) -> anyhow::Result<Exit> {
     let settings = ctx.settings()?;
     let job = args.job.to_string();
-    match ctx.guard(&settings)?.ack(&job, &actor::describe())? {
-        Acked::Yes => Ok(Exit::Done),
+    match ctx.guard(&settings)?.ack(&job, &Actor::here().name)? {
+        Acked::Yes => {
+            if ctx.json {
+                ctx.out.json(&json!({ "job": job, "acknowledged": true }))?;
+            }
+            Ok(Exit::Done)
+        }
         Acked::NotBlocked => Err(Error::NotBlocked { job }.into()),
         Acked::Unknown => Err(Error::NoJob { job }.into()),
     }

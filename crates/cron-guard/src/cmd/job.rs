@@ -5,70 +5,65 @@ use common::{Exit, report};
 use serde_json::json;
 
 use super::Ctx;
-use crate::actor;
+use crate::actor::Actor;
 use crate::cli::{JobArgs, JobVerb};
 use crate::error::Error;
-use crate::guard::Guard;
 use crate::settings::Settings;
 use crate::settings::edit::{Change, Edited, Editor};
-use crate::store::transitions::{self, Transition};
 
 pub(crate) fn run(verb: &JobVerb, ctx: &mut Ctx<'_>) -> anyhow::Result<Exit> {
     match verb {
         JobVerb::Add(args) => {
-            let job = args.job.as_str();
-            change(job, "job_add", ctx, |editor| editor.add(job, &changes(args)))
+            let order = Order { job: args.job.as_str(), kind: "job_add", reason: &args.reason };
+            change(&order, ctx, |editor| editor.add(order.job, &changes(args)))
         }
         JobVerb::Edit(args) => {
-            let job = args.job.as_str();
-            change(job, "job_edit", ctx, |editor| editor.edit(job, &changes(args)))
+            let order = Order { job: args.job.as_str(), kind: "job_edit", reason: &args.reason };
+            change(&order, ctx, |editor| editor.edit(order.job, &changes(args)))
         }
         JobVerb::Remove(args) => {
-            let job = args.job.as_str();
-            change(job, "job_remove", ctx, |editor| editor.remove(job))
+            let order = Order { job: args.job.as_str(), kind: "job_remove", reason: &args.reason };
+            change(&order, ctx, |editor| editor.remove(order.job))
         }
         JobVerb::List => list(ctx),
     }
 }
 
+/// A change of one declaration, as it goes on record.
+struct Order<'a> {
+    job: &'a str,
+    kind: &'static str,
+    reason: &'a Option<String>,
+}
+
 fn change(
-    job: &str,
-    kind: &str,
+    order: &Order<'_>,
     ctx: &mut Ctx<'_>,
     edit: impl FnOnce(&mut Editor) -> Edited,
 ) -> anyhow::Result<Exit> {
-    let settings = ctx.settings()?;
-    let mut editor = Editor::parse(&settings.path, settings.text())?;
+    let job = order.job;
+    let before = ctx.settings()?;
+    let mut editor = Editor::parse(&before.path, before.text())?;
     match edit(&mut editor) {
         Edited::Done => {}
         Edited::Exists => return Err(Error::Declared { job: job.to_owned() }.into()),
         Edited::Absent => return Err(Error::NotDeclared { job: job.to_owned() }.into()),
     }
-    editor.save(&settings.path)?;
-    // Agents must not undo quietly what a person set up, so the journal says who it was.
-    let recorded = ctx.guard(&settings).and_then(|mut guard| {
-        guard.db.write("write to", |tx| {
-            transitions::append(
-                tx,
-                &Transition {
-                    at: Guard::now(),
-                    job: job.to_owned(),
-                    kind: kind.to_owned(),
-                    before: String::new(),
-                    after: String::new(),
-                    epoch: 0,
-                    actor: actor::describe(),
-                    reason: Some("guard.toml was edited".to_owned()),
-                    run_id: None,
-                },
-            )
-        })
+    let after = editor.outcome(&before.path)?;
+    editor.save(&before.path)?;
+    // Agents must not undo quietly what a person set up, so the journal says who it was and what it did.
+    let changes = before.job(job).changes_to(&after.job(job));
+    let changes = if changes.is_empty() { "nothing changed".to_owned() } else { changes };
+    let reason = order.reason.as_deref().map(str::trim).filter(|reason| !reason.is_empty());
+    let reason = reason.map_or_else(|| changes.clone(), |reason| format!("{changes}: {reason}"));
+    let recorded = ctx.guard(&before).and_then(|mut guard| {
+        guard.redeclare(&after, job, order.kind, &Actor::here().name, &reason)
     });
     if let Err(error) = recorded {
         report::warn("cron-guard", &format!("the change is not in the journal: {error}"));
     }
     if ctx.json {
-        ctx.out.json(&json!({ "job": job, "settings": settings.path }))?;
+        ctx.out.json(&json!({ "job": job, "settings": before.path, "changes": changes }))?;
     }
     Ok(Exit::Done)
 }

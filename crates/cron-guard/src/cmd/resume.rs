@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::Ctx;
 use crate::actor;
+use crate::alert::compose;
 use crate::cli::ResumeArgs;
 use crate::error::Error;
 use crate::guard::Resumed;
@@ -15,14 +16,19 @@ pub(crate) fn run(args: &ResumeArgs, ctx: &mut Ctx<'_>) -> anyhow::Result<Exit> 
     let settings = ctx.settings()?;
     let job = args.job.to_string();
     if !actor::is_at_terminal() && !settings.allows_unattended_resume() {
-        return Err(Error::Unattended { job }.into());
+        return Err(Error::Unattended { doing: "resume", what: job }.into());
     }
     let reason = reason(args.reason.as_deref())?;
     let resumed = ctx.guard(&settings)?.resume(&job, args.fresh, &actor::describe(), &reason)?;
     let is_resumed = match resumed {
         Resumed::Yes { .. } => true,
         Resumed::NothingToDo => false,
-        Resumed::Held(reason) => return Err(Error::ResumeHeld { job, reason }.into()),
+        Resumed::Held(hold) => {
+            let named_db = ctx.named_db();
+            let release =
+                compose::as_shell(&compose::release_argv(&hold.scope, named_db.as_deref()));
+            return Err(Error::ResumeHeld { job, reason: hold.reason, release }.into());
+        }
         Resumed::Unknown => return Err(Error::NoJob { job }.into()),
     };
     if ctx.json {

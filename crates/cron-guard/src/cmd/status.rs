@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::guard::Guard;
 use crate::guard::fleet::{self, Member, SWEEP};
 use crate::machine::{Mark, flap};
+use crate::outage::LastKnown;
 use crate::settings::Settings;
 use crate::store::{alerts, facts};
 use crate::view::{self, nagios, prom};
@@ -40,7 +41,14 @@ pub(crate) fn run(args: &StatusArgs, ctx: &mut Ctx<'_>) -> anyhow::Result<Exit> 
                 .line(format!("CRON-GUARD UNKNOWN - {}", nagios::plain(&format!("{error:#}"))))?;
             return Ok(Exit::Code(nagios::Code::Unknown as u8));
         }
-        Err(error) => return Err(error),
+        Err(error) => {
+            if args.prom.is_none() && is_about_journal(&error) {
+                // What was last known is more than nothing, and is marked as such.
+                show(ctx, &last_known(args, ctx)?)?;
+                ctx.out.flush()?;
+            }
+            return Err(error);
+        }
     };
     if args.nagios {
         let (line, code) = nagios::line(&scene.members, &troubles(&scene));
@@ -53,6 +61,11 @@ pub(crate) fn run(args: &StatusArgs, ctx: &mut Ctx<'_>) -> anyhow::Result<Exit> 
         atomic::write(path, text.as_bytes(), 0o644)?;
         return Ok(Exit::Done);
     }
+    show(ctx, &scene)?;
+    Ok(Exit::Done)
+}
+
+fn show(ctx: &mut Ctx<'_>, scene: &Scene) -> Result<(), common::Error> {
     if ctx.json {
         let jobs: Vec<Value> =
             scene.members.iter().map(|member| describe(member, scene.now)).collect();
@@ -61,11 +74,32 @@ pub(crate) fn run(args: &StatusArgs, ctx: &mut Ctx<'_>) -> anyhow::Result<Exit> 
             "jobs": jobs,
             "undelivered_alerts": scene.n_undelivered,
             "last_sweep": scene.last_sweep,
-        }))?;
-        return Ok(Exit::Done);
+        }))
+    } else {
+        print(ctx, scene)
     }
-    print(ctx, &scene)?;
-    Ok(Exit::Done)
+}
+
+/// Whether the journal is damaged, of another release or of another program.
+fn is_about_journal(error: &anyhow::Error) -> bool {
+    use common::Error;
+    matches!(
+        error.downcast_ref(),
+        Some(Error::Database { .. } | Error::Newer { .. } | Error::Foreign { .. })
+    )
+}
+
+/// The fleet as it was last known, without the journal.
+fn last_known(args: &StatusArgs, ctx: &Ctx<'_>) -> anyhow::Result<Scene> {
+    let settings = ctx.settings()?;
+    let known = LastKnown::load(&ctx.database().path()?);
+    let now = Guard::now();
+    let mut members = fleet::last_known(&settings, &known, now);
+    if let Some(job) = &args.job {
+        members.retain(|member| member.job.name == job.as_str());
+    }
+    members.sort_by_key(|member| !member.is_blocked());
+    Ok(Scene { members, n_undelivered: 0, last_sweep: None, now })
 }
 
 fn look(args: &StatusArgs, ctx: &Ctx<'_>) -> anyhow::Result<Scene> {
@@ -81,9 +115,9 @@ fn look(args: &StatusArgs, ctx: &Ctx<'_>) -> anyhow::Result<Scene> {
             return Err(Error::NoJob { job: job.to_string() }.into());
         }
     }
-    scene.members.sort_by_key(|member| {
-        (!member.is_blocked(), !member.is_problem(), member.job.breaker.streak == 0)
-    });
+    scene
+        .members
+        .sort_by_key(|member| (!member.is_blocked(), !member.is_problem(), !is_restless(member)));
     Ok(scene)
 }
 
@@ -155,10 +189,15 @@ fn print(ctx: &mut Ctx<'_>, scene: &Scene) -> Result<(), common::Error> {
     Ok(())
 }
 
+/// Whether it failed last, or keeps changing.
+fn is_restless(member: &Member) -> bool {
+    member.job.breaker.streak > 0 || member.job.breaker.flapping
+}
+
 fn tone(member: &Member) -> Option<Tone> {
     if member.is_blocked() {
         Some(Tone::Bad)
-    } else if member.is_problem() || member.job.breaker.streak > 0 {
+    } else if member.is_problem() || is_restless(member) {
         Some(Tone::Warning)
     } else {
         None
@@ -180,6 +219,8 @@ fn describe(member: &Member, now: Timestamp) -> Value {
         "streak": breaker.streak,
         "epoch": breaker.epoch,
         "incident": breaker.incident,
+        "signature": member.job.signature,
+        "probation": breaker.probation,
         "recent": recent,
         "flap_percent": flap::percentage(&breaker.recent),
         "run_ids": breaker.failed_runs,
@@ -200,6 +241,7 @@ fn describe(member: &Member, now: Timestamp) -> Value {
         "mode": member.own.mode.as_str(),
         "labels": member.own.labels,
         "owner": member.own.owner,
+        "unblocked_by": member.unblocked_by,
         "acknowledged": member.job.acked_incident == Some(breaker.incident) && member.is_blocked(),
     })
 }

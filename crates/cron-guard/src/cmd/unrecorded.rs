@@ -29,7 +29,7 @@ pub(super) fn decide_without(
 ) -> anyhow::Result<Unrecorded> {
     let journal = ctx.database().path()?;
     let own = settings.job(job);
-    let cause = with_causes(&error);
+    let cause = with_cause(&error);
     if outage::begin(&journal, Guard::now()) {
         let text = outage::text(&journal, &cause);
         report::warn("cron-guard", &text);
@@ -54,10 +54,12 @@ pub(super) fn decide_without(
     }
 }
 
-/// The error and what caused it, in one line.
-fn with_causes(error: &common::Error) -> String {
-    let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
-    causes.fold(error.to_string(), |line, cause| format!("{line}: {cause}"))
+/// The error and its cause, in one line. What the cause has behind it says the same in other words.
+fn with_cause(error: &common::Error) -> String {
+    match std::error::Error::source(error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    }
 }
 
 fn last_verdict(

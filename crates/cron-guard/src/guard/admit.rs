@@ -27,6 +27,19 @@ pub(crate) struct Block {
     pub(crate) kind: &'static str,
     /// The reason for people.
     pub(crate) reason: String,
+    /// What the hold that blocks it is on.
+    pub(crate) hold: Option<String>,
+}
+
+impl Block {
+    pub(crate) fn new(kind: &'static str, reason: impl Into<String>) -> Self {
+        Self { kind, reason: reason.into(), hold: None }
+    }
+
+    /// Open, and why.
+    pub(crate) fn open(reason: &str) -> Self {
+        Self::new("open", reason)
+    }
 }
 
 /// The answer to "may it run".
@@ -218,13 +231,8 @@ pub(crate) fn decide(
             }
             return Ok(Verdict::Go { probe: answer == Answer::Probe });
         }
-        Answer::Open => Block {
-            kind: "open",
-            reason: job.breaker.reason.clone().unwrap_or_else(|| "open".to_owned()),
-        },
-        Answer::ProbeRunning => {
-            Block { kind: "probe_running", reason: "another run is the probe".to_owned() }
-        }
+        Answer::Open => Block::open(job.breaker.reason.as_deref().unwrap_or("open")),
+        Answer::ProbeRunning => Block::new("probe_running", "another run is the probe"),
     };
     Ok(Verdict::Blocked(block))
 }
@@ -242,13 +250,14 @@ fn block_by_budget(
     }
     let standings = budget::of_job(connection, settings, name, own, now)?;
     let over = standings.iter().find(|standing| standing.level() == Level::Over);
-    Ok(over.map(|standing| Block { kind: "budget", reason: standing.describe() }))
+    Ok(over.map(|standing| Block::new("budget", standing.describe())))
 }
 
 /// The hold that concerns a job, as the reason for a block.
 pub(crate) fn block_by_hold(holds: &[Hold], job: &str, own: &JobSettings) -> Option<Block> {
     let hold = holds::concerning(holds, job, &own.labels)?;
-    Some(Block { kind: "held", reason: format!("held: {}", hold.reason) })
+    let block = Block::new("held", format!("held: {}", hold.reason));
+    Some(Block { hold: Some(hold.scope.clone()), ..block })
 }
 
 /// What the terms of this start forbid, and when it may be tried again.
@@ -262,7 +271,7 @@ fn refused_by(
         && let Some(run) = look.running.first()
     {
         let reason = format!("run {} is still alive", run.run_id);
-        return Ok(Some((Block { kind: "overlap", reason }, None)));
+        return Ok(Some((Block::new("overlap", reason), None)));
     }
     let Some((group, distance)) = &terms.spacing else { return Ok(None) };
     let Some((job, started_at)) = skips::last_in_group(tx, group)? else { return Ok(None) };
@@ -278,7 +287,7 @@ fn refused_by(
         return Ok(None);
     }
     let reason = format!("`{job}` of group {group} started {}", started_at.relative(now));
-    Ok(Some((Block { kind: "spacing", reason }, Some(free_at))))
+    Ok(Some((Block::new("spacing", reason), Some(free_at))))
 }
 
 /// Counts a tick that did not run, so that no skip is silent in the records.

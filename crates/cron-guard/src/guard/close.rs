@@ -6,12 +6,15 @@ use super::admit::look_now;
 use super::record::{Scene, record};
 use super::{Guard, rounds};
 use crate::machine::State;
+use crate::store::alerts;
 
 /// What the end of a run changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Closed {
     /// Why the job is blocked now, when this run blocked it.
     pub(crate) tripped: Option<String>,
+    /// Whether an alert is to be sent now.
+    pub(crate) has_due_alert: bool,
 }
 
 impl Guard<'_> {
@@ -43,7 +46,9 @@ impl Guard<'_> {
             let is_news = was.is_some_and(|was| was != State::Open.as_str())
                 && look.job.breaker.state == State::Open;
             let tripped = is_news.then(|| look.job.breaker.reason.clone()).flatten();
-            Ok((Closed { tripped }, moved))
+            // Asked here, since another transaction for it would cost a tenth of the gate.
+            let has_due_alert = alerts::is_any_due(tx, now)?;
+            Ok((Closed { tripped, has_due_alert }, moved))
         })?;
         if moved {
             self.remember();

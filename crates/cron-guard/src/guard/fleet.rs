@@ -7,14 +7,16 @@ use common::fleet::liveness::Here;
 use common::fleet::runs::Run;
 use rusqlite::Connection;
 
-use super::admit::{Verdict, decide};
+use super::admit::{Block, Verdict, decide};
 use super::look::{Look, look};
 use super::record::{Scene, record};
 use super::{Guard, rounds};
 use crate::late::{self, Lateness};
 use crate::machine::State;
+use crate::outage::LastKnown;
 use crate::settings::{JobSettings, Mode, Settings};
 use crate::store::jobs::{self, Job};
+use crate::store::transitions::{self, Transition};
 use crate::store::{facts, holds, journal, skips};
 use crate::{awake, budget};
 
@@ -33,19 +35,26 @@ pub(crate) struct Member {
     pub(crate) next: Option<Timestamp>,
     /// The fleet is declared, and this job is not.
     pub(crate) undeclared: bool,
+    /// It is open and runs all the same, since somebody changed its declaration.
+    pub(crate) unblocked_by: Option<Transition>,
+    /// The journal cannot be read; this is what was last known.
+    pub(crate) unknown: bool,
+}
+
+/// The word for the state of a job: the breaker's, unless a person or a budget stops it or it is only observed.
+pub(crate) fn state_word(verdict: &Verdict, job: &Job, own: &JobSettings) -> &'static str {
+    match verdict {
+        Verdict::Blocked(block) if block.kind == "held" => "held",
+        Verdict::Blocked(block) if block.kind == "budget" => "budget",
+        _ if own.mode == Mode::Observe && job.breaker.state != State::Closed => "observe",
+        _ => job.breaker.state.as_str(),
+    }
 }
 
 impl Member {
-    /// The word for its state: the breaker's, unless a person or a budget stops it or it is only observed.
+    /// The word for its state.
     pub(crate) fn state(&self) -> &'static str {
-        match &self.verdict {
-            Verdict::Blocked(block) if block.kind == "held" => "held",
-            Verdict::Blocked(block) if block.kind == "budget" => "budget",
-            _ if self.own.mode == Mode::Observe && self.job.breaker.state != State::Closed => {
-                "observe"
-            }
-            _ => self.job.breaker.state.as_str(),
-        }
+        state_word(&self.verdict, &self.job, &self.own)
     }
 
     /// What else is to be said of it, beside its state.
@@ -58,8 +67,9 @@ impl Member {
             Lateness::NeverRan(_) => Some("never ran"),
             _ => None,
         };
-        let is_new = self.job.last_run.is_none() && lateness.is_none();
+        let is_new = self.job.last_run.is_none() && lateness.is_none() && !self.unknown;
         [
+            self.unknown.then_some("unknown"),
             lateness,
             is_new.then_some("new"),
             self.running.iter().any(is_stuck).then_some("stuck"),
@@ -188,9 +198,56 @@ fn view_since(
         let lateness = late::judge(&job, &own, awake_since, now);
         let next = late::next(&job, &own, now);
         let undeclared = is_declared && !own.declared;
-        members.push(Member { job, own, verdict, lateness, running, next, undeclared });
+        let opened_at = job.breaker.opened_at.filter(|_| matches!(verdict, Verdict::Go { .. }));
+        let unblocked_by = match opened_at {
+            Some(opened_at) => transitions::unblocked_by(connection, &job.name, opened_at)?,
+            None => None,
+        };
+        members.push(Member {
+            job,
+            own,
+            verdict,
+            lateness,
+            running,
+            next,
+            undeclared,
+            unblocked_by,
+            unknown: false,
+        });
     }
     Ok(members)
+}
+
+/// The jobs as they were last known, while the journal cannot be read.
+pub(crate) fn last_known(settings: &Settings, known: &LastKnown, now: Timestamp) -> Vec<Member> {
+    let names: BTreeSet<&str> = settings.declared().chain(known.open_jobs()).collect();
+    names
+        .into_iter()
+        .map(|name| {
+            let own = settings.job(name);
+            let mut job = Job::new(name);
+            if let Some(reason) = known.why_open(name) {
+                job.breaker.state = State::Open;
+                job.breaker.reason = Some(reason.to_owned());
+            }
+            let verdict = known.verdict(name, &own).unwrap_or_else(|| {
+                let reason = "the journal cannot be read, and the job is of tier high";
+                Verdict::Blocked(Block::new("unknown", reason))
+            });
+            let next = late::next(&job, &own, now);
+            Member {
+                job,
+                own,
+                verdict,
+                lateness: Lateness::Unscheduled,
+                running: Vec::new(),
+                next,
+                undeclared: false,
+                unblocked_by: None,
+                unknown: true,
+            }
+        })
+        .collect()
 }
 
 /// Every job, with a look at those that can have changed.

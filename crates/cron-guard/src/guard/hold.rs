@@ -3,7 +3,8 @@
 use super::Guard;
 use super::admit::look_now;
 use super::record::{Scene, record};
-use crate::store::holds::{self, Scope};
+use crate::actor::Actor;
+use crate::store::holds::{self, Hold, Scope};
 use crate::store::jobs;
 use crate::store::transitions::{self, Transition};
 
@@ -16,19 +17,35 @@ pub(crate) enum Acked {
     Unknown,
 }
 
+/// What came of a release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Released {
+    Yes,
+    /// There was no such hold.
+    NotHeld,
+    /// A person ordered the hold, and this one may not end it.
+    Refused,
+}
+
 impl Guard<'_> {
     /// Pauses. Returns false when that pause was in force already.
     pub(crate) fn hold(
         &mut self,
         scope: &Scope,
-        actor: &str,
+        actor: &Actor,
         reason: &str,
     ) -> Result<bool, common::Error> {
         let now = Self::now();
+        let hold = Hold {
+            scope: scope.to_string(),
+            reason: reason.to_owned(),
+            actor: actor.name.clone(),
+            attended: actor.attended,
+        };
         let is_new = self.db.write("write to", |tx| {
-            let is_new = holds::put(tx, scope, reason, actor, now)?;
+            let is_new = holds::put(tx, &hold, now)?;
             if is_new {
-                transitions::append(tx, &order("hold", scope, actor, reason, now))?;
+                transitions::append(tx, &order("hold", scope, &actor.name, reason, now))?;
             }
             Ok(is_new)
         })?;
@@ -36,23 +53,29 @@ impl Guard<'_> {
         Ok(is_new)
     }
 
-    /// Ends a pause. Returns false when there was none.
+    /// Ends a pause. What a person ordered, only a person ends, unless the settings allow otherwise.
     pub(crate) fn release(
         &mut self,
         scope: &Scope,
-        actor: &str,
+        actor: &Actor,
         reason: &str,
-    ) -> Result<bool, common::Error> {
+    ) -> Result<Released, common::Error> {
         let now = Self::now();
-        let was_held = self.db.write("write to", |tx| {
-            let was_held = holds::remove(tx, scope)?;
-            if was_held {
-                transitions::append(tx, &order("release", scope, actor, reason, now))?;
+        let may_undo = actor.attended || self.settings.allows_unattended_resume();
+        let released = self.db.write("write to", |tx| {
+            let Some(hold) = holds::all(tx)?.into_iter().find(|h| h.scope == scope.to_string())
+            else {
+                return Ok(Released::NotHeld);
+            };
+            if hold.attended && !may_undo {
+                return Ok(Released::Refused);
             }
-            Ok(was_held)
+            holds::remove(tx, scope)?;
+            transitions::append(tx, &order("release", scope, &actor.name, reason, now))?;
+            Ok(Released::Yes)
         })?;
         self.remember();
-        Ok(was_held)
+        Ok(released)
     }
 
     /// Says that the block of a job is known: it is left out of the reminders until its next incident.

@@ -10,6 +10,7 @@ pub(crate) mod fleet;
 mod hold;
 mod look;
 mod record;
+mod redeclare;
 mod resume;
 mod rounds;
 
@@ -21,7 +22,7 @@ use common::fleet::liveness::Here;
 use common::sqlite::Database;
 
 pub(crate) use admit::{Admission, Block, LEASE, Terms, Verdict, block_by_hold, decide};
-pub(crate) use hold::Acked;
+pub(crate) use hold::{Acked, Released};
 pub(crate) use look::Look;
 pub(crate) use resume::Resumed;
 

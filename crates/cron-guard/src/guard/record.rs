@@ -1,14 +1,15 @@
 //! Writes what followed from a look: interrupted runs, the job's row, transitions, alerts.
 
 use common::clock::Timestamp;
-use common::fleet::runs::{self, Outcome as RunOutcome, Status};
+use common::fleet::runs::{self, Outcome as RunOutcome, Run, Status};
 use rusqlite::Transaction;
 
 use super::look::{Look, Step};
 use crate::alert::compose::{self, Facts};
 use crate::machine::Effect;
 use crate::settings::{JobSettings, Settings};
-use crate::store::holds::{self, Scope};
+use crate::signature;
+use crate::store::holds::{self, Hold, Scope};
 use crate::store::transitions::{self, Transition};
 use crate::store::{alerts, jobs};
 
@@ -57,19 +58,42 @@ fn apply(
     effect: &Effect,
     scene: &Scene<'_>,
 ) -> rusqlite::Result<()> {
+    let last_run = match &step.run {
+        Some(run) => runs::get(tx, run)?,
+        None => None,
+    };
+    let signature = last_run.as_ref().map(signature::of);
+    let fails_otherwise =
+        *effect == Effect::ProbeFailed && signature.is_some() && signature != look.job.signature;
     let (kind, reason) = match effect {
         Effect::Tripped { .. } => {
+            look.job.signature.clone_from(&signature);
             // What was skipped before this incident is history.
             look.job.skipped = 0;
             look.job.skipped_since = None;
             ("trip", look.job.breaker.reason.clone())
         }
+        Effect::ProbeFailed if fails_otherwise => {
+            // Who knows of the old error does not know of this one.
+            look.job.signature.clone_from(&signature);
+            look.job.acked_incident = None;
+            ("probe_failed", signature.map(|form| format!("fails in another way: {form}")))
+        }
         Effect::ProbeFailed => ("probe_failed", look.job.breaker.reason.clone()),
-        Effect::Recovered => ("recover", None),
+        Effect::Recovered => {
+            look.job.signature = None;
+            ("recover", None)
+        }
         Effect::HoldIt => {
             let reason = "three resumes without one success";
             let scope = Scope::Job(look.job.name.clone());
-            holds::put(tx, &scope, reason, GUARD, scene.now)?;
+            let hold = Hold {
+                scope: scope.to_string(),
+                reason: reason.to_owned(),
+                actor: GUARD.to_owned(),
+                attended: true,
+            };
+            holds::put(tx, &hold, scene.now)?;
             ("hold", Some(reason.to_owned()))
         }
         Effect::FlappingStarted(percentage) => {
@@ -93,7 +117,10 @@ fn apply(
         run_id: step.run.clone(),
     };
     transitions::append(tx, &transition)?;
-    if let Some(alert) = alert_for(tx, look, step, effect, scene)? {
+    if *effect == Effect::ProbeFailed && !fails_otherwise {
+        return Ok(());
+    }
+    if let Some(alert) = alert_for(tx, look, step, effect, last_run.as_ref(), scene)? {
         let channels = crate::alert::channels(scene.settings.alerts());
         alerts::put(tx, &alert, &channels, scene.now)?;
     }
@@ -106,6 +133,7 @@ fn alert_for(
     look: &Look,
     step: &Step,
     effect: &Effect,
+    last_run: Option<&Run>,
     scene: &Scene<'_>,
 ) -> rusqlite::Result<Option<alerts::NewAlert>> {
     let breaker = &look.job.breaker;
@@ -114,7 +142,7 @@ fn alert_for(
     let is_muted = breaker.flapping && probes_itself;
     let identity = |event: &str| format!("{event}/{}/{}", look.job.name, breaker.incident);
     let (event, identity) = match effect {
-        Effect::Tripped { .. } if is_muted => return Ok(None),
+        Effect::Tripped { .. } | Effect::ProbeFailed if is_muted => return Ok(None),
         Effect::Tripped { .. } => (compose::TRIP, identity(compose::TRIP)),
         Effect::Recovered => {
             // Good news is told to who heard the bad one.
@@ -135,17 +163,17 @@ fn alert_for(
         }
         Effect::Broken => (compose::BROKEN, identity(compose::BROKEN)),
         Effect::HoldIt => (compose::HELD, identity(compose::HELD)),
-        Effect::ProbeFailed => return Ok(None),
-    };
-    let last_run = match &step.run {
-        Some(run) => runs::get(tx, run)?,
-        None => None,
+        Effect::ProbeFailed => {
+            // The trip was told with its error; of each other one it is told once.
+            let form = look.job.signature.as_deref().unwrap_or_default();
+            (compose::CHANGED, format!("{}/{form}", identity(compose::CHANGED)))
+        }
     };
     let facts = Facts {
         job: &look.job,
         own: scene.own,
         effect: Some(effect),
-        run: last_run.as_ref(),
+        run: last_run,
         named_db: scene.named_db,
         at: step.at,
     };

@@ -3,7 +3,7 @@
 use super::Guard;
 use super::admit::look_now;
 use super::record::{Scene, record};
-use crate::store::holds;
+use crate::store::holds::{self, Hold};
 use crate::store::jobs;
 use crate::store::transitions::{self, Transition};
 
@@ -14,8 +14,8 @@ pub(crate) enum Resumed {
     Yes { fresh: bool, epoch: i64 },
     /// It was not blocked.
     NothingToDo,
-    /// A hold is in force; the reason.
-    Held(String),
+    /// A hold is in force.
+    Held(Hold),
     /// Nobody knows the job: no run, no declaration.
     Unknown,
 }
@@ -42,8 +42,8 @@ impl Guard<'_> {
                 return Ok(Resumed::Unknown);
             }
             let holds = holds::all(tx)?;
-            if let Some(block) = super::admit::block_by_hold(&holds, name, &own) {
-                return Ok(Resumed::Held(block.reason));
+            if let Some(hold) = holds::concerning(&holds, name, &own.labels) {
+                return Ok(Resumed::Held(hold.clone()));
             }
             let before = look.job.breaker.state.as_str();
             if !look.job.breaker.resume(fresh) {

@@ -31,6 +31,7 @@ pub(crate) enum Edited {
 /// The file, ready for changes.
 pub(crate) struct Editor {
     document: DocumentMut,
+    begins_empty: bool,
 }
 
 impl Editor {
@@ -39,7 +40,7 @@ impl Editor {
         let document = text.parse().map_err(|error: toml_edit::TomlError| {
             Error::settings(path, text, error.span(), error.message())
         })?;
-        Ok(Self { document })
+        Ok(Self { document, begins_empty: text.starts_with('\n') })
     }
 
     /// Declares a job.
@@ -98,14 +99,28 @@ impl Editor {
 
     /// The file as it says now.
     pub(crate) fn text(&self) -> String {
-        self.document.to_string()
+        let text = self.document.to_string();
+        // A table that was the first leaves the empty line behind it at the top.
+        if self.begins_empty { text } else { text.trim_start_matches('\n').to_owned() }
+    }
+
+    /// The settings as they will be. What is wrong then was wrong in the change, for the file was read.
+    pub(crate) fn outcome(&self, path: &Path) -> anyhow::Result<Settings> {
+        let settings = Settings::parse(path.to_path_buf(), self.text()).and_then(|settings| {
+            settings.check_schedules()?;
+            Ok(settings)
+        });
+        settings.map_err(|error| match error.downcast::<Error>() {
+            Ok(Error::Settings { message, .. }) => Error::Usage(message).into(),
+            Ok(other) => other.into(),
+            Err(error) => error,
+        })
     }
 
     /// Writes the file, if what it says now is understood. Nothing is written otherwise.
     pub(crate) fn save(&self, path: &Path) -> anyhow::Result<()> {
+        self.outcome(path)?;
         let text = self.text();
-        let settings = Settings::parse(path.to_path_buf(), text.clone())?;
-        settings.check_schedules()?;
         // The file may be a link into a repository; the link stays.
         let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
         if let Some(folder) = target.parent().filter(|folder| !folder.as_os_str().is_empty()) {

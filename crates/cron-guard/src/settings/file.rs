@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::words::{Budget, CodeList, Count, Flapping, Length, Mode, PolicyWord, Tier};
+use super::words::{Budget, CodeList, Count, Flapping, Length, Mode, PolicyWord, Span, Tier};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -28,7 +28,7 @@ pub(crate) struct Defaults {
     pub(crate) mode: Option<Mode>,
     pub(crate) tier: Option<Tier>,
     pub(crate) grace: Option<Length>,
-    pub(crate) max_runtime: Option<Length>,
+    pub(crate) max_runtime: Option<Span>,
     pub(crate) trip_now: Option<CodeList>,
     pub(crate) neutral: Option<CodeList>,
     pub(crate) flapping: Option<Flapping>,
@@ -38,7 +38,7 @@ pub(crate) struct Defaults {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct JobTable {
-    pub(crate) every: Option<Length>,
+    pub(crate) every: Option<Spanned<Span>>,
     pub(crate) schedule: Option<Spanned<String>>,
     pub(crate) tz: Option<Spanned<String>>,
     pub(crate) grace: Option<Length>,
@@ -50,7 +50,7 @@ pub(crate) struct JobTable {
     pub(crate) cooldown: Option<Length>,
     pub(crate) policy: Option<Spanned<PolicyWord>>,
     pub(crate) mode: Option<Mode>,
-    pub(crate) max_runtime: Option<Length>,
+    pub(crate) max_runtime: Option<Span>,
     pub(crate) trip_now: Option<CodeList>,
     pub(crate) neutral: Option<CodeList>,
     pub(crate) flapping: Option<Flapping>,

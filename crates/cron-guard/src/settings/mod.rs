@@ -11,11 +11,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use common::clock::Timestamp;
 use common::place;
 
 use crate::error::Error;
 use crate::machine::outcome::Codes;
 use crate::machine::{Policy, Rules, flap};
+use crate::schedule::Schedule;
 
 #[cfg(feature = "webhook")]
 pub(crate) use file::Template;
@@ -49,6 +51,51 @@ pub(crate) struct JobSettings {
     pub(crate) schedule: Option<String>,
     pub(crate) tz: Option<String>,
     pub(crate) grace: Duration,
+}
+
+impl JobSettings {
+    /// What changed from `self` to `other`, in words: `threshold 3 to 10, mode enforce to observe`.
+    pub(crate) fn changes_to(&self, other: &Self) -> String {
+        let changes: Vec<String> = self
+            .in_words()
+            .into_iter()
+            .zip(other.in_words())
+            .filter(|((_, before), (_, after))| before != after)
+            .map(|((key, before), (_, after))| format!("{key} {before} to {after}"))
+            .collect();
+        changes.join(", ")
+    }
+
+    /// Everything that a declaration says, by its key.
+    fn in_words(&self) -> Vec<(&'static str, String)> {
+        let length = |length: Option<Duration>| length.map(common::duration::human);
+        let codes = |codes: &[u8]| words::CodeList(codes.to_vec()).to_string();
+        let budgets: Vec<String> = self.budgets.iter().map(ToString::to_string).collect();
+        let policy = if self.rules.policy == Policy::Probe { "probe" } else { "manual" };
+        let words = [
+            ("schedule", self.schedule.clone()),
+            ("tz", self.tz.clone()),
+            ("every", length(self.every)),
+            ("grace", length(Some(self.grace))),
+            ("owner", self.owner.clone()),
+            ("labels", Some(self.labels.join("+"))),
+            ("tier", Some(self.tier.as_str().to_owned())),
+            ("threshold", Some(self.rules.threshold.to_string())),
+            ("recover", Some(self.rules.recover.to_string())),
+            ("cooldown", length(Some(self.rules.cooldown))),
+            ("policy", Some(policy.to_owned())),
+            ("mode", Some(self.mode.as_str().to_owned())),
+            ("max_runtime", length(self.rules.max_runtime)),
+            ("trip_now", Some(codes(&self.codes.trip_now))),
+            ("neutral", Some(codes(&self.codes.neutral))),
+            ("budget", Some(budgets.join("+"))),
+        ];
+        let none = || "none".to_owned();
+        words
+            .into_iter()
+            .map(|(key, word)| (key, word.filter(|word| !word.is_empty()).unwrap_or_else(none)))
+            .collect()
+    }
 }
 
 /// How late a start may be before the job counts as late.
@@ -99,6 +146,12 @@ impl Settings {
             if let Err(error) = name.get_ref().parse::<common::name::Name>() {
                 return Err(self.error(name.span(), &format!("job name: {error}")));
             }
+            if let (Some(every), Some(_)) = (&job.every, &job.schedule) {
+                return Err(self.error(
+                    every.span(),
+                    "a job has a schedule or an interval (`every`), not both",
+                ));
+            }
             let Some(policy) = &job.policy else { continue };
             if *policy.get_ref() == words::PolicyWord::Probe
                 && job.tier.or(self.file.defaults.tier) == Some(Tier::High)
@@ -124,13 +177,11 @@ impl Settings {
         let job = declared.unwrap_or(&none);
         let defaults = &self.file.defaults;
         let tier = job.tier.or(defaults.tier).unwrap_or_default();
-        let every = job.every.map(|every| every.0);
+        let every = job.every.as_ref().map(|every| every.get_ref().0);
         let policy = match job.policy.as_ref().map(|policy| *policy.get_ref()).or(defaults.policy) {
             Some(words::PolicyWord::Probe) if tier != Tier::High => Policy::Probe,
             _ => Policy::Manual,
         };
-        let by_interval =
-            every.map_or(COOLDOWN_MIN, |every| every.saturating_mul(2).max(COOLDOWN_MIN));
         let rules = Rules {
             threshold: job
                 .threshold
@@ -139,7 +190,10 @@ impl Settings {
                 .map_or(tier.threshold(), |n| n.0),
             recover: job.recover.or(defaults.recover).map_or(1, |n| n.0),
             policy,
-            cooldown: job.cooldown.or(defaults.cooldown).map_or(by_interval, |wait| wait.0),
+            cooldown: job
+                .cooldown
+                .or(defaults.cooldown)
+                .map_or_else(|| cooldown(job, every, policy), |wait| wait.0),
             jitter: crate::jitter::fraction(name),
             max_runtime: job.max_runtime.or(defaults.max_runtime).map(|limit| limit.0),
             flap: flap::Limits::default(),
@@ -227,6 +281,20 @@ impl Settings {
         }
         Ok(())
     }
+}
+
+/// The first wait before a probe when none is set: two intervals of the job, at least an hour.
+///
+/// A schedule is read for jobs that probe themselves alone, since that takes longer than a gate does.
+fn cooldown(job: &file::JobTable, every: Option<Duration>, policy: Policy) -> Duration {
+    let by_schedule = || {
+        let schedule = Schedule::parse(job.schedule.as_ref()?.get_ref()).ok()?;
+        // Two starts from any moment on, whatever the zone: a week is a week.
+        let first = schedule.next(Timestamp(0))?;
+        Some(schedule.next(first)?.since(first))
+    };
+    let interval = every.or_else(|| (policy == Policy::Probe).then(by_schedule).flatten());
+    interval.map_or(COOLDOWN_MIN, |interval| interval.saturating_mul(2).max(COOLDOWN_MIN))
 }
 
 #[cfg(test)]

@@ -58,6 +58,10 @@ fn a_mistake_is_named_with_its_line_its_column_and_the_fields_that_exist() {
         ("[job.\"a\\nb\"]\n", &["line 1, column 6", "control characters"]),
         ("[job.a]\ntier = \"high\"\npolicy = \"probe\"\n", &["line 3, column 10", "tier high"]),
         ("[job.a\n", &["line 1, column 7"]),
+        ("[job.a]\nevery = 0\n", &["line 2, column 9", "more than zero"]),
+        ("[job.a]\nmax_runtime = \"0s\"\n", &["line 2, column 15", "more than zero"]),
+        ("[job.a]\nthreshold = \"3\"\n", &["line 2, column 13", "a number from 1 to 1000"]),
+        ("[job.a]\nevery = \"1h\"\nschedule = \"@daily\"\n", &["line 2, column 9", "not both"]),
     ] {
         let complaint = complaint(text);
         for part in parts {
@@ -80,6 +84,34 @@ fn a_directory_in_the_files_place_is_an_error_and_an_absent_file_is_not() {
     let error = complaint("[[");
     assert!(!error.is_empty());
     assert!(matches!(parse("x = 1").unwrap_err().downcast_ref(), Some(Error::Settings { .. })));
+}
+
+#[test]
+fn what_was_written_is_written_again_as_it_was() {
+    use super::words::{Budget, CodeList};
+    for text in ["77,78,80", "0-3,75", "1-255", "5"] {
+        let again = text.parse::<CodeList>().unwrap().to_string();
+        assert_eq!(again, text.replace("77,78", "77-78"));
+    }
+    for text in ["usd=5/24h", "tokens=2000000/7d", "minutes=1.5/90m"] {
+        assert_eq!(text.parse::<Budget>().unwrap().to_string(), text);
+    }
+}
+
+#[test]
+fn the_wait_before_a_probe_is_two_intervals_and_at_least_an_hour() {
+    for (own, hours) in [
+        ("every = \"3h\"", 6),
+        ("every = \"1m\"", 1),
+        ("schedule = \"0 */4 * * *\"", 8),
+        ("schedule = \"0 2 * * 1\"", 2 * 7 * 24),
+        ("schedule = \"*/5 * * * *\"", 1),
+        ("schedule = \"0 */4 * * *\"\ncooldown = \"2h\"", 2),
+        ("", 1),
+    ] {
+        let job = parse(&format!("[job.j]\npolicy = \"probe\"\n{own}\n")).unwrap().job("j");
+        assert_eq!(job.rules.cooldown, Duration::from_secs(hours * 3600), "{own}");
+    }
 }
 
 #[test]

@@ -115,7 +115,19 @@ impl FromStr for Count {
 
 impl<'de> Deserialize<'de> for Count {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::of(i64::deserialize(deserializer)?).map_err(D::Error::custom)
+        struct Number;
+        impl Visitor<'_> for Number {
+            type Value = Count;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "a number from 1 to {}", Count::MAX)
+            }
+
+            fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<Count, E> {
+                Count::of(number).map_err(E::custom)
+            }
+        }
+        deserializer.deserialize_any(Number)
     }
 }
 
@@ -151,6 +163,20 @@ impl<'de> Deserialize<'de> for Length {
     }
 }
 
+/// A [`Length`] that is not empty: a job that starts every zero seconds, or may take none, is a mistake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Span(pub(crate) Duration);
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Length(length) = Length::deserialize(deserializer)?;
+        if length.is_zero() {
+            return Err(D::Error::custom("must be more than zero"));
+        }
+        Ok(Self(length))
+    }
+}
+
 /// Exit codes: a list of numbers, or text with numbers and ranges, as `77,78` or `0-3,75`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CodeList(pub(crate) Vec<u8>);
@@ -181,8 +207,15 @@ impl FromStr for CodeList {
 
 impl fmt::Display for CodeList {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let codes: Vec<String> = self.0.iter().map(ToString::to_string).collect();
-        f.write_str(&codes.join(","))
+        let ranges = self.0.chunk_by(|code, next| code.checked_add(1) == Some(*next));
+        let parts: Vec<String> = ranges
+            .filter_map(|range| match range {
+                [] => None,
+                [code] => Some(code.to_string()),
+                [first, .., last] => Some(format!("{first}-{last}")),
+            })
+            .collect();
+        f.write_str(&parts.join(","))
     }
 }
 
@@ -228,6 +261,8 @@ pub(crate) struct Budget {
     pub(crate) unit: Unit,
     pub(crate) cap: f64,
     pub(crate) window: Duration,
+    /// The window as it was written: who says 24h reads 24h, and not 1d.
+    written: String,
 }
 
 impl FromStr for Budget {
@@ -243,21 +278,24 @@ impl FromStr for Budget {
             .find(|known| known.as_str() == unit.trim())
             .ok_or(FORM)?;
         let cap: f64 = cap.trim().parse().map_err(|_| FORM)?;
-        if !cap.is_finite() || cap < 0.0 {
+        if !cap.is_finite() {
+            return Err("the cap of a budget must be a number".to_owned());
+        }
+        if cap < 0.0 {
             return Err("the cap of a budget must not be negative".to_owned());
         }
+        let written = window.trim().to_owned();
         let window = duration::parse(window).map_err(|error| error.to_string())?;
         if window.is_zero() {
             return Err("the window of a budget must not be empty".to_owned());
         }
-        Ok(Self { unit, cap, window })
+        Ok(Self { unit, cap, window, written })
     }
 }
 
 impl fmt::Display for Budget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let window = duration::human(self.window).replace(' ', "");
-        write!(f, "{}={}/{window}", self.unit.as_str(), self.cap)
+        write!(f, "{}={}/{}", self.unit.as_str(), self.cap, self.written)
     }
 }
 

@@ -25,35 +25,37 @@ impl fmt::Display for Scope {
 }
 
 /// A pause that is in force.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Hold {
     pub(crate) scope: String,
     pub(crate) reason: String,
     pub(crate) actor: String,
+    /// A person at a terminal ordered it, or the guard did: only a person ends it.
+    #[serde(default)]
+    pub(crate) attended: bool,
 }
 
 /// All pauses, the oldest first; there are few.
 pub(crate) fn all(connection: &Connection) -> rusqlite::Result<Vec<Hold>> {
     connection
-        .prepare("SELECT scope, reason, actor FROM guard_holds ORDER BY at, scope")?
+        .prepare("SELECT scope, reason, actor, attended FROM guard_holds ORDER BY at, scope")?
         .query_map([], |row| {
-            Ok(Hold { scope: row.get(0)?, reason: row.get(1)?, actor: row.get(2)? })
+            Ok(Hold {
+                scope: row.get(0)?,
+                reason: row.get(1)?,
+                actor: row.get(2)?,
+                attended: row.get(3)?,
+            })
         })?
         .collect()
 }
 
 /// Pauses; returns false when it was paused already, and changes nothing then.
-pub(crate) fn put(
-    tx: &Connection,
-    scope: &Scope,
-    reason: &str,
-    actor: &str,
-    now: Timestamp,
-) -> rusqlite::Result<bool> {
+pub(crate) fn put(tx: &Connection, hold: &Hold, now: Timestamp) -> rusqlite::Result<bool> {
     let n_rows = tx.execute(
-        "INSERT INTO guard_holds (scope, reason, actor, at) VALUES (?1, ?2, ?3, ?4)
+        "INSERT INTO guard_holds (scope, reason, actor, attended, at) VALUES (?1, ?2, ?3, ?4, ?5)
          ON CONFLICT (scope) DO NOTHING",
-        params![scope.to_string(), reason, actor, now],
+        params![hold.scope, hold.reason, hold.actor, hold.attended, now],
     )?;
     Ok(n_rows == 1)
 }

@@ -29,6 +29,8 @@ pub(crate) struct Job {
     pub(crate) declared_at: Option<Timestamp>,
     pub(crate) late_slot: Option<Timestamp>,
     pub(crate) acked_incident: Option<i64>,
+    /// The form of the error for which it is open: another one is told of, and an `ack` is for this one.
+    pub(crate) signature: Option<String>,
 }
 
 /// A run that had not ended when it was last looked at.
@@ -56,7 +58,7 @@ impl Job {
 const COLUMNS: &str = "job, state, epoch, streak, successes, trips, manual, probation, resumes, neutrals,
     flapping, broken, recent, reason, incident, opened_at, next_probe_at, lease, failed_runs,
     first_failure_at, last_failure_at, last_success_at, last_started_at, last_run, watermark, pending,
-    skipped, skipped_since, declared_at, late_slot, acked_incident, last_tick_at";
+    skipped, skipped_since, declared_at, late_slot, acked_incident, last_tick_at, signature";
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Job> {
     let state: String = row.get(1)?;
@@ -96,6 +98,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Job> {
         late_slot: row.get(29)?,
         acked_incident: row.get(30)?,
         last_tick_at: row.get(31)?,
+        signature: row.get(32)?,
     })
 }
 
@@ -145,7 +148,7 @@ pub(crate) fn save(tx: &Connection, job: &Job) -> rusqlite::Result<()> {
         &format!(
             "INSERT INTO guard_jobs ({COLUMNS})
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19,
-                     ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32)
+                     ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33)
              ON CONFLICT (job) DO UPDATE SET
                 state = excluded.state, epoch = excluded.epoch, streak = excluded.streak,
                 successes = excluded.successes, trips = excluded.trips, manual = excluded.manual,
@@ -159,7 +162,7 @@ pub(crate) fn save(tx: &Connection, job: &Job) -> rusqlite::Result<()> {
                 watermark = excluded.watermark, pending = excluded.pending, skipped = excluded.skipped,
                 skipped_since = excluded.skipped_since, declared_at = excluded.declared_at,
                 late_slot = excluded.late_slot, acked_incident = excluded.acked_incident,
-                last_tick_at = excluded.last_tick_at"
+                last_tick_at = excluded.last_tick_at, signature = excluded.signature"
         ),
         params![
             job.name,
@@ -194,6 +197,7 @@ pub(crate) fn save(tx: &Connection, job: &Job) -> rusqlite::Result<()> {
             job.late_slot,
             job.acked_incident,
             job.last_tick_at,
+            job.signature,
         ],
     )?;
     Ok(())

@@ -2,9 +2,11 @@
 
 use common::clock::Timestamp;
 use common::fleet::events::Event;
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde::Serialize;
 use serde_json::json;
+
+use super::holds::Scope;
 
 /// One change of a job's state, or one decision of a person about it.
 #[derive(Debug, Clone, Serialize)]
@@ -56,18 +58,49 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Transition> {
 }
 
 const SELECT: &str =
-    "SELECT job, at, kind, before, after, epoch, actor, reason, run_id FROM guard_transitions";
+    "SELECT job, at, kind, before, after, epoch, actor, reason, run_id, id FROM guard_transitions";
 
-/// The last transitions of a job, newest first.
-pub(crate) fn of_job(
+/// The last transitions of a job and the orders about its labels and about all jobs, newest first.
+pub(crate) fn concerning(
     connection: &Connection,
     job: &str,
+    labels: &[String],
     limit: u32,
 ) -> rusqlite::Result<Vec<Transition>> {
+    let scopes = labels.iter().map(|label| Scope::Label(label.clone())).chain([Scope::All]);
+    let mut subjects: Vec<String> = scopes.map(|scope| scope.to_string()).collect();
+    subjects.push(job.to_owned());
+    let mut found: Vec<(i64, Transition)> = Vec::new();
+    let mut statement =
+        connection.prepare(&format!("{SELECT} WHERE job = ?1 ORDER BY id DESC LIMIT ?2"))?;
+    for subject in subjects {
+        let rows = statement
+            .query_map(params![subject, limit], |row| Ok((row.get(9)?, from_row(row)?)))?;
+        for row in rows {
+            found.push(row?);
+        }
+    }
+    found.sort_by_key(|(id, _)| std::cmp::Reverse(*id));
+    found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    Ok(found.into_iter().map(|(_, transition)| transition).collect())
+}
+
+/// The last edit of a declaration that let a blocked job run, since `since`.
+pub(crate) fn unblocked_by(
+    connection: &Connection,
+    job: &str,
+    since: Timestamp,
+) -> rusqlite::Result<Option<Transition>> {
     connection
-        .prepare(&format!("{SELECT} WHERE job = ?1 ORDER BY id DESC LIMIT ?2"))?
-        .query_map(params![job, limit], from_row)?
-        .collect()
+        .query_row(
+            &format!(
+                "{SELECT} WHERE job = ?1 AND at >= ?2 AND kind IN ('job_add', 'job_edit', 'job_remove')
+                    AND before <> '' ORDER BY id DESC LIMIT 1"
+            ),
+            params![job, since],
+            from_row,
+        )
+        .optional()
 }
 
 /// All transitions from `since` on, oldest first.

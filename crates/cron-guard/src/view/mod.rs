@@ -52,6 +52,14 @@ pub(crate) fn why(member: &Member, now: Timestamp) -> String {
         let skipped = format!("blocked {}x since {}", member.job.skipped, clock_time(since, now));
         why = if why.is_empty() { skipped } else { format!("{why}; {skipped}") };
     }
+    if member.job.breaker.probation && why.is_empty() {
+        "on probation: one failure blocks it again".clone_into(&mut why);
+    }
+    if let Some(edit) = &member.unblocked_by {
+        let change = edit.reason.as_deref().unwrap_or_default();
+        let at = clock_time(edit.at, now);
+        why = format!("{why}; runs since {at}: {change} (by {})", edit.actor);
+    }
     if let Some(probe) = member.job.breaker.next_probe_at.filter(|_| member.is_blocked()) {
         why = format!("{why}; next probe {}", clock_time(probe, now));
     }

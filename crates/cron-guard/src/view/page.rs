@@ -174,13 +174,14 @@ fn table(page: &mut String, week: &Week, members: &[Member]) {
         };
         let tone = if member.is_blocked() {
             "bad"
-        } else if member.is_problem() {
+        } else if member.is_problem() || member.job.breaker.flapping {
             "warn"
         } else {
             "good"
         };
         let state = match member.state() {
             _ if member.is_late() => "late",
+            "closed" if member.job.breaker.flapping => "flapping",
             // The word of the breaker would read as its opposite here.
             "closed" => "healthy",
             state => state,

@@ -59,6 +59,48 @@ fn the_command_gets_one_json_object_and_variables() {
 }
 
 #[test]
+fn secrets_that_a_job_wrote_stay_out_of_alerts_and_of_the_journal() {
+    let sandbox = with_command("cat >> $HOME/sent");
+    let token = format!("gh{}_a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8", "p");
+    let script = format!("echo 'push {token} to postgres://app:hunter22@db/x failed' >&2; exit 1");
+    for _ in 0..3 {
+        sandbox.exec("j", &script).code(1);
+    }
+    let said = "push [redacted:github-token] to postgres://app:[redacted:password]@db/x failed";
+    assert_eq!(sent(&sandbox)[0]["stderr_tail"], said);
+    let history = sandbox.guard("history j --json").code(0).stdout;
+    assert!(history.contains("[redacted:github-token]") && !history.contains(&token), "{history}");
+}
+
+#[test]
+fn another_error_of_the_same_incident_is_told_once_and_voids_the_ack() {
+    let mut sandbox = with_command("cat >> $HOME/sent");
+    sandbox.write(
+        ".config/cron-guard/guard.toml",
+        format!(
+            "{ALLOW}[alerts.command]\nargv = [\"{}\"]\n[job.j]\npolicy = \"probe\"\ncooldown = \"1h\"\n",
+            sandbox.path("notify").display()
+        ),
+    );
+    let probe = |sandbox: &mut Sandbox, hours: u32, script: &str| {
+        sandbox.clock(&format!("+{hours}h"));
+        sandbox.exec("j", script).code(1);
+    };
+    for _ in 0..3 {
+        sandbox.exec("j", "echo connection 17 refused >&2; exit 1").code(1);
+    }
+    sandbox.guard("ack j").silent(0);
+    probe(&mut sandbox, 2, "echo connection 18 refused >&2; exit 1");
+    assert_eq!(sandbox.job("j")["acknowledged"], true);
+    probe(&mut sandbox, 6, "echo permission denied >&2; exit 1");
+    assert_eq!(sandbox.job("j")["acknowledged"], false);
+    assert_eq!(sandbox.job("j")["signature"], "exit 1: permission denied");
+    probe(&mut sandbox, 16, "echo permission denied >&2; exit 1");
+    let told: Vec<_> = sent(&sandbox).iter().map(|alert| alert["event"].clone()).collect();
+    assert_eq!(told, ["trip", "changed"]);
+}
+
+#[test]
 fn an_alert_that_fails_changes_no_exit_code_shows_in_status_and_is_tried_again() {
     let mut sandbox =
         with_command("[ -e $HOME/up ] || { echo down >&2; exit 1; }; cat >> $HOME/sent");

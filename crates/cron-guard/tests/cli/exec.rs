@@ -31,6 +31,28 @@ fn long_job(sandbox: &Sandbox, job: &str) -> std::process::Child {
 }
 
 #[test]
+fn a_name_may_begin_with_a_dash() {
+    let sandbox = Sandbox::new();
+    let line = [
+        "exec",
+        "--timeout",
+        "1m",
+        "--",
+        "-rf",
+        "--",
+        "sh",
+        "-c",
+        "echo $CRON_GUARD_JOB \"$@\"",
+        "sh",
+        "--",
+    ];
+    assert_eq!(sandbox.run(line).code(0).stdout, "-rf --\n");
+    sandbox.run(["exec", "--", "-rf", "true"]).code(2);
+    sandbox.run(["exec", "--", "a\nb", "--", "true"]).code(2);
+    sandbox.run(["check", "--", "-rf"]).silent(0);
+}
+
+#[test]
 fn a_second_start_is_skipped_and_counted_while_one_is_alive() {
     let sandbox = Sandbox::new();
     let mut first = long_job(&sandbox, "j");

@@ -47,6 +47,17 @@ fn judged_by_tier(sandbox: &Sandbox) {
     assert_eq!((ran.code, &*ran.stdout, &*ran.stderr), (Some(9), "ran\n", ""));
     sandbox.exec("high", "echo must not run").code(3);
     sandbox.exec("blocked", "echo must not run").silent(75);
+    let status = sandbox.guard("status").code(3);
+    for (job, state) in [("blocked", "open, unknown"), ("low", "unknown"), ("high", "unknown")] {
+        let row = status.stdout.lines().find(|line| line.starts_with(job)).unwrap();
+        assert!(row.get(job.len()..).unwrap().trim_start().starts_with(state), "{row}");
+    }
+    assert!(status.stderr.starts_with("cron-guard: "), "{status:?}");
+    let json = sandbox.guard("status high --json").code(3).json();
+    assert_eq!(
+        (&json["jobs"][0]["blocked"], &json["jobs"][0]["overlays"][0]),
+        (&true.into(), &"unknown".into())
+    );
     assert_eq!(sandbox.events(), ["trip", "journal"], "one alert for each outage");
     assert_eq!(std::fs::metadata(journal(sandbox)).unwrap().len(), before, "nothing is repaired");
 }

@@ -1,165 +1,12 @@
-//! A night with a real cron daemon, five minutes of which pass in a second.
-//!
-//! Debian's cron runs in mount and pid namespaces of its own under libfaketime; nothing of the machine
-//! is touched. It needs root, cron and libfaketime, and says so where they are missing; in CI they
-//! must be there.
+//! Nights with a real cron daemon: what is told in the morning, and what is not.
 
 use std::fmt::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
-use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::Signal;
 
+use crate::cron::{begin, faketime, n_runs, told, wait_for};
 use crate::sandbox::Sandbox;
-
-/// Seconds of the night in one real second.
-const SPEED: u64 = 300;
-
-/// What the night needs, or `None` with a word about what is missing.
-fn faketime() -> Option<PathBuf> {
-    let library = ["x86_64", "aarch64"]
-        .map(|machine| {
-            PathBuf::from(format!("/usr/lib/{machine}-linux-gnu/faketime/libfaketime.so.1"))
-        })
-        .into_iter()
-        .find(|path| path.exists());
-    let is_root = rustix::process::getuid().is_root();
-    let has_cron = Path::new("/usr/sbin/cron").exists() && Path::new("/usr/bin/unshare").exists();
-    match library {
-        Some(library) if is_root && has_cron => Some(library),
-        _ => {
-            #[expect(clippy::disallowed_methods, reason = "a test asks where it runs")]
-            let is_ci = std::env::var_os("CI").is_some_and(|value| value == "true");
-            assert!(!is_ci, "cron, libfaketime, unshare and root are needed in CI");
-            #[expect(
-                clippy::print_stderr,
-                reason = "a skipped test must not look like a passed one"
-            )]
-            {
-                eprintln!(
-                    "skipped: a night with real cron needs root, cron, unshare and libfaketime"
-                );
-            }
-            None
-        }
-    }
-}
-
-/// A cron daemon whose night is over when this is dropped.
-struct Night(Child);
-
-impl Drop for Night {
-    fn drop(&mut self) {
-        let _ = kill_process_group(Pid::from_child(&self.0), Signal::KILL);
-        let _ = self.0.wait();
-    }
-}
-
-fn now_millis() -> i64 {
-    use std::time::UNIX_EPOCH;
-    #[expect(clippy::disallowed_methods, reason = "the fake clocks are laid on the real one")]
-    let now = std::time::SystemTime::now();
-    i64::try_from(now.duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
-}
-
-/// Starts cron with these lines; its clock begins at `start` (`None`: now) in the zone `tz`.
-fn begin(
-    sandbox: &Sandbox,
-    library: &Path,
-    start: Option<(&str, i64)>,
-    tz: &str,
-    lines: &[String],
-) -> Night {
-    let began = now_millis();
-    let start_millis = start.map_or(began, |(_, millis)| millis);
-    // Cron rebuilds the environment, and each process would start the fake clock anew; so the guard's
-    // own clock is set for each tick from how long the night has lasted.
-    let tick = sandbox.write(
-        "bin/tick",
-        format!(
-            "#!/bin/sh\nelapsed=$(( $(date +%s%3N) - {began} ))\n\
-             export AGENT_PLUMBING_CLOCK=@$(( {start_millis} + elapsed * {SPEED} ))\nexec \"$@\"\n"
-        ),
-    );
-    std::fs::set_permissions(&tick, std::fs::Permissions::from_mode(0o755)).unwrap();
-    let guard = Path::new(env!("CARGO_BIN_EXE_cron-guard")).parent().unwrap();
-    let home = sandbox.home().display();
-    let mut crontab = format!(
-        "HOME={home}\nPATH={home}/bin:{}:/usr/bin:/bin\nMAILTO=\"\"\nTZ={tz}\n",
-        guard.display()
-    );
-    for line in lines {
-        crontab.push_str(line);
-        crontab.push('\n');
-    }
-    let crontab = sandbox.write("cron.d/night", crontab);
-    std::fs::set_permissions(&crontab, std::fs::Permissions::from_mode(0o644)).unwrap();
-    let clock =
-        start.map_or_else(|| format!("+0 x{SPEED}"), |(local, _)| format!("@{local} x{SPEED}"));
-    let script = format!(
-        "mount -t tmpfs none /run && mkdir -p /var/spool/cron && mount -t tmpfs none /var/spool/cron && \
-         mkdir -p /var/spool/cron/crontabs /etc/cron.d && mount --bind {} /etc/cron.d && \
-         {{ [ ! -e /etc/crontab ] || mount --bind /dev/null /etc/crontab; }} && \
-         {{ [ ! -e {} ] || install -m 600 {} /var/spool/cron/crontabs/root; }} && \
-         TZ={tz} LD_PRELOAD={} FAKETIME='{clock}' exec cron -f",
-        crontab.parent().unwrap().display(),
-        sandbox.path("tab").display(),
-        sandbox.path("tab").display(),
-        library.display()
-    );
-    let cron = Command::new("unshare")
-        .args([
-            "--mount",
-            "--pid",
-            "--fork",
-            "--kill-child",
-            "--mount-proc",
-            "/bin/sh",
-            "-c",
-            &script,
-        ])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .process_group(0)
-        .spawn()
-        .unwrap();
-    Night(cron)
-}
-
-/// `event job` of each alert, sorted.
-fn told(sandbox: &Sandbox) -> Vec<String> {
-    let mut told: Vec<String> = sandbox
-        .alerts()
-        .iter()
-        .map(|alert| {
-            let job = alert["job"].as_str().unwrap_or_default();
-            format!("{} {job}", alert["event"].as_str().unwrap_or_default()).trim().to_owned()
-        })
-        .collect();
-    told.sort();
-    told
-}
-
-#[track_caller]
-fn wait_for(what: &str, limit: Duration, sandbox: &Sandbox, mut condition: impl FnMut() -> bool) {
-    let until = Instant::now() + limit;
-    while !condition() {
-        assert!(Instant::now() < until, "waited for {what}; told: {:?}", told(sandbox));
-        std::thread::sleep(Duration::from_millis(50));
-    }
-}
-
-fn n_runs(sandbox: &Sandbox, job: &str) -> i64 {
-    let db = sandbox.path(".local/state/agent-state/state.db");
-    let Ok(connection) = rusqlite::Connection::open(db) else { return 0 };
-    connection
-        .query_row("SELECT count(*) FROM runs WHERE job = ?1", [job], |row| row.get(0))
-        .unwrap_or(0)
-}
 
 #[test]
 fn a_night_with_twenty_jobs_ends_with_exactly_the_alerts_that_should_be_there() {
@@ -191,7 +38,7 @@ fn a_night_with_twenty_jobs_ends_with_exactly_the_alerts_that_should_be_there() 
     let wrong =
         ["budget spender", "budget_warning spender", "late late", "trip broken", "trip hanging"];
     wait_for("the night's alerts", Duration::from_secs(60), &sandbox, || {
-        told(&sandbox).len() >= wrong.len() || night.0.try_wait().is_ok_and(|end| end.is_some())
+        told(&sandbox).len() >= wrong.len() || night.is_over()
     });
     assert_eq!(told(&sandbox), wrong);
     // In the morning somebody repairs the one and resumes it.
@@ -211,8 +58,8 @@ fn a_night_with_twenty_jobs_ends_with_exactly_the_alerts_that_should_be_there() 
     assert!(n_runs(&sandbox, "fine-16") >= 4);
 }
 
-#[test]
-fn on_the_day_that_lacks_an_hour_the_nightly_job_runs_once_and_is_not_late() {
+/// Lets a night pass in Berlin in which the clocks change; a job is due at 02:30, and nothing is told.
+fn clocks_change(local: &str, start: i64, minutes: i64) {
     let Some(library) = faketime() else { return };
     let sandbox = Sandbox::new();
     sandbox.settings(
@@ -223,45 +70,56 @@ fn on_the_day_that_lacks_an_hour_the_nightly_job_runs_once_and_is_not_late() {
         "*/5 * * * * root tick cron-guard exec minutely -- true".to_owned(),
         "1-59/5 * * * * root tick cron-guard".to_owned(),
     ];
-    // 01:40 of 29 March 2026 in Berlin, 20 minutes before the clocks go forward.
-    let start = 1_774_744_800_000;
-    let _night =
-        begin(&sandbox, &library, Some(("2026-03-29 01:40:00", start)), "Europe/Berlin", &lines);
-    wait_for("an hour of ticks", Duration::from_secs(60), &sandbox, || {
-        n_runs(&sandbox, "minutely") >= 12
+    let night = begin(&sandbox, &library, Some((local, start)), "Europe/Berlin", &lines);
+    wait_for("the slot and its grace", Duration::from_secs(60), &sandbox, || {
+        night.now() > start + minutes * 60_000 && n_runs(&sandbox, "minutely") >= 12
     });
     assert_eq!(n_runs(&sandbox, "nightly"), 1);
     assert!(told(&sandbox).is_empty(), "{:?}", told(&sandbox));
 }
 
 #[test]
-fn a_wrapped_crontab_does_under_real_cron_what_it_did_and_every_line_is_on_record() {
+fn on_the_day_that_lacks_an_hour_the_nightly_job_runs_once_and_is_not_late() {
+    // 20 minutes before the clocks go forward, until 03:45.
+    clocks_change("2026-03-29 01:40:00", 1_774_744_800_000, 65);
+}
+
+#[test]
+fn on_the_day_that_has_an_hour_twice_the_nightly_job_runs_once_and_is_not_late() {
+    // 02:20 in summer time; 02:30 comes again an hour later, and its grace passes, too.
+    clocks_change("2026-10-25 02:20:00", 1_792_887_600_000, 95);
+}
+
+#[test]
+fn a_cron_that_stands_still_for_half_an_hour_is_told_of_once_and_catches_up() {
     let Some(library) = faketime() else { return };
-    let sandbox = Sandbox::new();
-    let home = sandbox.home().display().to_string();
-    let text = format!(
-        "# What people have.\nHOME={home}\nMAILTO=\"\"\n\
-         * * * * * cat > input%first%second\n\
-         * * * * * echo \"it's $((1+1))\" | tr a-z A-Z > piped; exit 3\n\
-         * * * * * /bin/date +\\%Y > percent\n\
-         @hourly true\n"
-    );
-    sandbox.write("tab", &text);
-    let installed = sandbox.guard("crontab --install --file tab").code(0);
-    assert!(installed.stdout.contains("Wrapped: 4"), "{installed:?}");
-    let _night = begin(&sandbox, &library, None, "UTC", &[]);
-    for job in ["cat", "echo", "date"] {
-        wait_for(job, Duration::from_secs(60), &sandbox, || n_runs(&sandbox, job) >= 1);
+    let mut sandbox = Sandbox::new();
+    sandbox.settings("[job.poll]\nevery = \"5m\"\ngrace = \"10m\"\n[job.other]\n");
+    let lines = [
+        "*/5 * * * * root tick cron-guard exec poll -- true".to_owned(),
+        "*/5 * * * * root tick cron-guard exec other -- true".to_owned(),
+    ];
+    let night = begin(&sandbox, &library, None, "UTC", &lines);
+    wait_for("three ticks", Duration::from_secs(60), &sandbox, || n_runs(&sandbox, "poll") >= 3);
+    night.signal_cron(Signal::STOP);
+    let stopped = night.now();
+    let before = n_runs(&sandbox, "poll");
+    // Somebody else than this cron sweeps, as a timer does.
+    let mut n_sweeps = 0;
+    while night.now() < stopped + 30 * 60_000 {
+        sandbox.clock(&format!("@{}", night.now()));
+        sandbox.run(["--quiet"]);
+        n_sweeps += 1;
     }
-    let read = |name: &str| std::fs::read_to_string(sandbox.path(name)).unwrap_or_default();
-    wait_for("what the lines write", Duration::from_secs(60), &sandbox, || {
-        read("input").starts_with("first\nsecond")
-            && read("piped") == "IT'S 2\n"
-            && read("percent").len() == 5
+    assert!(n_sweeps > 3);
+    assert_eq!(told(&sandbox), ["late poll"]);
+    assert_eq!(sandbox.job("poll")["overlays"], serde_json::json!(["late"]));
+    night.signal_cron(Signal::CONT);
+    wait_for("two more ticks", Duration::from_secs(60), &sandbox, || {
+        n_runs(&sandbox, "poll") >= before + 2
     });
-    wait_for("the exit code of a list", Duration::from_secs(60), &sandbox, || {
-        sandbox.job("echo")["streak"].as_i64() >= Some(1)
-    });
-    assert_eq!(sandbox.guard("crontab --uninstall --file tab").code(0).stdout, "Unwrapped: 4\n");
-    assert_eq!(read("tab"), text);
+    sandbox.clock(&format!("@{}", night.now()));
+    sandbox.run(["--quiet"]);
+    assert_eq!(sandbox.job("poll")["missed"], serde_json::Value::Null);
+    assert_eq!(told(&sandbox), ["late poll"], "once, and not for each of the missed ticks");
 }

@@ -33,7 +33,8 @@ CREATE TABLE guard_jobs (
     skipped_since    INTEGER,
     declared_at      INTEGER, -- when its declaration was first seen
     late_slot        INTEGER, -- the slot for which it was reported late
-    acked_incident   INTEGER
+    acked_incident   INTEGER,
+    signature        TEXT -- the form of the error for which it is open
 ) STRICT;
 
 -- Every transition, for people and for audits; the same facts are in events.
@@ -55,10 +56,11 @@ CREATE INDEX guard_transitions_by_time ON guard_transitions (at);
 
 -- Pauses by a person (or by the guard after resumes in vain): of a job, of a label, of all.
 CREATE TABLE guard_holds (
-    scope  TEXT    NOT NULL PRIMARY KEY, -- job:NAME, label:NAME or all
-    reason TEXT    NOT NULL,
-    actor  TEXT    NOT NULL,
-    at     INTEGER NOT NULL
+    scope    TEXT    NOT NULL PRIMARY KEY, -- job:NAME, label:NAME or all
+    reason   TEXT    NOT NULL,
+    actor    TEXT    NOT NULL,
+    attended INTEGER NOT NULL, -- 1: a person at a terminal, or the guard; only a person ends it
+    at       INTEGER NOT NULL
 ) STRICT;
 
 -- Ticks that did not run, counted by the hour: blocked, overlap, spacing, budget, held.

@@ -86,9 +86,11 @@ fn recorded(
     let guard = RefCell::new(guard);
     let recorder = Recorder::new(&guard);
     let result = supervise(args, start, &recorder);
-    let tripped = recorder.tripped();
+    let (tripped, has_due_alert) = (recorder.tripped(), recorder.has_due_alert());
     let mut guard = guard.into_inner();
-    guard.tell();
+    if has_due_alert {
+        guard.tell();
+    }
     if let Some(reason) = tripped
         && alert::configured(settings.alerts()).is_empty()
     {

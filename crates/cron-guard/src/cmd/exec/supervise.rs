@@ -18,9 +18,8 @@ use super::held::Held;
 use crate::cli::ExecArgs;
 use crate::guard::{Guard, LEASE};
 use crate::machine::outcome::TIMED_OUT;
+use crate::tail;
 
-/// How much of the command's stderr is kept, in bytes.
-const TAIL_MAX: usize = 4096;
 /// How long a busy journal is waited for once the command has ended.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Names the job in the environment of the command.
@@ -40,22 +39,29 @@ pub(super) struct Start<'a> {
 pub(super) struct Recorder<'a, 's> {
     guard: Option<&'a RefCell<Guard<'s>>>,
     tripped: Cell<Option<String>>,
+    has_due_alert: Cell<bool>,
 }
 
 impl<'a, 's> Recorder<'a, 's> {
     /// Into the journal.
     pub(super) fn new(guard: &'a RefCell<Guard<'s>>) -> Self {
-        Self { guard: Some(guard), tripped: Cell::new(None) }
+        Self { guard: Some(guard), ..Self::none() }
     }
 
     /// Nowhere: the journal cannot be used.
     pub(super) fn none() -> Self {
-        Self { guard: None, tripped: Cell::new(None) }
+        // Until it is known, there may be one.
+        Self { guard: None, tripped: Cell::new(None), has_due_alert: Cell::new(true) }
     }
 
     /// Why the job is blocked now, when this run blocked it.
     pub(super) fn tripped(&self) -> Option<String> {
         self.tripped.take()
+    }
+
+    /// Whether an alert may be to be sent now.
+    pub(super) fn has_due_alert(&self) -> bool {
+        self.has_due_alert.get()
     }
 
     /// Records the outcome. The command has run, so what goes wrong here is said and changes no exit code.
@@ -85,6 +91,7 @@ impl<'a, 's> Recorder<'a, 's> {
     ) -> Result<(), common::Error> {
         let (Some(guard), Some(run)) = (self.guard, &start.run) else { return Ok(()) };
         let closed = guard.borrow_mut().close(start.job, run, outcome, stopped)?;
+        self.has_due_alert.set(closed.has_due_alert);
         if closed.tripped.is_some() {
             self.tripped.set(closed.tripped);
         }
@@ -104,7 +111,7 @@ pub(super) fn supervise(
     start: &Start<'_>,
     recorder: &Recorder<'_, '_>,
 ) -> anyhow::Result<Exit> {
-    let tail = RefCell::new(Tail::new(TAIL_MAX));
+    let tail = RefCell::new(Tail::new(tail::MAX));
     let held = RefCell::new(None);
     let mut command = command(args, start);
     let stderr = io::stderr();
@@ -126,13 +133,14 @@ pub(super) fn supervise(
     let words = || {
         match held.borrow_mut().as_mut() {
             Some(output) => {
-                let mut tail = Tail::new(TAIL_MAX);
-                tail.push(&output.tail(TAIL_MAX));
+                let mut tail = Tail::new(tail::MAX);
+                tail.push(&output.tail(tail::MAX));
                 Some(tail.text())
             }
             None => Some(tail.borrow().text()),
         }
         .filter(|text| !text.is_empty())
+        .map(|text| tail::clean(&text))
     };
     let supervisor = Supervisor::new()
         .with_timeout(args.timeout)

@@ -1,0 +1,53 @@
+//! A declaration was changed: the record says who it was, what changed, and whether a blocked job runs now.
+
+use super::Guard;
+use super::admit::{Verdict, decide};
+use super::fleet::state_word;
+use crate::settings::Settings;
+use crate::store::holds;
+use crate::store::jobs::{self, Job};
+use crate::store::transitions::{self, Transition};
+
+impl Guard<'_> {
+    /// Records that the settings of this guard became `after`.
+    pub(crate) fn redeclare(
+        &mut self,
+        after: &Settings,
+        name: &str,
+        kind: &str,
+        actor: &str,
+        reason: &str,
+    ) -> Result<(), common::Error> {
+        let now = Self::now();
+        let before = self.settings;
+        self.db.write("write to", |tx| {
+            let job = jobs::get(tx, name)?.unwrap_or_else(|| Job::new(name));
+            let holds = holds::all(tx)?;
+            let judge = |settings: &Settings| -> rusqlite::Result<(Verdict, &'static str)> {
+                let own = settings.job(name);
+                let verdict = decide(tx, &job, &own, settings, &holds, now)?;
+                let word = state_word(&verdict, &job, &own);
+                Ok((verdict, word))
+            };
+            let ((was, word_before), (is, word_after)) = (judge(before)?, judge(after)?);
+            let is_unblocked =
+                matches!(was, Verdict::Blocked(_)) && matches!(is, Verdict::Go { .. });
+            // The two words stand there only when the change let a blocked job run.
+            let words = if is_unblocked { (word_before, word_after) } else { ("", "") };
+            transitions::append(
+                tx,
+                &Transition {
+                    at: now,
+                    job: name.to_owned(),
+                    kind: kind.to_owned(),
+                    before: words.0.to_owned(),
+                    after: words.1.to_owned(),
+                    epoch: job.breaker.epoch,
+                    actor: actor.to_owned(),
+                    reason: Some(reason.to_owned()),
+                    run_id: None,
+                },
+            )
+        })
+    }
+}

@@ -1,0 +1,144 @@
+//! Agents cannot quietly undo what a person decided: not a hold, not a block, not by an edit.
+
+use std::process::Stdio;
+
+use crate::sandbox::{Done, Sandbox};
+
+/// A sandbox whose settings allow nothing without a terminal.
+fn strict(settings: &str) -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.settings(settings);
+    sandbox
+}
+
+/// Runs the guard as a person at a terminal does.
+fn at_terminal(sandbox: &Sandbox, line: &str) -> Done {
+    let command = format!("{} {line}", env!("CARGO_BIN_EXE_cron-guard"));
+    let output = std::process::Command::new("/usr/bin/script")
+        .args(["--quiet", "--return", "--command", &command, "/dev/null"])
+        .env_clear()
+        .env("HOME", sandbox.home())
+        .env("PATH", "/usr/bin:/bin")
+        .env("SHELL", "/bin/sh")
+        .current_dir(sandbox.home())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    Done {
+        code: output.status.code(),
+        signal: None,
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::new(),
+    }
+}
+
+#[test]
+fn what_a_person_holds_only_a_person_releases() {
+    let sandbox = strict("");
+    let held = at_terminal(&sandbox, "hold j --reason 'the server moves'").code(0);
+    assert!(held.stdout.contains("job:j is held"), "{held:?}");
+    let refused = sandbox.guard("release j --reason 'it looked free'").code(3);
+    assert_eq!(
+        refused.stderr.lines().next(),
+        Some("cron-guard: cannot release `job:j` without a terminal")
+    );
+    sandbox.guard("check j").silent(75);
+    at_terminal(&sandbox, "release j --reason 'it has moved'").code(0);
+    sandbox.guard("check j").silent(0);
+    let history = sandbox.guard("history j").code(0).stdout;
+    let at = |word: &str| history.find(word).unwrap();
+    assert!(at("RELEASE") < at("HOLD") && history.contains("/dev/pts/"), "{history}");
+    // Where the settings say so, a process may; what a process holds, a process releases.
+    sandbox.guard("hold j --reason agent").silent(0);
+    sandbox.guard("release j --reason agent").silent(0);
+    at_terminal(&sandbox, "hold --all --reason 'a quiet day'").code(0);
+    sandbox.settings("[defaults]\nallow_unattended_resume = true\n");
+    sandbox.guard("release --all --reason 'the day is over'").silent(0);
+}
+
+#[test]
+fn the_guards_own_hold_is_ended_by_a_person() {
+    let sandbox = Sandbox::new();
+    sandbox.fail("j", 3);
+    for _ in 0..3 {
+        sandbox.guard("resume j --reason hope").silent(0);
+        sandbox.fail("j", 1);
+    }
+    assert_eq!(sandbox.job("j")["state"], "held");
+    sandbox.settings("");
+    sandbox.guard("release j --reason hope").code(3);
+    at_terminal(&sandbox, "release j --reason 'repaired at last'").code(0);
+    assert_eq!(sandbox.job("j")["state"], "open");
+}
+
+#[test]
+fn an_edit_that_lets_a_blocked_job_run_is_on_record_and_shows() {
+    let sandbox = strict("# Mine.\n[job.j]\ntier = \"low\" # for now\n");
+    sandbox.fail("j", 3);
+    sandbox.guard("job edit j --threshold 10 --reason 'three is few'").silent(0);
+    sandbox.guard("check j").silent(75);
+    assert!(sandbox.job("j")["unblocked_by"].is_null(), "a higher threshold opens nothing");
+    sandbox.guard("job edit j --mode observe --reason 'it must run'").silent(0);
+    sandbox.guard("check j").silent(0);
+    let job = sandbox.job("j");
+    assert_eq!((&job["state"], &job["blocked"]), (&"observe".into(), &false.into()), "{job}");
+    let edit = &job["unblocked_by"];
+    assert_eq!((&edit["from"], &edit["to"]), (&"open".into(), &"observe".into()), "{edit}");
+    assert_eq!(edit["reason"], "mode enforce to observe: it must run");
+    let actor = edit["actor"].as_str().unwrap();
+    assert!(actor.contains("uid ") && actor.contains("no terminal"), "{actor}");
+    let status = sandbox.guard("status").code(0).stdout;
+    assert!(status.contains("mode enforce to observe: it must run (by "), "{status}");
+    let history = sandbox.guard("history j").code(0).stdout;
+    for part in ["JOB_EDIT", "open to observe", "threshold 3 to 10: three is few"] {
+        assert!(history.contains(part), "{part}: {history}");
+    }
+    // The end of the block is the end of the remark.
+    sandbox.guard("job remove j").silent(0);
+    assert_eq!(sandbox.job("j")["state"], "open");
+}
+
+#[test]
+fn orders_about_a_label_and_about_all_stand_in_the_history_of_each_job() {
+    let sandbox = strict("[job.a]\nlabels = [\"provider:x\"]\n[job.b]\n");
+    sandbox.guard("hold --label provider:x --reason 'their outage'").silent(0);
+    sandbox.guard("hold --all --reason 'a quiet day'").silent(0);
+    let a = sandbox.guard("history a").code(0).stdout;
+    let b = sandbox.guard("history b").code(0).stdout;
+    assert!(a.contains("their outage") && a.contains("a quiet day"), "{a}");
+    assert!(!b.contains("their outage") && b.contains("a quiet day"), "{b}");
+}
+
+#[test]
+fn the_command_that_the_hand_off_names_ends_the_pause() {
+    let sandbox = Sandbox::new();
+    sandbox.settings(
+        "[defaults]\nallow_unattended_resume = true\n[job.a]\nlabels = [\"provider:x\"]\n\
+         [job.c]\nbudget = [\"runs=1/24h\"]\n",
+    );
+    sandbox.guard("hold --label provider:x --reason 'their outage'").silent(0);
+    sandbox.run(["hold", "--reason", "why", "--", "-b"]).silent(0);
+    sandbox.exec("c", "true").silent(0);
+    let blocked = |job: &str| {
+        sandbox.run(["--quiet"]).silent(1);
+        let text =
+            std::fs::read_to_string(sandbox.path(".local/state/cron-guard/blocked.json")).unwrap();
+        let document: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let found = document["blocked"].as_array().unwrap().iter().find(|b| b["job"] == job);
+        found.map(|found| {
+            let argv: Vec<String> = serde_json::from_value(found["resume"].clone()).unwrap();
+            argv
+        })
+    };
+    let refused = sandbox.guard("resume a --reason x").code(3);
+    assert_eq!(
+        refused.stderr,
+        "cron-guard: cannot resume `a`: it is held: their outage\n  hint: end the hold first: \
+         cron-guard release --reason 'why it is over' --label provider:x\n"
+    );
+    assert_eq!(blocked("c").unwrap(), Vec::<String>::new(), "the window slides on by itself");
+    let argv = blocked("a").unwrap();
+    sandbox.run(&argv[1..]).silent(0);
+    assert!(blocked("a").is_none());
+    sandbox.run(["check", "--", "-b"]).silent(75);
+}
