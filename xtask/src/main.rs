@@ -30,7 +30,7 @@ cargo xtask COMMAND
   tidy                  the rules of the source tree that no compiler checks
   dist [--debug]        a tarball and a Debian package under target/dist, tried in clean roots
   soak [--minutes N]    a fleet under random KILL and STOP, held against a ledger; --agents, --workers, --seed
-  bench [NAME [ARGS]]   chain, agent-state, cron-guard, context-pack, credential-proxy; all without a name";
+  bench [NAME [ARGS]]   every ratio as a table, as JSON and as a picture; or those of chain, a tool, or one of its benches";
 
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);

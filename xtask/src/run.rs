@@ -1,7 +1,7 @@
 //! Running cargo and finding what it built.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 
@@ -33,6 +33,21 @@ pub(crate) fn cargo_with<S: AsRef<str>>(args: &[S], variables: &[(&str, &str)]) 
         .context("cannot run cargo")?;
     ensure!(status.success(), "cargo {} failed: {status}", args.join(" "));
     Ok(())
+}
+
+/// Runs cargo at the top of the workspace, and returns what it prints.
+pub(crate) fn cargo_output<S: AsRef<str>>(args: &[S]) -> Result<String> {
+    let args: Vec<&str> = args.iter().map(AsRef::as_ref).collect();
+    println!("$ cargo {}", args.join(" "));
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        .args(&args)
+        .current_dir(root())
+        .stderr(Stdio::inherit())
+        .output()
+        .context("cannot run cargo")?;
+    ensure!(output.status.success(), "cargo {} failed: {}", args.join(" "), output.status);
+    Ok(String::from_utf8(output.stdout)?)
 }
 
 /// The folder in which cargo puts the binaries of `profile`.

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
-use serde_json::{Value, json};
+use serde_json::json;
 
 const WRITE_FLOOR: &str = "floor-write";
 const READ_FLOOR: &str = "floor-read";
@@ -129,7 +129,6 @@ fn measure(args: &[String]) {
     let n_samples = number(args, "--samples", 60);
     let n_runs = number(args, "--runs", 1_000_000);
     let folder = tempfile::tempdir().unwrap();
-    let mut rows: Vec<Value> = Vec::new();
     let mut empty_times: Vec<f64> = Vec::new();
     for history in [0, n_runs] {
         let db = prepare(folder.path(), history);
@@ -142,40 +141,25 @@ fn measure(args: &[String]) {
                 own.push(time(tool(&db, &(case.args)(sample))));
             }
             let (own, base) = (median(own), median(base));
+            let name = format!("{}, {history} runs", case.name);
+            row(&name, "ms", base, own, "<= 1.3");
             if history == 0 {
                 empty_times.push(own);
+            } else {
+                let name = format!("{}, {history} runs beside none", case.name);
+                row(&name, "ms", empty_times[n], own, "<= 1.2");
             }
-            rows.push(json!({
-                "command": case.name,
-                "runs": history,
-                "ms": round(own),
-                "floor_ms": round(base),
-                "ratio": round(own / base),
-                "growth": round(own / empty_times[n]),
-            }));
         }
     }
-    let crowd = crowd(&prepare(&folder.path().join("crowd"), 0), n_samples.min(40));
-    if args.iter().any(|arg| arg == "--json") {
-        println!("{}", json!({ "commands": rows, "crowd": crowd }));
-        return;
-    }
+    crowd(&prepare(&folder.path().join("crowd"), 0), n_samples.min(40));
+}
+
+/// One measurement, as a line of JSON: `cargo xtask bench` makes tables of them.
+fn row(name: &str, unit: &str, floor: f64, product: f64, goal: &str) {
     println!(
-        "{:<24} {:>8} {:>9} {:>9} {:>7} {:>8}",
-        "command", "runs", "ms", "floor ms", "ratio", "growth"
+        "{}",
+        json!({ "name": name, "unit": unit, "floor": round(floor), "product": round(product), "goal": goal })
     );
-    for row in rows {
-        println!(
-            "{:<24} {:>8} {:>9.2} {:>9.2} {:>7.2} {:>8.2}",
-            row["command"].as_str().unwrap(),
-            row["runs"].as_u64().unwrap(),
-            row["ms"].as_f64().unwrap(),
-            row["floor_ms"].as_f64().unwrap(),
-            row["ratio"].as_f64().unwrap(),
-            row["growth"].as_f64().unwrap(),
-        );
-    }
-    println!("\n{CROWD} processes at once: {crowd}");
 }
 
 fn round(value: f64) -> f64 {
@@ -212,7 +196,7 @@ fn prepare(folder: &Path, n_runs: usize) -> PathBuf {
 }
 
 /// Many processes that write at once, against as many floors: throughput and the slowest of them.
-fn crowd(db: &Path, n_each: usize) -> Value {
+fn crowd(db: &Path, n_each: usize) {
     let run = |command: &(dyn Fn(usize, usize) -> Command + Sync)| {
         let started = Instant::now();
         let times: Vec<Vec<Duration>> = std::thread::scope(|scope| {
@@ -227,15 +211,11 @@ fn crowd(db: &Path, n_each: usize) -> Value {
         let totals: Vec<Duration> = times.iter().map(|times| times.iter().sum()).collect();
         let slowest = totals.iter().max().unwrap().as_secs_f64() * 1000.0;
         let writes = f64::from(u32::try_from(CROWD * n_each).unwrap());
-        (writes / elapsed, slowest / median(totals))
+        (writes / elapsed, slowest, median(totals))
     };
-    let (floor_rate, _) = run(&|_, _| floor(db, WRITE_FLOOR));
-    let (own_rate, spread) =
+    let (floor_rate, ..) = run(&|_, _| floor(db, WRITE_FLOOR));
+    let (own_rate, slowest, median) =
         run(&|worker, n| tool(db, &words(&format!("state set a w{worker} {n}"))));
-    json!({
-        "writes_per_second": round(own_rate),
-        "floor_per_second": round(floor_rate),
-        "ratio": round(own_rate / floor_rate),
-        "slowest_to_median": round(spread),
-    })
+    row(&format!("{CROWD} writers at once"), "/s", floor_rate, own_rate, ">= 0.7");
+    row(&format!("the slowest of {CROWD} beside their median"), "ms", median, slowest, "<= 3");
 }

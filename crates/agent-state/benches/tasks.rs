@@ -86,42 +86,26 @@ fn measure(args: &[String]) {
     let n_samples = number(args, "--samples", 200);
     let n_nodes = number(args, "--nodes", 100_000);
     let folder = tempfile::tempdir().unwrap();
-    let mut pairs = Vec::new();
     for n_workers in [1, 16, 64] {
         let db = prepare(folder.path(), &format!("workers-{n_workers}"), 10_000, true);
-        pairs.push(json!({
-            "workers": n_workers,
-            "pairs_per_second": round(rate(n_workers, n_pairs, || pair(&db))),
-            "floor_pairs_per_second": round(rate(n_workers, n_pairs, || floor_pair(&db))),
-        }));
+        let product = rate(n_workers, n_pairs, || pair(&db));
+        let floor = rate(n_workers, n_pairs, || floor_pair(&db));
+        row(&format!("next and done, {n_workers} workers"), "pairs/s", Some(floor), product, "");
     }
     let few = prepare(folder.path(), "few", 100, false);
     let started = Instant::now();
     let many = prepare(folder.path(), "many", n_nodes, false);
     let submit_ms = started.elapsed().as_secs_f64() * 1000.0;
+    row(&format!("submit of {n_nodes} nodes"), "ms", None, submit_ms, "");
     let [few, many] = next_times([&few, &many], n_samples);
-    let next = json!({
-        "ms_at_100": round(few),
-        "nodes": n_nodes,
-        "ms_at_nodes": round(many),
-        "ratio": round(many / few),
-        "submit_ms": round(submit_ms),
-    });
-    if args.iter().any(|arg| arg == "--json") {
-        println!("{}", json!({ "pairs": pairs, "next": next }));
-        return;
-    }
-    println!("next + done, each a process, over a graph of 10,000 nodes");
-    println!("{:>8} {:>10} {:>14}", "workers", "pairs/s", "floor pairs/s");
-    for row in pairs {
-        println!(
-            "{:>8} {:>10} {:>14}",
-            row["workers"], row["pairs_per_second"], row["floor_pairs_per_second"]
-        );
-    }
+    row(&format!("next among {n_nodes} open nodes beside 100"), "ms", Some(few), many, "<= 1.5");
+}
+
+/// One measurement, as a line of JSON: `cargo xtask bench` makes tables of them.
+fn row(name: &str, unit: &str, floor: Option<f64>, product: f64, goal: &str) {
     println!(
-        "next: {} ms among 100 open nodes, {} ms among {n_nodes}, ratio {} (goal: at most 1.5); submitting those took {} ms",
-        next["ms_at_100"], next["ms_at_nodes"], next["ratio"], next["submit_ms"]
+        "{}",
+        json!({ "name": name, "unit": unit, "floor": floor.map(round), "product": round(product), "goal": goal })
     );
 }
 

@@ -5,7 +5,7 @@
 //! outline depth or better, and `read` the share of the modified lines that is in it word for
 //! word. The same is measured for simple strategies with whole and with cut files.
 //!
-//! `cargo bench -p context-pack --bench recall -- --repo PATH [--budget 32000]…`
+//! `cargo xtask bench recall --repo PATH [--budget 32000]…`
 
 #![expect(
     clippy::unwrap_used,
@@ -18,6 +18,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use serde_json::json;
 
 const N_POINTS: usize = 12;
 const SPACING: usize = 40;
@@ -61,28 +63,45 @@ fn main() {
         budgets.push(32_000);
     }
     if repositories.is_empty() {
-        println!("name a repository with a history: --repo PATH");
+        repositories.push(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../.."));
     }
     for budget in budgets {
-        let mut means: BTreeMap<String, Vec<Score>> = BTreeMap::new();
+        let mut all: BTreeMap<String, Vec<Score>> = BTreeMap::new();
         for repository in &repositories {
-            let name = repository
-                .file_name()
-                .map_or_else(|| "repository".into(), |name| name.to_string_lossy());
-            for (strategy, score) in replay(repository, budget, &extra) {
-                println!(
-                    "{budget:>7}  {name:<16} {strategy:<28} seen {:.3}  read {:.3}",
-                    score.seen, score.read
-                );
-                means.entry(strategy).or_default().push(score);
+            let repository = fs::canonicalize(repository).unwrap();
+            let name = repository.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let scores: BTreeMap<String, Score> =
+                replay(&repository, budget, &extra).into_iter().collect();
+            print(&format!("{name}, {budget} tokens"), &scores, false);
+            for (strategy, score) in scores {
+                all.entry(strategy).or_default().push(score);
             }
         }
-        for (strategy, scores) in means {
+        let means = all.into_iter().map(|(strategy, scores)| {
             let n_scores = scores.len() as f64;
-            let seen: f64 = scores.iter().map(|score| score.seen).sum::<f64>() / n_scores;
-            let read: f64 = scores.iter().map(|score| score.read).sum::<f64>() / n_scores;
-            println!("{budget:>7}  {:<16} {strategy:<28} seen {seen:.3}  read {read:.3}", "mean");
-        }
+            let seen = scores.iter().map(|score| score.seen).sum::<f64>() / n_scores;
+            let read = scores.iter().map(|score| score.read).sum::<f64>() / n_scores;
+            (strategy, Score { seen, read, n_points: scores.len() })
+        });
+        print(&format!("mean, {budget} tokens"), &means.collect(), true);
+    }
+}
+
+/// The scores of every strategy, each a line of JSON: `cargo xtask bench` makes tables of them.
+fn print(of: &str, scores: &BTreeMap<String, Score>, is_goal: bool) {
+    let newest = scores.get("newest first, whole files").map_or(0.0, |score| score.read);
+    let row = |name: String, floor: Option<f64>, product: f64, goal: &str| {
+        let goal = if is_goal { goal } else { "" };
+        println!(
+            "{}",
+            json!({ "name": name, "unit": "share", "floor": floor, "product": product, "goal": goal })
+        );
+    };
+    for (strategy, score) in scores {
+        let is_ours = strategy == "context-pack";
+        let (seen, read) = if is_ours { (">= 0.7", ">= 1.5") } else { ("", "") };
+        row(format!("seen, {strategy}, {of}"), None, score.seen, seen);
+        row(format!("read, {strategy}, {of}"), is_ours.then_some(newest), score.read, read);
     }
 }
 

@@ -3,7 +3,7 @@
 //! The floor is what any pack must do: walk the tree with `ignore`, read the packed files, and run
 //! git's log for the same history. All are run in turns, so that a busy machine is busy for all.
 //!
-//! `cargo bench -p context-pack --bench speed -- --repo PATH [--budget 32000] [--rounds 11]`
+//! `cargo xtask bench speed --repo PATH [--budget 32000] [--rounds 11]`
 
 #![expect(
     clippy::unwrap_used,
@@ -16,6 +16,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use ignore::{WalkBuilder, WalkState};
+use serde_json::json;
 
 /// A name and what is timed under it.
 type Contender = (String, Box<dyn Fn()>);
@@ -37,7 +38,7 @@ fn main() {
         }
     }
     if repositories.is_empty() {
-        println!("name a tree: --repo PATH");
+        repositories.push(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../.."));
     }
     for repository in repositories {
         measure(&std::fs::canonicalize(repository).unwrap(), budget, n_rounds);
@@ -61,11 +62,16 @@ fn measure(tree: &Path, budget: usize, n_rounds: usize) {
     let floor = median(&mut times[0]);
     for ((contender, _), times) in contenders.iter().zip(&mut times) {
         let median = median(times);
-        let ratio = median.as_secs_f64() / floor.as_secs_f64();
+        if contender == "floor" {
+            continue;
+        }
+        let goal = if contender == "context-pack" { "<= 1.5" } else { "" };
+        let name = format!("{contender}, {name}");
+        let [floor, product] = [floor, median].map(|time| time.as_secs_f64() * 1e3);
+        // One measurement is a line of JSON: `cargo xtask bench` makes tables of them.
         println!(
-            "{name:<14} {contender:<14} median {:>8.1} ms  min {:>8.1} ms  {ratio:>5.2} x the floor",
-            median.as_secs_f64() * 1e3,
-            times[0].as_secs_f64() * 1e3
+            "{}",
+            json!({ "name": name, "unit": "ms", "floor": floor, "product": product, "goal": goal })
         );
     }
 }

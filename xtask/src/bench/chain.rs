@@ -1,57 +1,15 @@
-//! Ratios of the product to a floor, measured in the same run, in turn: floor, product, floor, product, …
-//!
-//! Nothing is asserted: a number is for reading, and a shared machine is no judge. Each tool's own
-//! benches are run by cargo; this file holds what crosses tools.
+//! The whole line beside an empty process: the price of a tick.
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 
+use super::row::Row;
 use crate::run::{binaries, build_tools, cargo};
 
-/// Runs the bench that is named, or all of them.
-pub(crate) fn run(args: &[String]) -> Result<()> {
-    let (name, rest) =
-        args.split_first().map_or(("", &[][..]), |(name, rest)| (name.as_str(), rest));
-    match name {
-        "" => {
-            chain()?;
-            for (package, bench) in TOOL_BENCHES {
-                tool(package, bench, &[])?;
-            }
-            Ok(())
-        }
-        "chain" => chain(),
-        name => {
-            let benches: Vec<_> = TOOL_BENCHES
-                .iter()
-                .filter(|(package, bench)| *package == name || *bench == name)
-                .collect();
-            ensure!(!benches.is_empty(), "there is no bench {name}");
-            benches.into_iter().try_for_each(|(package, bench)| tool(package, bench, rest))
-        }
-    }
-}
-
-/// The benches of the tools: the package and the name of its bench.
-const TOOL_BENCHES: [(&str, &str); 6] = [
-    ("agent-state", "fleet"),
-    ("agent-state", "tasks"),
-    ("cron-guard", "gate"),
-    ("context-pack", "speed"),
-    ("context-pack", "recall"),
-    ("credential-proxy", "proxy"),
-];
-
-fn tool(package: &str, bench: &str, args: &[String]) -> Result<()> {
-    let mut command = vec!["bench", "--quiet", "--package", package, "--bench", bench, "--"];
-    command.extend(args.iter().map(String::as_str));
-    cargo(&command)
-}
-
 /// The gate chain around `true` against an empty process: the price of a tick.
-fn chain() -> Result<()> {
+pub(super) fn run() -> Result<Vec<Row>> {
     let bin = build_tools("release")?;
     cargo(&["build", "--quiet", "--locked", "--release", "--package", "xtask", "--bin", "floor"])?;
     let home = tempfile::tempdir()?;
@@ -96,19 +54,18 @@ fn chain() -> Result<()> {
     })();
     let _ = tool("credential-proxy", &["stop"]).stdout(Stdio::null()).status();
     let [floor, masked, plain] = measured?;
-    println!("chain: median of 100 rounds, in turn");
-    println!("  empty process                                         {:>8}   1.0", shown(floor));
-    println!(
-        "  cron-guard, agent-state, credential-proxy, true       {:>8}  {:>4.1}",
-        shown(masked),
-        ratio(masked, floor)
-    );
-    println!(
-        "  the same with --no-masking                            {:>8}  {:>4.1}   (goal: under 10)",
-        shown(plain),
-        ratio(plain, floor)
-    );
-    Ok(())
+    let row = |name: &str, product: Duration, goal: &str| Row {
+        bench: "chain".to_owned(),
+        name: name.to_owned(),
+        unit: "ms".to_owned(),
+        floor: Some(floor.as_secs_f64() * 1e3),
+        product: product.as_secs_f64() * 1e3,
+        goal: goal.to_owned(),
+    };
+    Ok(vec![
+        row("cron-guard, agent-state, credential-proxy, true", masked, ""),
+        row("the same with --no-masking", plain, "<= 10"),
+    ])
 }
 
 fn check(command: &mut Command) -> Result<()> {
@@ -129,12 +86,4 @@ fn time(command: &mut Command) -> Result<Duration> {
 fn median(mut times: Vec<Duration>) -> Duration {
     times.sort();
     times.get(times.len() / 2).copied().unwrap_or_default()
-}
-
-fn shown(time: Duration) -> String {
-    format!("{:.2} ms", time.as_secs_f64() * 1000.0)
-}
-
-fn ratio(time: Duration, floor: Duration) -> f64 {
-    time.as_secs_f64() / floor.as_secs_f64().max(f64::EPSILON)
 }
