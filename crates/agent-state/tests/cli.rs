@@ -15,8 +15,10 @@ mod cli {
     mod files;
     mod help;
     mod locks;
+    mod rpc;
     mod runs;
     mod sandbox;
+    mod serve;
     mod state;
     mod tasks;
     mod tasks_exec;

@@ -4,6 +4,7 @@ use std::cell::{OnceCell, RefCell};
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 use std::time::Duration;
 
 use common::clock::Timestamp;
@@ -124,6 +125,19 @@ impl Ctx {
     /// This machine as it runs now; asked for only by those who judge processes.
     pub(crate) fn here(&self) -> &Here {
         self.here.get_or_init(Here::now)
+    }
+
+    /// Whether a path leads to a file of the database.
+    pub(crate) fn is_of_database(&self, path: &Path) -> bool {
+        let place = |path: &Path| fs::metadata(path).map(|found| (found.dev(), found.ino())).ok();
+        let (Some(place_of_path), Ok(database)) = (place(path), self.database.path()) else {
+            return false;
+        };
+        ["", "-wal", "-shm", "-journal"].iter().any(|suffix| {
+            let mut name = database.clone().into_os_string();
+            name.push(suffix);
+            place(Path::new(&name)) == Some(place_of_path)
+        })
     }
 
     /// Opens the database for writing.

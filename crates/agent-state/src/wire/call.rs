@@ -239,7 +239,13 @@ impl<'a> Given<'a> {
             (Kind::Json, _) if is_switched_on("string") || is_switched_on("json_value") => {
                 vec![any_text(method, name, value)?]
             }
-            (Kind::Json, _) => vec![value.get().to_owned()],
+            (Kind::Json, _) => {
+                // What was sent as JSON is JSON, or too deep, and never a text that looks like it.
+                if method.params.iter().any(|param| param.name == "json_value") {
+                    words.push("--json-value".into());
+                }
+                vec![value.get().to_owned()]
+            }
             (_, Shape::Compound) => {
                 return Err(wrong(
                     method,

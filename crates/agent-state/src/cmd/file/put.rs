@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::super::context::Ctx;
 use super::super::lock::obtain::{self, Waiting};
-use super::text;
+use super::{locate, text};
 use crate::cli::file::{Condition, Put, Restore};
 use crate::disk::{self, FileVersion};
 use crate::error::Error;
@@ -27,7 +27,7 @@ use crate::store::locks::{self, Grant, Owner, Request};
 const TTL: Duration = Duration::from_secs(600);
 
 pub(super) fn put(args: &Put, ctx: &mut Ctx) -> anyhow::Result<Exit> {
-    let target = disk::locate(&args.path)?;
+    let target = locate(&args.path, ctx)?;
     let bytes = disk::at_most(ctx.stdin(), &args.path)?;
     let author = author(args.agent.as_ref(), ctx)?;
     let change = Change { target, author, origin: Origin::Put, wait: args.wait };
@@ -36,7 +36,7 @@ pub(super) fn put(args: &Put, ctx: &mut Ctx) -> anyhow::Result<Exit> {
 }
 
 pub(super) fn restore(args: &Restore, ctx: &mut Ctx) -> anyhow::Result<Exit> {
-    let target = disk::locate(&args.path)?;
+    let target = locate(&args.path, ctx)?;
     let name = text(&target)?;
     let (_, bytes) = ctx.read("read a file's versions in", |connection, _| {
         files::content(connection, name, args.version.as_str())
