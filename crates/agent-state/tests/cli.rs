@@ -14,6 +14,7 @@ mod cli {
     mod faults;
     mod files;
     mod help;
+    mod languages;
     mod locks;
     mod rpc;
     mod runs;
