@@ -1,6 +1,6 @@
 //! What every verb needs: the database, the output, and what the environment says.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
@@ -43,8 +43,15 @@ pub(crate) struct Ctx {
     writer: RefCell<Option<Database>>,
     /// The connection that reads, kept where many requests are answered and none has written yet.
     reader: RefCell<Option<Database>>,
-    /// The file on which the kept connections are; `None` where they are not kept between commands.
-    kept_on: RefCell<Option<Option<(u64, u64)>>>,
+    keeping: Keeping,
+}
+
+/// Whether connections are kept from one command to the next.
+enum Keeping {
+    /// There is one command.
+    No,
+    /// As long as they are on this file, by device and number; `None` before there is one.
+    On(Cell<Option<(u64, u64)>>),
 }
 
 /// Where a command that reads its standard input finds it.
@@ -65,7 +72,7 @@ impl Ctx {
             outer_run: fleet::outer_run(),
             outer_agent: environment::text(AGENT_VARIABLE),
             input: Input::Stdin,
-            kept_on: RefCell::new(None),
+            keeping: Keeping::No,
             ..Self::answering(cli.database.clone(), out)
         }
     }
@@ -84,7 +91,7 @@ impl Ctx {
             here: OnceCell::new(),
             writer: RefCell::new(None),
             reader: RefCell::new(None),
-            kept_on: RefCell::new(Some(None)),
+            keeping: Keeping::On(Cell::new(None)),
         }
     }
 
@@ -92,13 +99,13 @@ impl Ctx {
     ///
     /// A server that lives for days must not hold on to a database that was replaced by its backup.
     pub(crate) fn look_at_connections(&self) {
-        let Some(known) = *self.kept_on.borrow() else { return };
+        let Keeping::On(known) = &self.keeping else { return };
         let path = self.database.path().ok();
         let found = path.and_then(|path| fs::metadata(path).ok());
         let place = found.map(|found| (found.dev(), found.ino()));
-        if place.is_none() || place != known {
+        if place.is_none() || place != known.get() {
             self.drop_connections();
-            self.kept_on.replace(Some(place));
+            known.set(place);
         }
     }
 
@@ -214,7 +221,7 @@ impl Ctx {
         doing: &'static str,
         query: impl FnOnce(&Connection, Timestamp) -> Result<T, Stop>,
     ) -> anyhow::Result<T> {
-        if self.kept_on.borrow().is_none() {
+        if matches!(self.keeping, Keeping::No) {
             return store::read(&self.database.open_read_only()?, doing, query);
         }
         let kept = self.writer.take();

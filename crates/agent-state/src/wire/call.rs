@@ -192,6 +192,9 @@ impl<'a> Given<'a> {
                     let run = run.unwrap_or_default().to_owned();
                     put(param, run, &mut words, &mut positionals);
                 }
+                None if param.is_required && param.is_local => {
+                    missing.extend(stdin.map(|input| input.name));
+                }
                 None if param.is_required => missing.push(param.name.as_str()),
                 None => {}
             }

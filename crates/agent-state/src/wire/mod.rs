@@ -116,7 +116,7 @@ pub(crate) struct Failure {
     pub(crate) code: &'static str,
     pub(crate) message: String,
     pub(crate) hint: Option<String>,
-    pub(crate) data: Option<Value>,
+    pub(crate) data: Option<Box<Value>>,
 }
 
 impl Failure {
@@ -130,7 +130,7 @@ impl Failure {
     }
 
     pub(crate) fn with_data(mut self, data: Value) -> Self {
-        self.data = Some(data);
+        self.data = Some(Box::new(data));
         self
     }
 
@@ -171,7 +171,7 @@ impl Failure {
             error.insert("hint".into(), hint.clone().into());
         }
         if let Some(data) = &self.data {
-            error.insert("data".into(), data.clone());
+            error.insert("data".into(), data.as_ref().clone());
         }
         Value::Object(error)
     }
@@ -180,7 +180,7 @@ impl Failure {
 impl From<Report> for Failure {
     fn from(report: Report) -> Self {
         let Report { code, message, hint, data, .. } = report;
-        Self { code, message, hint, data }
+        Self { code, message, hint, data: data.map(Box::new) }
     }
 }
 

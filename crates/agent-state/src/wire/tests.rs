@@ -79,9 +79,8 @@ fn an_answer_gives_the_id_back_as_it_was() {
 #[test]
 fn every_callable_method_is_found_and_the_others_say_that_they_are_not_callable() {
     for method in surface::methods(&surface::tree()) {
-        let failure = match call(&method.name, &json!({ "no such": 1 }), &here()) {
-            Err(failure) => failure,
-            Ok(_) => panic!("{} takes anything", method.name),
+        let Err(failure) = call(&method.name, &json!({ "no such": 1 }), &here()) else {
+            panic!("{} takes anything", method.name);
         };
         let code = if method.facts.is_callable() { "usage" } else { "not_callable" };
         assert_eq!(failure.code, code, "{}", method.name);
@@ -95,7 +94,8 @@ fn every_callable_method_is_found_and_the_others_say_that_they_are_not_callable(
 fn a_value_keeps_its_type_and_a_string_is_never_guessed_at() {
     for value in ["42", "-", "--", "-x", "true", "", "{\"a\":1}", "=", "--json"] {
         let set = set(&json!({ "agent": "a", "key": "k", "value": value }));
-        assert!(set.json_value && set.value == json!(value).to_string());
+        assert!(set.json_value);
+        assert_eq!(set.value, json!(value).to_string());
     }
     for value in [json!(42), json!(-1), json!(true), json!({ "a": [null] }), json!([1, "x"])] {
         let set = set(&json!({ "agent": "a", "key": "k", "value": value }));
