@@ -168,7 +168,7 @@ fn what_clients_send_arrives_as_it_is() {
     );
     assert_eq!(result(&answers[1])["value"], json!({ "a": 1 }));
     assert_eq!(result(&answers[2])["metadata"], json!({ "team": "--x" }));
-    assert_eq!(result(&answers[4])[0]["text"], "7");
+    assert_eq!(result(&answers[4])[0]["entry"], "7");
     assert_eq!(answers[7]["error"]["code"], "done");
     assert_eq!(answers[7]["error"]["data"]["result"], json!({ "url": "u" }));
     assert_eq!(result(&answers[8])["agent"], "b");
