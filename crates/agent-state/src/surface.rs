@@ -160,9 +160,7 @@ pub(crate) const METHODS: &[(&str, Facts)] = &[
     ("journal.list", facts(Reply::Lines, &["no_agent"])),
     (
         "task.submit",
-        facts(Reply::Object, &["task_exists"])
-            .reads_as("file", "graph")
-            .not_in_requests(&["file"]),
+        facts(Reply::Object, &["task_exists"]).reads_as("file", "graph").not_in_requests(&["file"]),
     ),
     ("task.next", facts(Reply::Object, &["no_agent", "no_task", "task_ended", "nothing_ready"])),
     ("task.heartbeat", facts(Reply::Object, &["no_node", "stale_lease"]).takes_json(&["progress"])),
