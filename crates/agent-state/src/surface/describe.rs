@@ -76,7 +76,8 @@ fn describe_input(method: &Method, input: Input) -> Value {
     match input.place {
         Some(place) => json!({
             "name": input.name,
-            "required": false,
+            // Without its place in a request there is no other way to say it.
+            "required": method.params.iter().any(|param| param.name == place && param.is_local),
             "help": format!("what stdin holds when `{place}` is `-` on the command line; other JSON than a string is taken as its text"),
         }),
         None => json!({
