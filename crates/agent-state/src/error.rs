@@ -80,6 +80,8 @@ pub(crate) enum Error {
     Graph(#[from] GraphError),
     #[error("cannot back up onto the database itself: {}", .path.display())]
     BackupOntoItself { path: PathBuf },
+    #[error("{} serves {} already", .pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}")), common::place::for_people(.socket))]
+    AlreadyServing { socket: PathBuf, pid: Option<u32> },
     #[error("{} is no database of the Python agent-state", .path.display())]
     NotImportable { path: PathBuf },
     #[error("the database {} is damaged: {damage}", .path.display())]
@@ -164,6 +166,7 @@ impl Explain for Error {
             | Self::FileChanged { .. }
             | Self::NoFileVersion { .. }
             | Self::NoAction { .. }
+            | Self::AlreadyServing { .. }
             | Self::ActionNo { .. }
             | Self::ActionNotBegun { .. }
             | Self::ActionNotUnknown { .. }
@@ -202,6 +205,7 @@ impl Explain for Error {
             Self::StaleToken { .. } => "stale_token",
             Self::LockLost { .. } => "lock_lost",
             Self::NoAction { .. } => "no_action",
+            Self::AlreadyServing { .. } => "already_running",
             Self::ActionNo { verdict, .. } => verdict.code(),
             Self::ActionNotBegun { .. } => "not_begun",
             Self::ActionNotUnknown { .. } => "not_unknown",
@@ -248,8 +252,28 @@ impl Explain for Error {
     fn data(&self) -> Option<Value> {
         match self {
             Self::RunEnded { run } | Self::SlotTaken { run } => serde_json::to_value(run).ok(),
-            Self::VersionDiffers { current, .. } | Self::ValueExists { current, .. } => {
-                Some(json!({ "version": current }))
+            Self::VersionDiffers { agent, key, expected, current } => Some(json!({
+                "agent": agent, "key": key, "version": current, "expected": expected,
+            })),
+            Self::ValueExists { agent, key, current } => {
+                Some(json!({ "agent": agent, "key": key, "version": current }))
+            }
+            Self::NoAgent { name } => Some(json!({ "agent": name })),
+            Self::NoRun { run_id } => Some(json!({ "run_id": run_id })),
+            Self::NoValue { agent, key } => Some(json!({ "agent": agent, "key": key })),
+            Self::NotLocked { resource } | Self::LockLost { resource } => {
+                Some(json!({ "resource": resource }))
+            }
+            Self::StaleToken { resource, token } => {
+                Some(json!({ "resource": resource, "token": token }))
+            }
+            Self::NoFile { path } => Some(json!({ "path": path.display().to_string() })),
+            Self::NoFileVersion { path, version, .. } => {
+                Some(json!({ "path": path, "version": version }))
+            }
+            Self::NoAction { key } => Some(json!({ "key": key })),
+            Self::AlreadyServing { socket, pid } => {
+                Some(json!({ "socket": socket.display().to_string(), "pid": pid }))
             }
             Self::Held { blocked, waited_ms, .. } => Some(json!({
                 "resource": blocked.resource,
@@ -268,10 +292,12 @@ impl Explain for Error {
                 serde_json::to_value(node).ok()
             }
             Self::Graph(error) => error.data(),
-            Self::FileChanged { current, expected, .. } => {
-                Some(json!({ "version": current, "expected": expected }))
+            Self::FileChanged { path, current, expected } => Some(json!({
+                "path": path.display().to_string(), "version": current, "expected": expected,
+            })),
+            Self::NotHolder { resource, agent, grant } => {
+                Some(json!({ "resource": resource, "agent": agent, "holder": grant }))
             }
-            Self::NotHolder { grant: Some(grant), .. } => Some(json!({ "holder": grant })),
             _ => None,
         }
     }

@@ -14,6 +14,8 @@ use rusqlite::types::Value;
 use crate::cmd::agent::object;
 use crate::store::{Stop, import};
 use crate::value::{Json, Reading};
+use crate::wire::call::{Caller, Parser};
+use crate::wire::{self, Request};
 
 /// A text that comes in as a value, an entry or metadata: what is taken as JSON stays the JSON that it was.
 pub fn json(text: &[u8]) {
@@ -45,6 +47,40 @@ pub fn json(text: &[u8]) {
 /// A graph of work: what is accepted can be walked from its first nodes to its last.
 pub fn graph(text: &[u8]) {
     crate::task::graph::check::graph(text);
+}
+
+/// A line that comes in as a request: it is answered in one line of JSON, and what it names is what is called.
+pub fn request(line: &[u8]) {
+    // Lines are told apart before they are read.
+    if line.contains(&b'\n') {
+        return;
+    }
+    let text = match Request::read(line) {
+        Ok(request) => {
+            let caller = Caller { run: None, is_elsewhere: true };
+            match Parser::get().read(&request, &caller) {
+                Ok(call) => {
+                    assert!(call.facts.is_callable(), "only what can be called is called");
+                    assert!(call.cli.database.db.is_none(), "a request names no database");
+                    assert!(call.cli.output.json, "a request is answered with JSON");
+                    let noun = format!("{:?}", call.cli.noun).to_lowercase();
+                    let first = request.method.split(['.', '_']).next().unwrap_or_default();
+                    assert!(noun.starts_with(first), "{} became {noun}", request.method);
+                    wire::answer(request.id, Ok("null"))
+                }
+                Err(failure) => wire::answer(request.id, Err(&failure)),
+            }
+        }
+        Err((id, failure)) => wire::answer(id, Err(&failure)),
+    };
+    assert!(text.ends_with('\n') && text.matches('\n').count() == 1, "one line: {text:?}");
+    let answer: serde_json::Value = match serde_json::from_str(&text) {
+        Ok(answer) => answer,
+        // An id may be deeper than a reader follows; it is given back all the same.
+        Err(_) if text.matches(['[', '{']).count() > 120 => return,
+        Err(error) => panic!("{error}: {text}"),
+    };
+    assert!(answer.get("result").is_some() != answer.get("error").is_some(), "{text}");
 }
 
 /// Rows of the Python tool, one a line: they are taken or skipped, and stop neither the tool nor the database.

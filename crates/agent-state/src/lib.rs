@@ -18,6 +18,7 @@ mod store;
 mod surface;
 mod task;
 mod value;
+mod wire;
 
 use std::process::ExitCode;
 

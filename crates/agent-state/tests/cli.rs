@@ -14,9 +14,12 @@ mod cli {
     mod faults;
     mod files;
     mod help;
+    mod languages;
     mod locks;
+    mod rpc;
     mod runs;
     mod sandbox;
+    mod serve;
     mod state;
     mod tasks;
     mod tasks_exec;

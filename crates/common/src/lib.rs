@@ -10,6 +10,7 @@ pub mod atomic;
 pub mod child;
 pub mod cli;
 pub mod clock;
+pub mod daemon;
 pub mod duration;
 pub mod environment;
 pub mod error;

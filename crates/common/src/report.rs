@@ -163,14 +163,19 @@ pub fn usage(error: &clap::Error) -> ExitCode {
     let _ = if !error.use_stderr() {
         error.print()
     } else if wants_json {
-        let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-        let object = json!({ "error": { "code": "usage", "message": message } });
+        let object = json!({ "error": { "code": "usage", "message": usage_message(error) } });
         writeln!(io::stderr(), "{object}")
     } else {
         let safe: Vec<_> = text.lines().map(sanitize).collect();
         writeln!(io::stderr().lock(), "{}", safe.join("\n"))
     };
     ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+}
+
+/// What is wrong with the arguments, in one line.
+pub fn usage_message(error: &clap::Error) -> String {
+    let text = error.to_string();
+    text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned()
 }
 
 /// Prints one warning line for people; it changes no exit code.

@@ -45,6 +45,21 @@ pub(crate) fn is_ignored(signal: i32) -> bool {
     }
 }
 
+/// The user at the other end of a Unix socket.
+#[cfg(target_os = "linux")]
+pub(crate) fn peer_uid(stream: &std::os::unix::net::UnixStream) -> io::Result<u32> {
+    Ok(rustix::net::sockopt::socket_peercred(stream)?.uid.as_raw())
+}
+
+/// The user at the other end of a Unix socket.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn peer_uid(stream: &std::os::unix::net::UnixStream) -> io::Result<u32> {
+    let (mut uid, mut gid) = (0, 0);
+    // SAFETY: both pointers are valid for the call.
+    let status = unsafe { libc::getpeereid(stream.as_raw_fd(), &raw mut uid, &raw mut gid) };
+    if status == 0 { Ok(uid) } else { Err(io::Error::last_os_error()) }
+}
+
 /// Lets `signal` come to this thread.
 pub(crate) fn unblock(signal: i32) {
     // SAFETY: the set is initialized by sigemptyset before use, and no memory of ours is touched.

@@ -8,6 +8,7 @@ pub(crate) mod file;
 mod lazy;
 pub(crate) mod lock;
 pub(crate) mod run;
+pub(crate) mod serving;
 pub(crate) mod state;
 pub(crate) mod task;
 pub(crate) mod upkeep;
@@ -103,6 +104,11 @@ Examples:
     Import(upkeep::Import),
     /// Forget what is old
     Prune(upkeep::Prune),
+    /// Answer requests on a Unix socket, for programs in other languages
+    Serve(serving::Serve),
+    /// Answer requests on stdin and stdout, for programs in other languages
+    #[command(after_help = serving::RPC_HELP)]
+    Rpc,
     /// Describe every command with its parameters, replies and errors, as JSON
     #[command(after_help = "\
 Examples:

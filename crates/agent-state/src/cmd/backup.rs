@@ -17,7 +17,7 @@ pub(crate) fn run(args: &Backup, ctx: &mut Ctx) -> anyhow::Result<Exit> {
         (Ok(target), Ok(source)) => target == source,
         _ => false,
     };
-    if is_the_database {
+    if is_the_database || ctx.is_of_database(&args.file) {
         return Err(Error::BackupOntoItself { path: args.file.clone() }.into());
     }
     let folder = match args.file.parent() {

@@ -1,13 +1,18 @@
 //! What every verb needs: the database, the output, and what the environment says.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 use std::time::Duration;
 
 use common::clock::Timestamp;
+use common::environment;
 use common::fleet::agents::Agent;
 use common::fleet::liveness::Here;
 use common::fleet::runs::RunId;
-use common::fleet::{self, DatabaseArgs};
+use common::fleet::{self, AGENT_VARIABLE, DatabaseArgs};
 use common::out::Out;
 use common::sqlite::Database;
 use rusqlite::Connection;
@@ -27,26 +32,119 @@ pub(crate) struct Ctx {
     pub(crate) database: DatabaseArgs,
     /// The run of an outer `exec`, which the environment names.
     pub(crate) outer_run: Option<RunId>,
+    /// The agent that the environment names.
+    pub(crate) outer_agent: Option<String>,
+    /// What standard input is.
+    pub(crate) input: Input,
+    /// Whether somebody still waits for the answer; always, for a command line.
+    pub(crate) is_wanted: Box<dyn Fn() -> bool>,
     here: OnceCell<Here>,
     /// The connection that writes, kept for the next write: opening costs more than writing.
     writer: RefCell<Option<Database>>,
+    /// The connection that reads, kept where many requests are answered and none has written yet.
+    reader: RefCell<Option<Database>>,
+    keeping: Keeping,
+}
+
+/// Whether connections are kept from one command to the next.
+enum Keeping {
+    /// There is one command.
+    No,
+    /// As long as they are on this file, by device and number; `None` before there is one.
+    On(Cell<Option<(u64, u64)>>),
+}
+
+/// Where a command that reads its standard input finds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Input {
+    /// The process's own.
+    Stdin,
+    /// In a request.
+    Given(Vec<u8>),
+    /// Nowhere: `-` is a text like any other.
+    Nothing,
 }
 
 impl Ctx {
     pub(crate) fn new(cli: &Cli, out: Out) -> Self {
         Self {
-            out,
             json: cli.output.json,
-            database: cli.database.clone(),
             outer_run: fleet::outer_run(),
+            outer_agent: environment::text(AGENT_VARIABLE),
+            input: Input::Stdin,
+            keeping: Keeping::No,
+            ..Self::answering(cli.database.clone(), out)
+        }
+    }
+
+    /// The surroundings of one request after the other: nothing comes from the environment, the answers are
+    /// JSON, and connections are kept for as long as the file stays the same.
+    pub(crate) fn answering(database: DatabaseArgs, out: Out) -> Self {
+        Self {
+            out,
+            json: true,
+            database,
+            outer_run: None,
+            outer_agent: None,
+            input: Input::Nothing,
+            is_wanted: Box::new(|| true),
             here: OnceCell::new(),
             writer: RefCell::new(None),
+            reader: RefCell::new(None),
+            keeping: Keeping::On(Cell::new(None)),
         }
+    }
+
+    /// Looks, before a command, whether the kept connections still lead to the file of that name.
+    ///
+    /// A server that lives for days must not hold on to a database that was replaced by its backup.
+    pub(crate) fn look_at_connections(&self) {
+        let Keeping::On(known) = &self.keeping else { return };
+        let path = self.database.path().ok();
+        let found = path.and_then(|path| fs::metadata(path).ok());
+        let place = found.map(|found| (found.dev(), found.ino()));
+        if place.is_none() || place != known.get() {
+            self.drop_connections();
+            known.set(place);
+        }
+    }
+
+    /// Closes the kept connections.
+    pub(crate) fn drop_connections(&self) {
+        self.writer.replace(None);
+        self.reader.replace(None);
+    }
+
+    /// Standard input.
+    pub(crate) fn stdin(&self) -> Box<dyn io::Read + '_> {
+        match &self.input {
+            Input::Stdin => Box::new(io::stdin().lock()),
+            Input::Given(bytes) => Box::new(bytes.as_slice()),
+            Input::Nothing => Box::new(io::empty()),
+        }
+    }
+
+    /// Whether an argument means standard input.
+    pub(crate) fn is_stdin(&self, argument: &str) -> bool {
+        argument == "-" && self.input != Input::Nothing
     }
 
     /// This machine as it runs now; asked for only by those who judge processes.
     pub(crate) fn here(&self) -> &Here {
         self.here.get_or_init(Here::now)
+    }
+
+    /// Whether a path leads to a file of the database.
+    pub(crate) fn is_of_database(&self, path: &Path) -> bool {
+        let place = |path: &Path| fs::metadata(path).map(|found| (found.dev(), found.ino())).ok();
+        let (Some(place_of_path), Ok(database)) = (place(path), self.database.path()) else {
+            return false;
+        };
+        ["", "-wal", "-shm", "-journal"].iter().any(|suffix| {
+            let mut name = database.clone().into_os_string();
+            name.push(suffix);
+            place(Path::new(&name)) == Some(place_of_path)
+        })
     }
 
     /// Opens the database for writing.
@@ -88,6 +186,14 @@ impl Ctx {
         })
     }
 
+    /// Lends the connection that writes to what takes several transactions.
+    pub(crate) fn with_database<T>(
+        &self,
+        work: impl FnOnce(&mut Database) -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
+        self.with_writer(self.database.busy_timeout, work)
+    }
+
     /// Hands out the connection that writes. One that failed is not used again.
     fn with_writer<T>(
         &self,
@@ -103,6 +209,8 @@ impl Ctx {
         let is_usable = result.as_ref().err().is_none_or(anyhow::Error::is::<Error>);
         if is_usable {
             self.writer.replace(Some(database));
+            // One connection is enough for a client that stays.
+            self.reader.replace(None);
         }
         result
     }
@@ -113,7 +221,21 @@ impl Ctx {
         doing: &'static str,
         query: impl FnOnce(&Connection, Timestamp) -> Result<T, Stop>,
     ) -> anyhow::Result<T> {
-        store::read(&self.database.open_read_only()?, doing, query)
+        if matches!(self.keeping, Keeping::No) {
+            return store::read(&self.database.open_read_only()?, doing, query);
+        }
+        let kept = self.writer.take();
+        let place = if kept.is_some() { &self.writer } else { &self.reader };
+        let database = match kept.or_else(|| self.reader.take()) {
+            Some(database) => database,
+            None => self.database.open_read_only()?,
+        };
+        database.wait_up_to(self.database.busy_timeout);
+        let result = store::read(&database, doing, query);
+        if result.as_ref().err().is_none_or(anyhow::Error::is::<Error>) {
+            place.replace(Some(database));
+        }
+        result
     }
 
     /// The run of the environment, when it is a run of this agent.

@@ -130,7 +130,8 @@ fn hold_and_run(
             holder: Holder::this_process(ctx.here()),
             waiter: None,
         };
-        let waiting = Waiting { patience: args.wait, held_exit: Exit::No };
+        let waiting =
+            Waiting { patience: args.wait, held_exit: Exit::No, is_wanted: &ctx.is_wanted };
         *grants = obtain::obtain(&mut ctx.open()?, ctx.here(), request, waiting)?;
     }
     let mut command = wrap::command(&args.command, ctx);

@@ -19,7 +19,7 @@ pub(crate) fn run(verb: &JournalVerb, ctx: &mut Ctx) -> anyhow::Result<Exit> {
 }
 
 fn add(args: &Add, ctx: &mut Ctx) -> anyhow::Result<Exit> {
-    let text = super::state::text_of(&args.text)?;
+    let text = super::state::text_of(&args.text, ctx)?;
     let entry = Json::read(&text, Reading::Guess).map_err(Error::from)?;
     let id = ctx.write("write a journal entry in", |tx, now| {
         let agent = store::agent(tx, args.agent.as_str())?;

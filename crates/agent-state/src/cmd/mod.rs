@@ -19,9 +19,13 @@ mod keeper;
 mod lock;
 mod once;
 mod prune;
+mod rpc;
 mod run;
+mod serve;
+mod session;
 mod state;
 mod stats;
+mod talk;
 mod task;
 mod wrap;
 
@@ -56,6 +60,8 @@ fn dispatch(noun: &Noun, ctx: &mut Ctx) -> anyhow::Result<Exit> {
         Noun::Board(args) => board::run(args, ctx),
         Noun::Events(args) => events::run(args, ctx),
         Noun::Stats => stats::run(ctx),
+        Noun::Serve(args) => serve::run(args, ctx),
+        Noun::Rpc => rpc::run(ctx),
         Noun::Capabilities => capabilities::run(ctx),
         Noun::Completions(args) => completions::run(args, ctx),
         Noun::Doctor => doctor::run(ctx),

@@ -85,7 +85,7 @@ fn set(args: &Set, ctx: &mut Ctx) -> anyhow::Result<Exit> {
         (_, true) => Reading::Json,
         _ => Reading::Guess,
     };
-    let text = text_of(&args.value)?;
+    let text = text_of(&args.value, ctx)?;
     let value = Json::read(&text, reading).map_err(Error::from)?;
     let condition = match args.if_version {
         Some(version) => Condition::Version(version),
@@ -98,16 +98,15 @@ fn set(args: &Set, ctx: &mut Ctx) -> anyhow::Result<Exit> {
 }
 
 /// The text that an argument gives or, for `-`, standard input.
-pub(super) fn text_of(argument: &str) -> anyhow::Result<String> {
-    if argument == "-" { stdin() } else { Ok(argument.to_owned()) }
+pub(super) fn text_of(argument: &str, ctx: &Ctx) -> anyhow::Result<String> {
+    if ctx.is_stdin(argument) { stdin(ctx) } else { Ok(argument.to_owned()) }
 }
 
 /// Standard input without its last newline, and no more of it than a value can have.
-fn stdin() -> anyhow::Result<String> {
+fn stdin(ctx: &Ctx) -> anyhow::Result<String> {
     let limit = u64::try_from(MAX_BYTES).unwrap_or(u64::MAX) + 2;
     let mut bytes = Vec::new();
-    std::io::stdin()
-        .lock()
+    ctx.stdin()
         .take(limit)
         .read_to_end(&mut bytes)
         .map_err(common::error::file("read", "standard input"))?;

@@ -3,7 +3,7 @@
 mod put;
 
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use common::exit::Exit;
 use common::table::Columns;
@@ -25,6 +25,17 @@ pub(crate) fn run(verb: &Verb, ctx: &mut Ctx) -> anyhow::Result<Exit> {
     }
 }
 
+/// The place of a file that can be guarded: any but those of the fleet database.
+///
+/// A process that opens and closes them by itself takes SQLite's own locks away from its other threads.
+fn locate(named: &Path, ctx: &Ctx) -> anyhow::Result<PathBuf> {
+    let path = disk::locate(named)?;
+    if ctx.is_of_database(&path) {
+        return Err(Error::NotAFile { path, what: "part of the fleet database" }.into());
+    }
+    Ok(path)
+}
+
 /// The text of a located path: the name of its lock and of its history.
 fn text(path: &Path) -> anyhow::Result<&str> {
     Ok(path
@@ -33,7 +44,7 @@ fn text(path: &Path) -> anyhow::Result<&str> {
 }
 
 fn get(named: &Path, ctx: &mut Ctx) -> anyhow::Result<Exit> {
-    let path = disk::locate(named)?;
+    let path = locate(named, ctx)?;
     let Some(content) = disk::read(&path)? else {
         return Err(Error::NoFile { path }.into());
     };
@@ -57,7 +68,7 @@ fn get(named: &Path, ctx: &mut Ctx) -> anyhow::Result<Exit> {
 }
 
 fn log(args: &Log, ctx: &mut Ctx) -> anyhow::Result<Exit> {
-    let path = disk::locate(&args.path)?;
+    let path = locate(&args.path, ctx)?;
     let name = text(&path)?;
     let (kept, now) = ctx
         .read("read a file's log in", |connection, now| Ok((files::log(connection, name)?, now)))?;
@@ -105,7 +116,7 @@ fn short(version: &FileVersion) -> String {
 }
 
 fn diff(args: &Diff, ctx: &mut Ctx) -> anyhow::Result<Exit> {
-    let path = disk::locate(&args.path)?;
+    let path = locate(&args.path, ctx)?;
     let name = text(&path)?.to_owned();
     let kept = |ctx: &Ctx, version: &str| {
         ctx.read("read a file's versions in", |connection, _| {

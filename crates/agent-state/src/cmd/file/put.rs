@@ -3,20 +3,17 @@
 //! Nothing is held in the database while the disk is written. Whoever dies in between leaves the old
 //! content or the new, and a lock that lapses with its process.
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use common::environment;
 use common::exit::Exit;
-use common::fleet::AGENT_VARIABLE;
 use common::fleet::liveness::Holder;
 use common::name::Name;
 use serde_json::json;
 
 use super::super::context::Ctx;
 use super::super::lock::obtain::{self, Waiting};
-use super::text;
+use super::{locate, text};
 use crate::cli::file::{Condition, Put, Restore};
 use crate::disk::{self, FileVersion};
 use crate::error::Error;
@@ -30,8 +27,8 @@ use crate::store::locks::{self, Grant, Owner, Request};
 const TTL: Duration = Duration::from_secs(600);
 
 pub(super) fn put(args: &Put, ctx: &mut Ctx) -> anyhow::Result<Exit> {
-    let target = disk::locate(&args.path)?;
-    let bytes = disk::at_most(io::stdin().lock(), &args.path)?;
+    let target = locate(&args.path, ctx)?;
+    let bytes = disk::at_most(ctx.stdin(), &args.path)?;
     let author = author(args.agent.as_ref(), ctx)?;
     let change = Change { target, author, origin: Origin::Put, wait: args.wait };
     let version = change.make(ctx, &bytes, Some(&args.if_version))?;
@@ -39,7 +36,7 @@ pub(super) fn put(args: &Put, ctx: &mut Ctx) -> anyhow::Result<Exit> {
 }
 
 pub(super) fn restore(args: &Restore, ctx: &mut Ctx) -> anyhow::Result<Exit> {
-    let target = disk::locate(&args.path)?;
+    let target = locate(&args.path, ctx)?;
     let name = text(&target)?;
     let (_, bytes) = ctx.read("read a file's versions in", |connection, _| {
         files::content(connection, name, args.version.as_str())
@@ -58,7 +55,7 @@ fn report(ctx: &mut Ctx, target: &Path, version: &FileVersion) -> anyhow::Result
 
 /// The agent of the flag or of the environment; a person at a shell has none.
 fn author(agent: Option<&Name>, ctx: &Ctx) -> anyhow::Result<Author> {
-    let name = agent.map(ToString::to_string).or_else(|| environment::text(AGENT_VARIABLE));
+    let name = agent.map(ToString::to_string).or_else(|| ctx.outer_agent.clone());
     let Some(name) = name else { return Ok(Author::default()) };
     ctx.read("read an agent in", |connection, _| {
         let agent = store::agent(connection, &name)?;
@@ -115,8 +112,9 @@ impl Change {
             holder: Holder::this_process(ctx.here()),
             waiter: None,
         };
-        let waiting = Waiting { patience: self.wait, held_exit: Exit::No };
-        obtain::obtain(&mut ctx.open()?, ctx.here(), request, waiting)
+        let waiting =
+            Waiting { patience: self.wait, held_exit: Exit::No, is_wanted: &ctx.is_wanted };
+        ctx.with_database(|database| obtain::obtain(database, ctx.here(), request, waiting))
     }
 
     fn replace(

@@ -1,9 +1,8 @@
 //! `lock exec`: a command that runs while locks are held, and ends when one is lost.
 
 use common::exit::Exit;
-use common::fleet::AGENT_VARIABLE;
 use common::fleet::liveness::Holder;
-use common::{environment, report};
+use common::report;
 
 use super::super::context::Ctx;
 use super::super::keeper::Keeper;
@@ -35,7 +34,11 @@ pub(super) fn run(args: &Exec, ctx: &mut Ctx) -> Exit {
         claims.sort_by(|one, other| one.resource.cmp(&other.resource));
         claims.dedup();
         let request = request(args, ctx, claims)?;
-        let waiting = Waiting { patience: args.wait, held_exit: held_exit(args.exit_code) };
+        let waiting = Waiting {
+            patience: args.wait,
+            held_exit: held_exit(args.exit_code),
+            is_wanted: &ctx.is_wanted,
+        };
         let grants = obtain::obtain(&mut ctx.open()?, ctx.here(), request, waiting)?;
         let mut command = wrap::command(&args.command, ctx);
         wrap::export_tokens(&mut command, resources.iter().map(String::as_str), &grants);
@@ -60,8 +63,7 @@ pub(super) fn run(args: &Exec, ctx: &mut Ctx) -> Exit {
 }
 
 fn request(args: &Exec, ctx: &Ctx, claims: Vec<Claim>) -> anyhow::Result<Request> {
-    let name =
-        args.agent.as_ref().map(ToString::to_string).or_else(|| environment::text(AGENT_VARIABLE));
+    let name = args.agent.as_ref().map(ToString::to_string).or_else(|| ctx.outer_agent.clone());
     let (agent, run) = match name {
         Some(name) => ctx.read("read an agent in", |connection, _| {
             let agent = store::agent(connection, &name)?;

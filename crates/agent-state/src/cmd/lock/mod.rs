@@ -36,8 +36,7 @@ pub(crate) fn run(verb: &Verb, ctx: &mut Ctx) -> anyhow::Result<Exit> {
 
 fn acquire(args: &Acquire, ctx: &mut Ctx) -> anyhow::Result<Exit> {
     let resource = resource(&args.resource, args.path)?;
-    let mut database = ctx.open()?;
-    let request = store::write(&mut database, "read an agent in", |tx, _| {
+    let request = ctx.write("read an agent in", |tx, _| {
         let agent = store::agent(tx, args.agent.as_str())?;
         Ok(Request {
             claims: vec![Claim { resource, shared: args.shared, is_path: args.path }],
@@ -50,8 +49,13 @@ fn acquire(args: &Acquire, ctx: &mut Ctx) -> anyhow::Result<Exit> {
             waiter: None,
         })
     })?;
-    let waiting = Waiting { patience: args.wait, held_exit: held_exit(args.exit_code) };
-    let grants = obtain::obtain(&mut database, ctx.here(), request, waiting)?;
+    let waiting = Waiting {
+        patience: args.wait,
+        held_exit: held_exit(args.exit_code),
+        is_wanted: &ctx.is_wanted,
+    };
+    let grants =
+        ctx.with_database(|database| obtain::obtain(database, ctx.here(), request, waiting))?;
     for grant in &grants {
         ctx.show(grant, || grant.token.to_string())?;
     }

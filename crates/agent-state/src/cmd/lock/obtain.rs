@@ -16,10 +16,12 @@ use crate::store::locks::{self, Answer, Blocked, Grant, Request};
 const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
 
 /// How long to wait, and how to leave in vain.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Waiting {
+#[derive(Clone, Copy)]
+pub(crate) struct Waiting<'a> {
     pub(crate) patience: Duration,
     pub(crate) held_exit: Exit,
+    /// Whether somebody still wants the locks; who has gone leaves the queue.
+    pub(crate) is_wanted: &'a dyn Fn() -> bool,
 }
 
 /// Takes all the locks of the request, or none.
@@ -29,7 +31,7 @@ pub(crate) fn obtain(
     database: &mut Database,
     here: &Here,
     mut request: Request,
-    waiting: Waiting,
+    waiting: Waiting<'_>,
 ) -> anyhow::Result<Vec<Grant>> {
     let started = Instant::now();
     request.waiter = Holder::this_process(here);
@@ -48,7 +50,7 @@ pub(crate) fn obtain(
         ticket = blocked.ticket;
         loop {
             let waited = started.elapsed();
-            if waited >= waiting.patience {
+            if waited >= waiting.patience || !(waiting.is_wanted)() {
                 return give_up(database, blocked, waited, waiting);
             }
             let left = waiting.patience.saturating_sub(waited);
@@ -81,7 +83,7 @@ fn give_up(
     database: &mut Database,
     blocked: Box<Blocked>,
     waited: Duration,
-    waiting: Waiting,
+    waiting: Waiting<'_>,
 ) -> anyhow::Result<Vec<Grant>> {
     if let Some(ticket) = blocked.ticket {
         store::write(database, "leave the queue in", |tx, _| Ok(locks::withdraw(tx, ticket)?))?;

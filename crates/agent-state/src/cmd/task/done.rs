@@ -13,7 +13,7 @@ use crate::value::{Json, Reading};
 pub(super) fn run(args: &Done, ctx: &mut Ctx) -> anyhow::Result<Exit> {
     let read =
         |text| Json::read(text, Reading::Json).and_then(Json::handed_on).map_err(Error::from);
-    let text = args.result.as_deref().map(text_of).transpose()?;
+    let text = args.result.as_deref().map(|text| text_of(text, ctx)).transpose()?;
     let result = text.as_deref().map(read).transpose()?;
     let (node, changed) = ctx.write("end a node in", |tx, now| {
         let (node, lease) = (&args.held.node, &args.held.lease_id);

@@ -13,7 +13,7 @@ use crate::store::tasks;
 use crate::task::graph::{Graph, MAX_TEXT};
 
 pub(super) fn run(args: &Submit, ctx: &mut Ctx) -> anyhow::Result<Exit> {
-    let graph = Graph::read(&text(&args.file)?).map_err(Error::from)?;
+    let graph = Graph::read(&text(&args.file, ctx)?).map_err(Error::from)?;
     let name = args.name.as_ref().map(AsRef::as_ref);
     let task = ctx.write("submit a task to", |tx, now| {
         tasks::submit(tx, &graph, name, ctx.outer_run.as_ref(), now)
@@ -23,12 +23,12 @@ pub(super) fn run(args: &Submit, ctx: &mut Ctx) -> anyhow::Result<Exit> {
 }
 
 /// The graph itself, which begins with a brace, or what a file or stdin holds: no more than a graph may have.
-fn text(named: &str) -> anyhow::Result<Vec<u8>> {
+fn text(named: &str, ctx: &Ctx) -> anyhow::Result<Vec<u8>> {
     if named.trim_start().starts_with('{') {
         return Ok(named.as_bytes().to_vec());
     }
-    if named == "-" {
-        return Ok(read(&mut std::io::stdin().lock()).map_err(file("read", "standard input"))?);
+    if ctx.is_stdin(named) {
+        return Ok(read(&mut ctx.stdin()).map_err(file("read", "standard input"))?);
     }
     let read = File::open(named).and_then(|mut file| read(&mut file));
     Ok(read.map_err(file("read the graph", named))?)

@@ -3,11 +3,13 @@
 //! The parameters come from the parser itself; the table here adds what a parser cannot know. A test holds
 //! both against each other, so that a new command cannot be forgotten.
 
-use clap::{ArgAction, Command, CommandFactory as _};
-use serde::Serialize;
-use serde_json::{Value, json};
+mod describe;
+mod method;
 
-use crate::cli::Cli;
+use serde::Serialize;
+
+pub(crate) use describe::describe;
+pub(crate) use method::{Kind, Method, Param, Place, methods, tree};
 
 /// How a command answers with `--json`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -21,6 +23,8 @@ pub(crate) enum Reply {
     Text,
     /// The output of the command that it runs.
     Command,
+    /// It answers requests until it is ended.
+    Stream,
 }
 
 /// What a parser cannot know of a command.
@@ -28,10 +32,58 @@ pub(crate) struct Facts {
     pub(crate) reply: Reply,
     /// The words of its own honest "no"s, which leave with exit code 1.
     pub(crate) no: &'static [&'static str],
+    /// What a request gives instead of standard input.
+    pub(crate) input: Option<Input>,
+    /// Parameters that are any JSON, beside those whose value is called JSON on the command line.
+    pub(crate) json: &'static [&'static str],
+    /// Flags that only a command line can use: those that never end, or that change how it prints.
+    pub(crate) local: &'static [&'static str],
+}
+
+/// The parameter that stands for standard input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Input {
+    pub(crate) name: &'static str,
+    /// The parameter that is `-` on the command line for it; without one the command always reads stdin.
+    pub(crate) place: Option<&'static str>,
 }
 
 const fn facts(reply: Reply, no: &'static [&'static str]) -> Facts {
-    Facts { reply, no }
+    Facts { reply, no, input: None, json: &[], local: &[] }
+}
+
+impl Facts {
+    /// The parameter `place` can be `-` for standard input, which a request gives as `input`.
+    const fn reads(self, place: &'static str) -> Self {
+        self.reads_as(place, "input")
+    }
+
+    /// The same under a better name.
+    const fn reads_as(mut self, place: &'static str, name: &'static str) -> Self {
+        self.input = Some(Input { name, place: Some(place) });
+        self
+    }
+
+    /// Standard input is read always, and a request gives it as `content`.
+    const fn reads_content(mut self) -> Self {
+        self.input = Some(Input { name: "content", place: None });
+        self
+    }
+
+    const fn takes_json(mut self, names: &'static [&'static str]) -> Self {
+        self.json = names;
+        self
+    }
+
+    const fn not_in_requests(mut self, names: &'static [&'static str]) -> Self {
+        self.local = names;
+        self
+    }
+
+    /// Whether a request can name it: it runs no command, and it answers with JSON.
+    pub(crate) const fn is_callable(&self) -> bool {
+        matches!(self.reply, Reply::Object | Reply::Lines)
+    }
 }
 
 /// The commands by their methods.
@@ -42,7 +94,10 @@ pub(crate) const METHODS: &[(&str, Facts)] = &[
     ("agent.show", facts(Reply::Object, &["no_agent"])),
     ("agent.heartbeat", facts(Reply::Object, &["no_agent"])),
     ("agent.retire", facts(Reply::Object, &["no_agent"])),
-    ("run.start", facts(Reply::Object, &["no_agent", "slot_taken"])),
+    (
+        "run.start",
+        facts(Reply::Object, &["no_agent", "slot_taken"]).not_in_requests(&["export", "id_only"]),
+    ),
     ("run.heartbeat", facts(Reply::Object, &["no_run", "run_ended"])),
     ("run.finish", facts(Reply::Object, &["no_run", "run_ended"])),
     ("run.list", facts(Reply::Lines, &["no_agent"])),
@@ -50,21 +105,29 @@ pub(crate) const METHODS: &[(&str, Facts)] = &[
     ("run.reap", facts(Reply::Lines, &[])),
     ("exec", facts(Reply::Command, &["slot_taken", "held"])),
     ("state.get", facts(Reply::Object, &["no_agent", "no_value"])),
-    ("state.set", facts(Reply::Object, &["no_agent", "version_differs", "value_exists"])),
+    (
+        "state.set",
+        facts(Reply::Object, &["no_agent", "version_differs", "value_exists"])
+            .takes_json(&["value"])
+            .reads("value"),
+    ),
     ("state.list", facts(Reply::Lines, &["no_agent"])),
     ("state.delete", facts(Reply::Object, &["no_agent", "no_value", "version_differs"])),
     ("state.history", facts(Reply::Lines, &["no_agent", "no_value"])),
     ("state.restore", facts(Reply::Object, &["no_agent", "no_value"])),
-    ("lock.acquire", facts(Reply::Object, &["no_agent", "held"])),
+    ("lock.acquire", facts(Reply::Object, &["no_agent", "held"]).not_in_requests(&["exit_code"])),
     ("lock.release", facts(Reply::Object, &["no_agent", "not_holder"])),
     ("lock.renew", facts(Reply::Object, &["no_agent", "stale_token"])),
-    ("lock.check", facts(Reply::Object, &[])),
+    ("lock.check", facts(Reply::Object, &["free"])),
     ("lock.list", facts(Reply::Lines, &[])),
     ("lock.verify", facts(Reply::Object, &["stale_token"])),
     ("lock.break", facts(Reply::Lines, &["not_locked"])),
     ("lock.exec", facts(Reply::Command, &["no_agent", "held"])),
     ("file.get", facts(Reply::Object, &["no_file"])),
-    ("file.put", facts(Reply::Object, &["no_agent", "file_changed", "held", "lock_lost"])),
+    (
+        "file.put",
+        facts(Reply::Object, &["no_agent", "file_changed", "held", "lock_lost"]).reads_content(),
+    ),
     ("file.log", facts(Reply::Lines, &[])),
     ("file.restore", facts(Reply::Object, &["no_agent", "no_version", "held", "lock_lost"])),
     ("file.diff", facts(Reply::Object, &["no_version", "no_file"])),
@@ -86,137 +149,46 @@ pub(crate) const METHODS: &[(&str, Facts)] = &[
     ("coord.completed", facts(Reply::Object, &["no_agent"])),
     ("coord.blocked_by", facts(Reply::Object, &["no_agent"])),
     ("coord.note", facts(Reply::Object, &["no_agent"])),
-    ("coord.check", facts(Reply::Object, &[])),
+    ("coord.check", facts(Reply::Object, &["nobody"])),
     ("coord.recent", facts(Reply::Lines, &[])),
     ("coord.bulletin", facts(Reply::Object, &[])),
-    ("journal.add", facts(Reply::Object, &["no_agent"])),
+    ("journal.add", facts(Reply::Object, &["no_agent"]).takes_json(&["text"]).reads("text")),
     ("journal.list", facts(Reply::Lines, &["no_agent"])),
-    ("task.submit", facts(Reply::Object, &["task_exists"])),
+    (
+        "task.submit",
+        facts(Reply::Object, &["task_exists"]).reads_as("file", "graph").not_in_requests(&["file"]),
+    ),
     ("task.next", facts(Reply::Object, &["no_agent", "no_task", "task_ended", "nothing_ready"])),
-    ("task.heartbeat", facts(Reply::Object, &["no_node", "stale_lease"])),
+    ("task.heartbeat", facts(Reply::Object, &["no_node", "stale_lease"]).takes_json(&["progress"])),
     ("task.done", facts(Reply::Object, &["no_node", "stale_lease", "other_result"])),
     ("task.fail", facts(Reply::Object, &["no_node", "stale_lease"])),
-    ("task.status", facts(Reply::Object, &["no_task"])),
+    ("task.status", facts(Reply::Object, &["no_task"]).not_in_requests(&["dot"])),
     ("task.list", facts(Reply::Lines, &[])),
     ("task.show", facts(Reply::Object, &["no_node"])),
     ("task.cancel", facts(Reply::Object, &["no_task", "task_ended"])),
     ("task.exec", facts(Reply::Command, &["no_task", "task_ended", "nothing_ready"])),
-    ("board", facts(Reply::Object, &[])),
-    ("events", facts(Reply::Lines, &[])),
+    ("board", facts(Reply::Object, &[]).not_in_requests(&["watch"])),
+    ("events", facts(Reply::Lines, &[]).not_in_requests(&["follow"])),
     ("stats", facts(Reply::Object, &[])),
-    ("doctor", facts(Reply::Object, &[])),
+    ("doctor", facts(Reply::Object, &["findings"])),
     ("backup", facts(Reply::Object, &[])),
     ("prune", facts(Reply::Object, &[])),
     ("import", facts(Reply::Object, &[])),
     ("capabilities", facts(Reply::Object, &[])),
     ("completions", facts(Reply::Text, &[])),
+    ("serve", facts(Reply::Stream, &["already_running"])),
+    ("rpc", facts(Reply::Stream, &[])),
 ];
-
-/// Everything about every command.
-pub(crate) fn describe() -> Value {
-    let methods: Vec<Value> = leaves(&tree())
-        .into_iter()
-        .map(|(method, command)| describe_method(&method, &command))
-        .collect();
-    json!({
-        "tool": crate::TOOL,
-        "version": env!("CARGO_PKG_VERSION"),
-        "exit_codes": {
-            "0": "done, or yes",
-            "1": "an honest no",
-            "2": "wrong usage",
-            "3": "failed, and somebody must fix something",
-            "4": "failed, and trying again later can work",
-            "70": "a bug of ours",
-            "124": "the command's time ran out",
-            "125": "failed before the command was started",
-            "126": "the command cannot be executed",
-            "127": "the command cannot be found",
-        },
-        "methods": methods,
-    })
-}
-
-fn describe_method(method: &str, command: &Command) -> Value {
-    let facts = METHODS.iter().find(|(name, _)| *name == method).map(|(_, facts)| facts);
-    json!({
-        "method": method,
-        "command": method.replace('.', " ").replace('_', "-"),
-        "about": command.get_about().map(ToString::to_string),
-        "params": params(command),
-        "reply": facts.map(|facts| facts.reply),
-        "errors": facts.map(|facts| facts.no),
-    })
-}
-
-/// The whole command line, with the verbs that are otherwise built when they are named.
-fn tree() -> Command {
-    let mut tree = Cli::command();
-    tree.build();
-    tree
-}
-
-/// The commands that do something, by their methods: subcommands with dots, words with underscores.
-pub(crate) fn leaves(root: &Command) -> Vec<(String, Command)> {
-    let mut leaves = Vec::new();
-    for command in root.get_subcommands() {
-        let name = command.get_name().replace('-', "_");
-        if command.has_subcommands() {
-            for (below, leaf) in self::leaves(command) {
-                leaves.push((format!("{name}.{below}"), leaf));
-            }
-        } else {
-            leaves.push((name, command.clone()));
-        }
-    }
-    leaves
-}
-
-/// The name of a parameter: its flag, or its place, with underscores.
-pub(crate) fn param_name(arg: &clap::Arg) -> String {
-    arg.get_long().unwrap_or(arg.get_id().as_str()).replace('-', "_")
-}
-
-fn params(command: &Command) -> Vec<Value> {
-    command
-        .get_arguments()
-        .filter(|arg| !arg.is_global_set())
-        .filter(|arg| {
-            let action = arg.get_action();
-            !matches!(
-                action,
-                ArgAction::Help | ArgAction::HelpShort | ArgAction::HelpLong | ArgAction::Version
-            )
-        })
-        .map(|arg| {
-            let is_many = matches!(arg.get_action(), ArgAction::Append)
-                || arg.get_num_args().is_some_and(|range| range.max_values() > 1);
-            let values: Vec<String> =
-                arg.get_possible_values().iter().map(|value| value.get_name().to_owned()).collect();
-            let defaults: Vec<String> =
-                arg.get_default_values().iter().map(|value| value.to_string_lossy().into_owned()).collect();
-            let is_switch = matches!(arg.get_action(), ArgAction::SetTrue);
-            json!({
-                "name": param_name(arg),
-                "positional": arg.is_positional(),
-                "required": arg.is_required_set(),
-                "type": if is_switch { "boolean" } else if is_many { "array" } else { "string" },
-                "values": if is_switch { None } else { Some(values).filter(|values| !values.is_empty()) },
-                "default": if is_switch { None } else { defaults.first() },
-                "help": arg.get_help().map(ToString::to_string),
-            })
-        })
-        .collect()
-}
 
 #[cfg(test)]
 mod tests {
+    use super::method::{leaves, method_name};
     use super::*;
 
     #[test]
     fn the_table_and_the_parser_know_the_same_commands() {
         let mut parsed: Vec<String> =
-            leaves(&tree()).into_iter().map(|(method, _)| method).collect();
+            leaves(&tree()).into_iter().map(|(words, _)| method_name(&words)).collect();
         let mut listed: Vec<String> =
             METHODS.iter().map(|(method, _)| (*method).to_owned()).collect();
         parsed.sort();
@@ -226,7 +198,7 @@ mod tests {
 
     #[test]
     fn every_command_has_help_with_two_examples() {
-        for (method, command) in leaves(&tree()) {
+        for Method { name: method, command, .. } in methods(&tree()) {
             let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
             let (_, examples) = help.split_once("Examples:\n").unwrap_or_default();
             let n_examples = examples.lines().filter(|line| line.starts_with("  ")).count();
