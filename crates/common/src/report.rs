@@ -163,7 +163,11 @@ pub fn usage(error: &clap::Error) -> ExitCode {
     let _ = if !error.use_stderr() {
         error.print()
     } else if wants_json {
-        let object = json!({ "error": { "code": "usage", "message": usage_message(error) } });
+        let mut object = json!({ "error": { "code": "usage", "message": usage_message(error) } });
+        let tip = text.lines().find_map(|line| line.trim_start().strip_prefix("tip: "));
+        if let (Some(tip), Some(error)) = (tip, object["error"].as_object_mut()) {
+            error.insert("hint".to_owned(), tip.into());
+        }
         writeln!(io::stderr(), "{object}")
     } else {
         let safe: Vec<_> = text.lines().map(sanitize).collect();
@@ -172,10 +176,13 @@ pub fn usage(error: &clap::Error) -> ExitCode {
     ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
 }
 
-/// What is wrong with the arguments, in one line.
+/// What is wrong with the arguments, in one line that names all of them.
 pub fn usage_message(error: &clap::Error) -> String {
     let text = error.to_string();
-    text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned()
+    let mut lines = text.lines().take_while(|line| !line.is_empty()).map(str::trim);
+    let first = lines.next().unwrap_or_default().trim_start_matches("error: ");
+    let rest: Vec<&str> = lines.collect();
+    if rest.is_empty() { first.to_owned() } else { format!("{first} {}", rest.join(", ")) }
 }
 
 /// Prints one warning line for people; it changes no exit code.
@@ -206,6 +213,17 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
 mod tests {
     use super::*;
     use crate::Error;
+
+    #[test]
+    fn wrong_arguments_are_named_in_one_line() {
+        let command = clap::Command::new("tool")
+            .args([clap::Arg::new("FROM").required(true), clap::Arg::new("TO").required(true)]);
+        let error = command.try_get_matches_from(["tool"]).unwrap_err();
+        assert_eq!(
+            usage_message(&error),
+            "the following required arguments were not provided: <FROM>, <TO>"
+        );
+    }
 
     #[test]
     fn an_error_under_context_keeps_its_exit_code_and_says_each_cause_once() {
