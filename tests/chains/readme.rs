@@ -25,10 +25,9 @@ fn run(readme: &str, prepare: fn(&Sandbox)) -> usize {
     let blocks = blocks(&text);
     for steps in &blocks {
         // One shell a block, so that variables and $? mean what they mean to a reader.
-        let mut script = String::from("exec 2>&1\n");
-        for step in steps {
-            script += &format!("{}\n_code=$?; printf '{MARK}\\n'; (exit $_code)\n", step.command);
-        }
+        let after = format!("\n_code=$?; printf '{MARK}\\n'; (exit $_code)\n");
+        let commands: Vec<&str> = steps.iter().map(|step| step.command.as_str()).collect();
+        let script = format!("exec 2>&1\n{}{after}", commands.join(&after));
         let printed =
             sandbox.run(&script).stdout.replace(&sandbox.home().display().to_string(), "~");
         for (step, printed) in steps.iter().zip(printed.split(&format!("{MARK}\n"))) {
@@ -78,7 +77,7 @@ fn steps(body: &[&str]) -> Vec<Step> {
 
 /// A line with what differs from run to run replaced by its kind, and with single spaces.
 fn shape(line: &str) -> String {
-    line.split_whitespace().map(|word| shape_of_word(word)).collect::<Vec<_>>().join(" ")
+    line.split_whitespace().map(shape_of_word).collect::<Vec<_>>().join(" ")
 }
 
 fn shape_of_word(word: &str) -> String {

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::run::{TOOLS, cargo, cargo_with};
+use crate::run::{TOOLS, cargo, cargo_with, has_cargo};
 use crate::tidy;
 
 /// Every test of the workspace.
@@ -27,6 +27,12 @@ pub(crate) fn check() -> Result<()> {
         &[("RUSTDOCFLAGS", "--deny warnings")],
     )?;
     tidy::run()?;
+    if has_cargo("deny") {
+        // Advisories need a network; they are for people: cargo deny check advisories.
+        cargo(&["deny", "check", "bans", "licenses", "sources"])?;
+    } else {
+        println!("check: passed over: licenses and bans (cargo install cargo-deny)");
+    }
     install()?;
     println!("check: all well");
     Ok(())

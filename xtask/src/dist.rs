@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use crate::run::{TOOLS, build_tools, cargo, root};
+use crate::run::{TOOLS, build_tools, cargo, has_cargo, root};
 
 /// The name of the package, and the beginning of the name of the tarball.
 const PACKAGE: &str = "agent-plumbing";
@@ -173,13 +173,7 @@ fn try_tree(usr: &Path) -> Result<()> {
 
 /// The Debian package; `None`, with a word, where cargo-deb is not installed.
 fn debian(dist: &Path) -> Result<Option<PathBuf>> {
-    let is_there = Command::new("cargo")
-        .args(["deb", "--version"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success());
-    if !is_there {
+    if !has_cargo("deb") {
         println!("dist: no Debian package: cargo-deb is not installed (cargo install cargo-deb)");
         return Ok(None);
     }

@@ -50,6 +50,16 @@ pub(crate) fn cargo_output<S: AsRef<str>>(args: &[S]) -> Result<String> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
+/// Whether a subcommand of cargo is installed here.
+pub(crate) fn has_cargo(subcommand: &str) -> bool {
+    Command::new("cargo")
+        .args([subcommand, "--version"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}
+
 /// The folder in which cargo puts the binaries of `profile`.
 pub(crate) fn binaries(profile: &str) -> PathBuf {
     let target =
