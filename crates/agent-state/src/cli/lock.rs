@@ -56,11 +56,11 @@ impl FromStr for Resource {
     }
 }
 
-/// A time to live: more than nothing.
+/// How long a lock or a run lasts without a sign of life: more than nothing.
 pub(crate) fn ttl(text: &str) -> Result<Duration, String> {
     let ttl = duration::parse(text).map_err(|error: DurationError| error.to_string())?;
     if ttl < Duration::from_millis(1) {
-        return Err("a lock must last for a while".to_owned());
+        return Err("it must last for a while".to_owned());
     }
     Ok(ttl)
 }

@@ -197,6 +197,13 @@ fn a_directory_lock_keeps_others_out_of_what_is_below_it() {
     sandbox.run(["lock", "acquire", "site", "a", "--path"]).ok();
     sandbox.run(["lock", "acquire", "site/pages/new.md", "b", "--path"]).no();
     sandbox.run(["lock", "acquire", "./site/../site", "b", "--path"]).no();
+    sandbox.run(["lock", "acquire", "logs/today", "a", "--path"]).ok();
+    // It names what is held, which is not what was asked for.
+    let no = sandbox.run(["lock", "acquire", "logs", "b", "--path"]).no();
+    assert!(
+        no.contains("logs` is in the way of") && no.contains("logs/today`, which is held by a"),
+        "{no}"
+    );
     sandbox.run(["lock", "acquire", "site2", "b", "--path"]).ok();
     sandbox.run(["lock", "check", "site/pages/..", "--path"]).ok();
     let long = "d/".repeat(300);

@@ -67,7 +67,7 @@ impl Database {
     pub fn open(path: &Path, schema: &Schema, busy_timeout: Duration) -> Result<Self, Error> {
         name::check_scheme(path)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        if path.exists() {
+        if is_there(path)? {
             let mut database = Self::connect(path, flags, busy_timeout)?;
             if database.version(schema)? == schema.version() {
                 database.configure()?;
@@ -86,7 +86,7 @@ impl Database {
         busy_timeout: Duration,
     ) -> Result<Self, Error> {
         name::check_scheme(path)?;
-        if !path.exists() {
+        if !is_there(path)? {
             return Self::open(path, schema, busy_timeout);
         }
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -286,6 +286,18 @@ impl Database {
     /// The connection itself, for what has no transaction of ours: backup, integrity check.
     pub fn connection(&self) -> &Connection {
         &self.connection
+    }
+}
+
+/// Whether there is something that can be a database; SQLite calls a directory an I/O error.
+fn is_there(path: &Path) -> Result<bool, Error> {
+    match fs::metadata(path) {
+        Ok(found) if found.is_dir() => {
+            Err(file("open the database", path)(io::Error::from_raw_os_error(libc::EISDIR)))
+        }
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(file("open the database", path)(error)),
     }
 }
 

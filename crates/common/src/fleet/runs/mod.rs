@@ -307,7 +307,8 @@ pub fn take_slot(tx: &Connection, run: &Run, slot: &str) -> rusqlite::Result<Opt
     Ok(taken)
 }
 
-/// Gives the run of an outer `exec` its agent. Returns the run, or `None` when it is not running.
+/// Gives the run of an outer `exec` its agent. Returns the run, or `None` when it is not running or is the
+/// run of another agent.
 pub fn adopt(
     tx: &Connection,
     run: &RunId,
@@ -315,7 +316,8 @@ pub fn adopt(
     now: Timestamp,
 ) -> rusqlite::Result<Option<Run>> {
     let n_rows = tx.execute(
-        "UPDATE runs SET agent_id = ?2, heartbeat_at = ?3 WHERE id = ?1 AND status = 'running'",
+        "UPDATE runs SET agent_id = ?2, heartbeat_at = ?3
+          WHERE id = ?1 AND status = 'running' AND (agent_id IS NULL OR agent_id = ?2)",
         params![run, agent, now],
     )?;
     if n_rows == 0 {
