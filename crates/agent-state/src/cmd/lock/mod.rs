@@ -35,17 +35,21 @@ pub(crate) fn run(verb: &Verb, ctx: &mut Ctx) -> anyhow::Result<Exit> {
 }
 
 fn acquire(args: &Acquire, ctx: &mut Ctx) -> anyhow::Result<Exit> {
-    let resource = resource(&args.resource, args.path)?;
+    let resource = resource(&args.resource, args.terms.path)?;
     // By the connection that then writes: opening another one would cost more than reading.
     let request = ctx.with_database(|database| {
         store::read(database, "read an agent in", |connection, _| {
             let agent = store::agent(connection, args.agent.as_str())?;
             Ok(Request {
-                claims: vec![Claim { resource, shared: args.shared, is_path: args.path }],
+                claims: vec![Claim {
+                    resource,
+                    shared: args.terms.shared,
+                    is_path: args.terms.path,
+                }],
                 run: ctx.run_of(connection, &agent)?,
                 agent: Some(agent.agent_id),
-                reason: args.reason.as_ref().map(ToString::to_string),
-                ttl: args.ttl,
+                reason: args.terms.reason.as_ref().map(ToString::to_string),
+                ttl: args.terms.ttl,
                 under: None,
                 holder: None,
                 waiter: None,
@@ -53,8 +57,8 @@ fn acquire(args: &Acquire, ctx: &mut Ctx) -> anyhow::Result<Exit> {
         })
     })?;
     let waiting = Waiting {
-        patience: args.wait,
-        held_exit: held_exit(args.exit_code),
+        patience: args.terms.wait,
+        held_exit: held_exit(args.terms.exit_code),
         is_wanted: &ctx.is_wanted,
     };
     let grants =

@@ -1,5 +1,7 @@
 //! Runs are finished once, slots are taken once, and what is gone is found.
 
+use std::time::Duration;
+
 use super::*;
 use crate::fleet::agents::Registration;
 use crate::fleet::open_for_test;
