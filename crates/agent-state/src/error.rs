@@ -28,6 +28,8 @@ pub(crate) enum Error {
     SlotTaken { run: Box<Run> },
     #[error("{agent} has no value for `{key}`")]
     NoValue { agent: String, key: String },
+    #[error("{agent} has no version {version} of `{key}`")]
+    NoVersion { agent: String, key: String, version: i64 },
     #[error("`{key}` of {agent} has version {current}, not {expected}")]
     VersionDiffers { agent: String, key: String, expected: i64, current: i64 },
     #[error("`{key}` of {agent} exists already, with version {current}")]
@@ -56,7 +58,7 @@ pub(crate) enum Error {
     NoAction { key: String },
     #[error("{}", why_not(*.verdict, .action))]
     ActionNo { verdict: Verdict, action: Box<Action> },
-    #[error("`{}` is {} and was not begun", .action.key, .action.state.as_str())]
+    #[error("`{}` is {} already and not in progress", .action.key, .action.state.as_str())]
     ActionNotBegun { action: Box<Action> },
     #[error("`{}` is not unknown but {}", .action.key, .action.state.as_str())]
     ActionNotUnknown { action: Box<Action> },
@@ -137,7 +139,13 @@ fn held(blocked: &Blocked, now: Timestamp, waited_ms: Option<u64>) -> String {
     let state = match &blocked.grant {
         Some(grant) => {
             let left = duration::human(grant.expires_at.since(now));
-            format!("`{resource}` is {}, {left} left", grant.describe())
+            let held = format!("{}, {left} left", grant.describe());
+            if grant.resource == *resource {
+                format!("`{resource}` is {held}")
+            } else {
+                // A path above or below it.
+                format!("`{resource}` is in the way of `{}`, which is {held}", grant.resource)
+            }
         }
         None => format!("`{resource}` is free, with {} waiting for it", blocked.n_ahead),
     };
@@ -156,6 +164,7 @@ impl Explain for Error {
             | Self::RunEnded { .. }
             | Self::SlotTaken { .. }
             | Self::NoValue { .. }
+            | Self::NoVersion { .. }
             | Self::VersionDiffers { .. }
             | Self::ValueExists { .. }
             | Self::NotLocked { .. }
@@ -196,7 +205,7 @@ impl Explain for Error {
             Self::NoRun { .. } => "no_run",
             Self::RunEnded { .. } => "run_ended",
             Self::SlotTaken { .. } => "slot_taken",
-            Self::NoValue { .. } => "no_value",
+            Self::NoValue { .. } | Self::NoVersion { .. } => "no_value",
             Self::VersionDiffers { .. } => "version_differs",
             Self::ValueExists { .. } => "value_exists",
             Self::Held { .. } => "held",
@@ -261,6 +270,9 @@ impl Explain for Error {
             Self::NoAgent { name } => Some(json!({ "agent": name })),
             Self::NoRun { run_id } => Some(json!({ "run_id": run_id })),
             Self::NoValue { agent, key } => Some(json!({ "agent": agent, "key": key })),
+            Self::NoVersion { agent, key, version } => {
+                Some(json!({ "agent": agent, "key": key, "version": version }))
+            }
             Self::NotLocked { resource } | Self::LockLost { resource } => {
                 Some(json!({ "resource": resource }))
             }

@@ -161,3 +161,44 @@ pub(crate) fn start_with_blocked(command: &mut Command, signal: i32) {
         });
     }
 }
+
+/// What one does with a byte of a file that processes lock among themselves.
+#[cfg(all(target_os = "linux", feature = "sqlite"))]
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum ByteLock {
+    /// Hold it beside others that share it.
+    Shared,
+    /// Hold it alone.
+    Exclusive,
+    /// Give it back.
+    Unlock,
+}
+
+/// Locks the byte at `offset` for the open file, not for the process; `waits` for whoever holds it, or fails.
+///
+/// The kernel gives it back when the last copy of the descriptor is closed, however the process ends.
+#[cfg(all(target_os = "linux", feature = "sqlite"))]
+pub(crate) fn lock_byte(
+    file: BorrowedFd<'_>,
+    offset: i64,
+    lock: ByteLock,
+    waits: bool,
+) -> io::Result<()> {
+    let kind = match lock {
+        ByteLock::Shared => libc::F_RDLCK,
+        ByteLock::Exclusive => libc::F_WRLCK,
+        ByteLock::Unlock => libc::F_UNLCK,
+    };
+    // SAFETY: all-zero is a valid `flock`; its pid must be zero for a lock of an open file.
+    let mut range: libc::flock = unsafe { mem::zeroed() };
+    range.l_type = i16::try_from(kind).unwrap_or_default();
+    range.l_whence = i16::try_from(libc::SEEK_SET).unwrap_or_default();
+    range.l_start = offset;
+    range.l_len = 1;
+    let command = if waits { libc::F_OFD_SETLKW } else { libc::F_OFD_SETLK };
+    // SAFETY: the descriptor is open, and `range` outlives the call.
+    match unsafe { libc::fcntl(file.as_raw_fd(), command, &raw const range) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}

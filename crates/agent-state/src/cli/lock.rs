@@ -56,13 +56,36 @@ impl FromStr for Resource {
     }
 }
 
-/// A time to live: more than nothing.
+/// How long a lock or a run lasts without a sign of life: more than nothing.
 pub(crate) fn ttl(text: &str) -> Result<Duration, String> {
     let ttl = duration::parse(text).map_err(|error: DurationError| error.to_string())?;
     if ttl < Duration::from_millis(1) {
-        return Err("a lock must last for a while".to_owned());
+        return Err("it must last for a while".to_owned());
     }
     Ok(ttl)
+}
+
+/// How a lock is taken and kept.
+#[derive(Debug, Args)]
+pub(crate) struct Terms {
+    /// How long a lock lasts without being renewed
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = ttl)]
+    pub(crate) ttl: Duration,
+    /// How long to wait for what is held; first come, first served
+    #[arg(long, value_name = "DURATION", default_value = "0", value_parser = duration::parse)]
+    pub(crate) wait: Duration,
+    /// Hold it together with others that share it
+    #[arg(long)]
+    pub(crate) shared: bool,
+    /// What for, for those who find it held
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<Name>,
+    /// It is a path: made absolute; a directory conflicts with what is below it
+    #[arg(long)]
+    pub(crate) path: bool,
+    /// The exit code when a lock is held
+    #[arg(short = 'E', value_name = "CODE", default_value_t = 1)]
+    pub(crate) exit_code: u8,
 }
 
 #[derive(Debug, Args)]
@@ -82,24 +105,8 @@ pub(crate) struct Acquire {
     /// The agent's name or id
     #[arg(add = complete::agents())]
     pub(crate) agent: Name,
-    /// How long it lasts without being renewed
-    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = ttl)]
-    pub(crate) ttl: Duration,
-    /// How long to wait for it; first come, first served
-    #[arg(long, value_name = "DURATION", default_value = "0", value_parser = duration::parse)]
-    pub(crate) wait: Duration,
-    /// Hold it together with others that share it
-    #[arg(long)]
-    pub(crate) shared: bool,
-    /// What for, for those who find it held
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) reason: Option<Name>,
-    /// The resource is a path: made absolute; a directory conflicts with what is below it
-    #[arg(long)]
-    pub(crate) path: bool,
-    /// The exit code when the lock is held
-    #[arg(short = 'E', value_name = "CODE", default_value_t = 1)]
-    pub(crate) exit_code: u8,
+    #[command(flatten)]
+    pub(crate) terms: Terms,
 }
 
 #[derive(Debug, Args)]
@@ -228,24 +235,8 @@ pub(crate) struct Exec {
     /// The agent's name or id
     #[arg(long, add = complete::agents())]
     pub(crate) agent: Option<Name>,
-    /// How long a lock lasts without being renewed
-    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = ttl)]
-    pub(crate) ttl: Duration,
-    /// How long to wait for the locks; first come, first served
-    #[arg(long, value_name = "DURATION", default_value = "0", value_parser = duration::parse)]
-    pub(crate) wait: Duration,
-    /// Hold them together with others that share them
-    #[arg(long)]
-    pub(crate) shared: bool,
-    /// What for, for those who find them held
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) reason: Option<Name>,
-    /// The resources are paths
-    #[arg(long)]
-    pub(crate) path: bool,
-    /// The exit code when a lock is held
-    #[arg(short = 'E', value_name = "CODE", default_value_t = 1)]
-    pub(crate) exit_code: u8,
+    #[command(flatten)]
+    pub(crate) terms: Terms,
     /// The command and its arguments
     #[arg(last = true, required = true, value_name = "CMD")]
     pub(crate) command: Vec<OsString>,

@@ -7,6 +7,7 @@ use common::duration;
 use common::fleet::runs::{Status, Verdict};
 use common::name::Name;
 
+use super::lock::ttl;
 use crate::complete;
 use crate::slot::Slot;
 
@@ -50,7 +51,7 @@ pub(crate) struct Start {
     #[arg(long)]
     pub(crate) slot: Option<Slot>,
     /// How long the run counts as running without a heartbeat
-    #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = duration::parse)]
+    #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = ttl)]
     pub(crate) lease: Duration,
     /// Where the run's output will be
     #[arg(long, value_name = "PATH")]

@@ -82,7 +82,9 @@ fn look_inside(database: &Database, ctx: &Ctx, findings: &mut Findings) {
             }
         }
         Err(error) => {
-            findings.add("integrity", said(&error.into()), "keep the file, and restore a backup");
+            // What cannot be checked cannot be read for the rest either.
+            let said = said(&error.into());
+            return findings.add("integrity", said, "keep the file, and restore a backup");
         }
     }
     let now = clock::now();

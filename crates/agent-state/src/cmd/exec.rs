@@ -30,7 +30,11 @@ const LEASE: Duration = Duration::from_secs(15 * 60);
 pub(crate) fn run(args: &Args, ctx: &mut Ctx) -> Exit {
     wrap::guarded(ctx, |ctx| {
         let log = args.log.as_deref().map(wrap::open_log).transpose()?;
-        let opening = ctx.note("open a run in", |tx, now| open(tx, args, ctx, now))?;
+        let opening = match args.slot {
+            // A slot is a promise that nobody else runs for it; without one the start of a run is news.
+            Some(_) => ctx.write("open a run in", |tx, now| open(tx, args, ctx, now))?,
+            None => ctx.note("open a run in", |tx, now| open(tx, args, ctx, now))?,
+        };
         let mut grants = Vec::new();
         match hold_and_run(args, ctx, &opening, &mut grants, log.as_ref()) {
             Ok(ended) => {
@@ -41,6 +45,9 @@ pub(crate) fn run(args: &Args, ctx: &mut Ctx) -> Exit {
                     Err(error) => {
                         report::fail::<Error>(TOOL, ctx.json, &error);
                     }
+                }
+                if ended.lost_lock {
+                    report::warn(TOOL, "a lock was lost, so the command was ended");
                 }
                 Ok(ended.fate.exit())
             }

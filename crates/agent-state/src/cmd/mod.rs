@@ -29,9 +29,13 @@ mod talk;
 mod task;
 mod wrap;
 
+use std::io::IsTerminal as _;
+
 use common::exit::Exit;
 use common::out::Out;
+use common::{place, report};
 
+use crate::TOOL;
 use crate::cli::{Cli, Noun};
 use context::Ctx;
 
@@ -40,7 +44,23 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<Exit> {
     let mut ctx = Ctx::new(cli, Out::stdout(cli.output.color));
     let exit = dispatch(&cli.noun, &mut ctx)?;
     ctx.out.flush()?;
+    // Cron would mail it at every tick; `doctor` tells it there.
+    if matches!(cli.noun, Noun::Init) || std::io::stderr().is_terminal() {
+        warn_if_open_to_others(&ctx)?;
+    }
     Ok(exit)
+}
+
+fn warn_if_open_to_others(ctx: &Ctx) -> anyhow::Result<()> {
+    let path = ctx.database.path()?;
+    if let Ok(Some(mode)) = place::looser_than_private(&path) {
+        let path = place::for_people(&path);
+        report::warn(
+            TOOL,
+            &format!("{path} has mode {mode:o}, so other users can look in; chmod 600 {path}"),
+        );
+    }
+    Ok(())
 }
 
 fn dispatch(noun: &Noun, ctx: &mut Ctx) -> anyhow::Result<Exit> {

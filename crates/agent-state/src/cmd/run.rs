@@ -6,6 +6,7 @@ use common::exit::Exit;
 use common::fleet::runs::{self, Filter, Finished, NewRun, Opened, Outcome, Run, RunId, Status};
 use common::fleet::{AGENT_ID_VARIABLE, RUN_ID_VARIABLE};
 use common::table::Columns;
+use rusqlite::Connection;
 use serde_json::json;
 
 use super::context::Ctx;
@@ -25,7 +26,7 @@ pub(crate) fn run(verb: &Verb, ctx: &mut Ctx) -> anyhow::Result<Exit> {
 }
 
 fn start(args: &Start, ctx: &mut Ctx) -> anyhow::Result<Exit> {
-    let (run, agent, is_prune_due) = ctx.write("start a run in", |tx, now| {
+    let open = |tx: &Connection, now| {
         let agent = store::agent(tx, args.agent.as_str())?;
         runs::reap(tx, ctx.here(), now)?;
         let slot = args.slot.as_ref().map(|slot| slot.name(now));
@@ -43,7 +44,13 @@ fn start(args: &Start, ctx: &mut Ctx) -> anyhow::Result<Exit> {
             }
             Opened::SlotTaken(run) => Err(Error::SlotTaken { run }.into()),
         }
-    })?;
+    };
+    // A slot is a promise that nobody else runs for it; without one the start of a run is news.
+    let (run, agent, is_prune_due) = if args.slot.is_some() {
+        ctx.write("start a run in", open)?
+    } else {
+        ctx.note("start a run in", open)?
+    };
     if is_prune_due {
         super::prune::on_the_way(ctx);
     }

@@ -169,7 +169,10 @@ pub(crate) fn version(
     history(connection, agent, key)?
         .into_iter()
         .find(|kept| kept.number == version && kept.value.is_some())
-        .ok_or_else(|| no_value(agent, &format!("{key} in version {version}")))
+        .ok_or_else(|| {
+            let (agent, key) = (agent.name.clone(), key.to_owned());
+            Error::NoVersion { agent, key, version }.into()
+        })
 }
 
 /// The current values whose keys begin with `prefix`, taken literally, handed to `take` by key.

@@ -224,8 +224,8 @@ proptest! {
             Ok(call) => {
                 let Noun::Lock(verb) = call.cli.noun else { panic!() };
                 let lock::Verb::Acquire(acquire) = verb.0 else { panic!() };
-                prop_assert_eq!(acquire.reason.map(|name| name.to_string()), Some(reason));
-                prop_assert!(!acquire.shared && !acquire.path);
+                prop_assert_eq!(acquire.terms.reason.map(|name| name.to_string()), Some(reason));
+                prop_assert!(!acquire.terms.shared && !acquire.terms.path);
             }
             Err(failure) => {
                 prop_assert!(reason.parse::<common::name::Name>().is_err(), "{:?}", failure);

@@ -32,7 +32,8 @@ fn n_waiters(sandbox: &Sandbox) -> i64 {
 #[test]
 fn sixteen_processes_of_two_hundred_writes_each_lose_nothing() {
     let sandbox = Sandbox::with_agents(["a"]);
-    let script = "i=0; while [ $i -lt 200 ]; do agent-state --busy-timeout 60s state set a k $i || exit 1; i=$((i+1)); done";
+    let script =
+        "i=0; while [ $i -lt 200 ]; do agent-state state set a k $i || exit 1; i=$((i+1)); done";
     let children: Vec<Child> = (0..16).map(|_| start_sh(&sandbox, script)).collect();
     let mut versions: Vec<u32> = Vec::new();
     for child in children {
@@ -49,11 +50,8 @@ fn sixteen_processes_of_two_hundred_writes_each_lose_nothing() {
 #[test]
 fn two_hundred_runs_fired_at_once_are_all_recorded() {
     let sandbox = Sandbox::new();
-    let children: Vec<Child> = (0..200)
-        .map(|_| {
-            sandbox.start(["--busy-timeout", "60s", "exec", "a", "--job", "tick", "--", "true"])
-        })
-        .collect();
+    let children: Vec<Child> =
+        (0..200).map(|_| sandbox.start(["exec", "a", "--job", "tick", "--", "true"])).collect();
     for child in children {
         collect(child).ok();
     }
@@ -67,7 +65,7 @@ fn a_plain_file_behind_a_lock_loses_no_increment_and_tokens_strictly_rise() {
     let sandbox = Sandbox::new();
     std::fs::File::create(sandbox.path("tokens")).unwrap();
     let script = "i=0; while [ $i -lt 12 ]; do \
-        agent-state --busy-timeout 60s lock exec counter --wait 60s -- sh -c \
+        agent-state lock exec counter --wait 60s -- sh -c \
             'echo $AGENT_STATE_LOCK_TOKEN_1 >> tokens; n=$(cat n 2>/dev/null || echo 0); echo $((n+1)) > n' || exit 1; \
         i=$((i+1)); done";
     let children: Vec<Child> = (0..16).map(|_| start_sh(&sandbox, script)).collect();
@@ -88,8 +86,6 @@ fn killed_holders_and_waiters_stop_nobody_and_the_database_stays_whole() {
     let sandbox = Sandbox::new();
     let hold = || {
         sandbox.start([
-            "--busy-timeout",
-            "60s",
             "lock",
             "exec",
             "repo",
@@ -201,6 +197,13 @@ fn a_directory_lock_keeps_others_out_of_what_is_below_it() {
     sandbox.run(["lock", "acquire", "site", "a", "--path"]).ok();
     sandbox.run(["lock", "acquire", "site/pages/new.md", "b", "--path"]).no();
     sandbox.run(["lock", "acquire", "./site/../site", "b", "--path"]).no();
+    sandbox.run(["lock", "acquire", "logs/today", "a", "--path"]).ok();
+    // It names what is held, which is not what was asked for.
+    let no = sandbox.run(["lock", "acquire", "logs", "b", "--path"]).no();
+    assert!(
+        no.contains("logs` is in the way of") && no.contains("logs/today`, which is held by a"),
+        "{no}"
+    );
     sandbox.run(["lock", "acquire", "site2", "b", "--path"]).ok();
     sandbox.run(["lock", "check", "site/pages/..", "--path"]).ok();
     let long = "d/".repeat(300);

@@ -137,6 +137,7 @@ fn a_lock_that_is_lost_ends_the_command_and_fails_the_run() {
     kill(child.id(), Signal::CONT);
     let done = collect(child);
     assert_eq!(done.status.signal(), Some(15), "{done:?}");
+    assert_eq!(done.stderr, "agent-state: warning: a lock was lost, so the command was ended\n");
     let run = &sandbox.run(["run", "list", "--json"]).lines()[0];
     assert_eq!(
         (run["status"].as_str(), run["reason"].as_str()),

@@ -61,9 +61,16 @@ fn a_directory_a_loop_and_a_url_in_the_paths_place_are_refused() {
     let sandbox = Sandbox::new();
     fs::create_dir(sandbox.path("folder.db")).unwrap();
     symlink("loop.db", sandbox.path("loop.db")).unwrap();
-    for db in ["folder.db", "loop.db"] {
-        sandbox.run(["--db", db, "stats"]).code(3);
-        sandbox.run(["--db", db, "agent", "register", "a"]).code(3);
+    for db in ["folder.db", "folder.db/"] {
+        for command in [&["stats"][..], &["agent", "register", "a"]] {
+            let refused = sandbox.run([&["--db", db], command].concat());
+            explains(refused, 3, "cannot open the database folder.db");
+        }
+    }
+    explains(sandbox.run(["--db", "folder.db", "stats"]), 3, "s a directory");
+    for command in [&["stats"][..], &["agent", "register", "a"]] {
+        let refused = sandbox.run([&["--db", "loop.db"], command].concat()).code(3);
+        assert!(refused.stderr.contains("symbolic links"), "{}", refused.stderr);
     }
     explains(
         sandbox.run(["--db", "postgres://me:secret@host/db", "stats"]),

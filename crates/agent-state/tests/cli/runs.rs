@@ -60,6 +60,7 @@ fn of_fifty_starts_of_one_slot_exactly_one_wins_and_the_others_name_it() {
 #[test]
 fn a_run_whose_lease_has_passed_is_seen_interrupted_by_readers_and_recorded_by_writers() {
     let sandbox = Sandbox::with_agents(["reviewer"]);
+    sandbox.run(["run", "start", "reviewer", "--lease", "0"]).code(2);
     let run = sandbox.run(["run", "start", "reviewer", "--lease", "1m", "--id-only"]).ok();
     let later = ("AGENT_PLUMBING_CLOCK", "+2m");
     let row = sandbox.run_with(later, ["run", "show", &run, "--json"]).json();

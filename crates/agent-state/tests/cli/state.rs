@@ -87,7 +87,8 @@ fn history_keeps_the_last_twenty_versions() {
     let rows = sandbox.run(["state", "history", "a", "k", "--json"]).lines();
     assert_eq!(rows.len(), 20);
     assert_eq!(rows[19]["version"], 6);
-    sandbox.run(["state", "restore", "a", "k", "5"]).no();
+    let no = sandbox.run(["state", "restore", "a", "k", "5"]).no();
+    assert_eq!(no, "agent-state: a has no version 5 of `k`");
 }
 
 #[test]

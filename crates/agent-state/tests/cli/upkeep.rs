@@ -249,3 +249,18 @@ fn doctor_finds_a_damaged_database() {
     let done = sandbox.run(["doctor"]).code(1);
     assert!(done.stdout.starts_with("integrity: "), "{done:?}");
 }
+
+#[test]
+fn a_database_that_others_can_read_is_warned_about_where_a_person_looks() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let sandbox = Sandbox::new();
+    let told = sandbox.run(["init"]);
+    assert_eq!(told.code(0).stderr, "");
+    let open = std::fs::Permissions::from_mode(0o644);
+    std::fs::set_permissions(sandbox.database(), open).unwrap();
+    let told = sandbox.run(["init"]).code(0);
+    assert!(told.stderr.starts_with("agent-state: warning: "), "{}", told.stderr);
+    assert!(told.stderr.contains(" has mode 644"), "{}", told.stderr);
+    // A command of cron stays silent.
+    sandbox.run(["agent", "list"]).ok();
+}

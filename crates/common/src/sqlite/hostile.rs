@@ -2,8 +2,10 @@
 //!
 //! The test binary is run again with `ROLE` set, and [`role`] plays a process of a tool.
 
+use std::fs::File;
 use std::io::{BufRead as _, Write as _};
 use std::process::{Child, Command, Stdio};
+use std::thread;
 
 use super::tests::{ONE, TWO};
 use super::*;
@@ -192,7 +194,7 @@ fn a_read_only_copy_is_found_under_any_name() {
 fn a_creator_that_was_stopped_makes_the_others_busy_and_does_not_hold_them() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state.db");
-    let _stopped = turn_to_create(&path, Duration::ZERO).unwrap();
+    let _stopped = queue::turn_to_create(&path, Duration::ZERO).unwrap();
     let error = Database::open(&path, &ONE, Duration::from_millis(100)).err().unwrap();
     assert_eq!(error.exit(), Exit::Again, "{error}");
 }
@@ -209,4 +211,88 @@ fn an_empty_file_becomes_a_database_and_a_dangling_link_is_refused() {
     assert!(!target.exists());
     fs::rename(&empty, &target).unwrap();
     assert_eq!(n_rows(&link), 0, "a link to a database is followed");
+}
+
+/// How many numbers were drawn at the line of `path`.
+fn n_drawn(path: &Path) -> i64 {
+    let bytes = fs::read(queue::side_file(path)).unwrap_or_default();
+    bytes.try_into().map_or(0, i64::from_le_bytes)
+}
+
+fn wait_until_drawn(path: &Path, n_numbers: i64) {
+    let until = Instant::now() + Duration::from_secs(30);
+    while n_drawn(path) < n_numbers {
+        assert!(Instant::now() < until, "nobody came into the line");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn writers_come_in_the_order_of_their_numbers() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.db");
+    let side = queue::side_file(&path);
+    let first = queue::turn_to_write(&side, BUSY_TIMEOUT).unwrap();
+    let (sender, receiver) = std::sync::mpsc::channel();
+    thread::scope(|scope| {
+        for n in 0..10 {
+            let (side, sender) = (&side, sender.clone());
+            scope.spawn(move || {
+                let turn = queue::turn_to_write(side, BUSY_TIMEOUT * 12).unwrap();
+                sender.send(n).unwrap();
+                drop(turn);
+            });
+            wait_until_drawn(&path, n + 2);
+        }
+        assert!(receiver.try_recv().is_err(), "nobody overtakes the first");
+        drop(first);
+        let order: Vec<i64> = (0..10).map(|_| receiver.recv().unwrap()).collect();
+        assert_eq!(order, (0..10).collect::<Vec<i64>>());
+    });
+}
+
+#[test]
+fn a_writer_that_is_killed_or_stopped_in_the_line_does_not_keep_the_next_one_out() {
+    let _turn = turn::beside_others();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.db");
+    assert_eq!(n_rows(&path), 0);
+    for (n, signal) in [(0, rustix::process::Signal::KILL), (3, rustix::process::Signal::STOP)] {
+        let _head = queue::turn_to_write(&queue::side_file(&path), BUSY_TIMEOUT).unwrap();
+        let mut child = process("first", &path).spawn().unwrap();
+        wait_until_drawn(&path, n + 2);
+        let pid = rustix::process::Pid::from_child(&child);
+        rustix::process::kill_process(pid, signal).unwrap();
+        let mut next = Database::open(&path, &TWO, Duration::from_millis(400)).unwrap();
+        let key = format!("behind-{n}");
+        next.write("write", |tx| tx.execute("INSERT INTO entry VALUES (?1, 1, NULL)", [key]))
+            .unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    assert_eq!(n_rows(&path), 2);
+}
+
+#[test]
+fn a_side_file_that_says_nonsense_or_cannot_be_opened_stops_no_writer() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.db");
+    assert_eq!(n_rows(&path), 0);
+    let side = queue::side_file(&path);
+    let write = |key: &str| {
+        let mut database = Database::open(&path, &TWO, Duration::ZERO).unwrap();
+        database
+            .write("write", |tx| tx.execute("INSERT INTO entry VALUES (?1, 1, NULL)", [key]))
+            .unwrap();
+    };
+    for (n, text) in
+        [&b"\xff\xff\xff\xff\xff\xff\xff\xff"[..], b"abc", &[0x7f; 9]].iter().enumerate()
+    {
+        File::create(&side).unwrap().write_all(text).unwrap();
+        write(&n.to_string());
+    }
+    fs::remove_file(&side).unwrap();
+    fs::create_dir(&side).unwrap();
+    write("directory");
+    assert_eq!(n_rows(&path), 4);
 }

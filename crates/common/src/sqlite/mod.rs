@@ -4,9 +4,9 @@
 //!
 //! # Locking
 //! Every write is one `BEGIN IMMEDIATE` transaction: a deferred one that reads first and writes
-//! later fails at once under contention, whatever the timeout. Waiting is jittered and capped at a
-//! few milliseconds, because SQLite's own busy handler starves processes when many wait. Creating
-//! and migrating happen under a lock on `<file>.init`, since the switch to WAL races otherwise.
+//! later fails at once under contention, whatever the timeout. Writers stand in line for it at
+//! `<file>.init`, because SQLite's own busy handler starves processes when many wait. Creating and
+//! migrating happen under a lock on that file, too, since the switch to WAL races otherwise.
 //!
 //! # Compatibility
 //! `user_version` counts the migrations that were applied, and they only grow. A newer file is
@@ -21,14 +21,13 @@
 //! # Filesystems
 //! WAL needs shared memory, so the file must be on a local disk. Reading works on a read-only one.
 
+mod busy;
 mod name;
+mod queue;
 
-use std::cell::Cell;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
@@ -59,6 +58,8 @@ impl Schema {
 pub struct Database {
     connection: Connection,
     path: PathBuf,
+    /// The file at which writers stand in line.
+    side: PathBuf,
 }
 
 impl Database {
@@ -66,7 +67,7 @@ impl Database {
     pub fn open(path: &Path, schema: &Schema, busy_timeout: Duration) -> Result<Self, Error> {
         name::check_scheme(path)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        if path.exists() {
+        if is_there(path)? {
             let mut database = Self::connect(path, flags, busy_timeout)?;
             if database.version(schema)? == schema.version() {
                 database.configure()?;
@@ -85,7 +86,7 @@ impl Database {
         busy_timeout: Duration,
     ) -> Result<Self, Error> {
         name::check_scheme(path)?;
-        if !path.exists() {
+        if !is_there(path)? {
             return Self::open(path, schema, busy_timeout);
         }
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -116,14 +117,17 @@ impl Database {
     }
 
     fn connect(path: &Path, flags: OpenFlags, busy_timeout: Duration) -> Result<Self, Error> {
-        TIMEOUT.set(busy_timeout);
+        busy::wait_up_to(busy_timeout);
         let failed = error("open", path);
         let is_uri = flags.contains(OpenFlags::SQLITE_OPEN_URI);
         let name = if is_uri { path.to_path_buf() } else { name::literal(path) };
         let opened = Connection::open_with_flags(name, flags).and_then(|mut connection| {
-            connection.busy_handler(Some(wait_a_little)).map(|()| connection)
+            connection.busy_handler(Some(busy::wait_a_little)).map(|()| connection)
         });
-        Ok(Self { connection: opened.map_err(failed)?, path: path.to_path_buf() })
+        // Absolute, because the process may go elsewhere before it writes.
+        let side =
+            queue::side_file(&std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()));
+        Ok(Self { connection: opened.map_err(failed)?, path: path.to_path_buf(), side })
     }
 
     /// Settings of a connection that writes; none of them touches the disk.
@@ -174,7 +178,7 @@ impl Database {
         flags: OpenFlags,
         busy_timeout: Duration,
     ) -> Result<Self, Error> {
-        let _turn = turn_to_create(path, busy_timeout)?;
+        let _turn = queue::turn_to_create(path, busy_timeout)?;
         // SQLite would create the file with the umask's mode; its WAL files take the mode of this one.
         match place::private_file(path) {
             Ok(_) => {}
@@ -222,7 +226,7 @@ impl Database {
 
     /// Changes how long this thread waits for another's write.
     pub fn wait_up_to(&self, busy_timeout: Duration) {
-        TIMEOUT.set(busy_timeout);
+        busy::wait_up_to(busy_timeout);
     }
 
     /// The file.
@@ -246,8 +250,13 @@ impl Database {
         change: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
     ) -> Result<T, Error> {
         let failed = error(doing, &self.path);
+        let since = Instant::now();
+        // What is left of the timeout is for SQLite's own lock.
+        let turn = queue::turn_to_write(&self.side, busy::timeout() / 4 * 3);
         let apply = |connection: &mut Connection| {
-            let transaction = begin(connection)?;
+            let transaction = busy::begin(connection, since)?;
+            // The next one comes up meanwhile, and SQLite's lock keeps it out.
+            drop(turn);
             let value = change(&transaction)?;
             transaction.commit()?;
             Ok(value)
@@ -280,53 +289,15 @@ impl Database {
     }
 }
 
-/// Begins a write, again when SQLite says that a retry is all that it needs.
-fn begin(connection: &mut Connection) -> rusqlite::Result<Transaction<'_>> {
-    let until = Instant::now().checked_add(TIMEOUT.get());
-    loop {
-        match Transaction::new_unchecked(connection, TransactionBehavior::Immediate) {
-            Err(rusqlite::Error::SqliteFailure(failure, _))
-                if matches!(failure.extended_code, SQLITE_BUSY_RECOVERY | SQLITE_BUSY_SNAPSHOT)
-                    && until.is_none_or(|until| Instant::now() < until) =>
-            {
-                thread::sleep(Duration::from_millis(1));
-            }
-            result => return result,
+/// Whether there is something that can be a database; SQLite calls a directory an I/O error.
+fn is_there(path: &Path) -> Result<bool, Error> {
+    match fs::metadata(path) {
+        Ok(found) if found.is_dir() => {
+            Err(file("open the database", path)(io::Error::from_raw_os_error(libc::EISDIR)))
         }
-    }
-}
-
-const SQLITE_BUSY_RECOVERY: i32 = 261;
-const SQLITE_BUSY_SNAPSHOT: i32 = 517;
-
-/// Holds the lock under which a database is created; it ends with the returned file.
-///
-/// The lock file is never unlinked: a waiter may already hold its inode. Whoever creates may have been
-/// stopped, so the wait ends at the busy timeout, too.
-fn turn_to_create(path: &Path, busy_timeout: Duration) -> Result<File, Error> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".init");
-    let lock_path = PathBuf::from(name);
-    let lock = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(&lock_path)
-        .map_err(file("create the lock file", &lock_path))?;
-    let until = Instant::now().checked_add(busy_timeout);
-    loop {
-        match lock.try_lock() {
-            Ok(()) => return Ok(lock),
-            Err(TryLockError::Error(source)) => return Err(file("lock", &lock_path)(source)),
-            Err(TryLockError::WouldBlock) if until.is_some_and(|until| Instant::now() >= until) => {
-                let busy = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
-                let why = "another process is creating it".to_owned();
-                let source = rusqlite::Error::SqliteFailure(busy, Some(why));
-                return Err(Error::Busy { path: path.to_path_buf(), source });
-            }
-            Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_millis(2)),
-        }
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(file("open the database", path)(error)),
     }
 }
 
@@ -342,40 +313,6 @@ fn may_be_immutable(path: &Path, source: &rusqlite::Error) -> bool {
     wal.push("-wal");
     matches!(source.sqlite_error_code(), Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly))
         && fs::metadata(wal).map_or(true, |wal| wal.len() == 0)
-}
-
-thread_local! {
-    // SQLite calls the handler on the thread that uses the connection, which here is the one that opened it.
-    static TIMEOUT: Cell<Duration> = const { Cell::new(BUSY_TIMEOUT) };
-    static WAITING_SINCE: Cell<Option<Instant>> = const { Cell::new(None) };
-}
-
-/// The busy handler: sleeps a jittered moment, gives up at the busy timeout.
-///
-/// Measured with 16 writers: the tail (p99) falls from 34 to 7 ms against SQLite's own handler. The cap grows
-/// after 50 ms, so that dozens of long waiters do not spend the machine on waking up.
-fn wait_a_little(attempt: i32) -> bool {
-    let now = Instant::now();
-    let since = match WAITING_SINCE.get() {
-        Some(since) if attempt > 0 => since,
-        _ => {
-            WAITING_SINCE.set(Some(now));
-            now
-        }
-    };
-    let waited = now.duration_since(since);
-    if waited >= TIMEOUT.get() {
-        return false;
-    }
-    let cap = if waited < Duration::from_millis(50) { 2000 } else { 8000 };
-    let step = (500_u64 << attempt.clamp(0, 6)).min(cap);
-    // The low bits of a monotonic clock are jitter enough; nothing here needs to be unpredictable.
-    let jitter = u64::from(now.elapsed().subsec_nanos())
-        ^ u64::from(waited.subsec_nanos())
-        ^ u64::from(std::process::id());
-    let micros = step / 8 + jitter.wrapping_mul(0x9E37_79B9_7F4A_7C15) % (step - step / 8);
-    thread::sleep(Duration::from_micros(micros));
-    true
 }
 
 /// Adds "cannot DOING the database PATH" to an error of SQLite; busy becomes its own error.

@@ -4,6 +4,7 @@ use super::*;
 use crate::Exit;
 use crate::report::Explain as _;
 use std::os::unix::fs::PermissionsExt as _;
+use std::thread;
 
 pub(super) const ONE: Schema = Schema {
     application_id: 7,

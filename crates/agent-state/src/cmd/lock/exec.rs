@@ -21,28 +21,28 @@ pub(super) fn run(args: &Exec, ctx: &mut Ctx) -> Exit {
         let resources = args
             .resources
             .iter()
-            .map(|name| resource(name, args.path))
+            .map(|name| resource(name, args.terms.path))
             .collect::<anyhow::Result<Vec<_>>>()?;
         let mut claims: Vec<Claim> = resources
             .iter()
             .map(|resource| Claim {
                 resource: resource.clone(),
-                shared: args.shared,
-                is_path: args.path,
+                shared: args.terms.shared,
+                is_path: args.terms.path,
             })
             .collect();
         claims.sort_by(|one, other| one.resource.cmp(&other.resource));
         claims.dedup();
         let request = request(args, ctx, claims)?;
         let waiting = Waiting {
-            patience: args.wait,
-            held_exit: held_exit(args.exit_code),
+            patience: args.terms.wait,
+            held_exit: held_exit(args.terms.exit_code),
             is_wanted: &ctx.is_wanted,
         };
         let grants = obtain::obtain(&mut ctx.open()?, ctx.here(), request, waiting)?;
         let mut command = wrap::command(&args.command, ctx);
         wrap::export_tokens(&mut command, resources.iter().map(String::as_str), &grants);
-        let keeper = Keeper::new(ctx).with_locks(&grants, args.ttl);
+        let keeper = Keeper::new(ctx).with_locks(&grants, args.terms.ttl);
         let ended = wrap::run(command, &Terms::default(), keeper);
         let released = ctx.record("release locks in", |tx, now| {
             for grant in &grants {
@@ -76,8 +76,8 @@ fn request(args: &Exec, ctx: &Ctx, claims: Vec<Claim>) -> anyhow::Result<Request
         claims,
         agent,
         run,
-        reason: args.reason.as_ref().map(ToString::to_string),
-        ttl: args.ttl,
+        reason: args.terms.reason.as_ref().map(ToString::to_string),
+        ttl: args.terms.ttl,
         under: None,
         holder: Holder::this_process(ctx.here()),
         waiter: None,

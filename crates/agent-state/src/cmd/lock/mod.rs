@@ -35,23 +35,30 @@ pub(crate) fn run(verb: &Verb, ctx: &mut Ctx) -> anyhow::Result<Exit> {
 }
 
 fn acquire(args: &Acquire, ctx: &mut Ctx) -> anyhow::Result<Exit> {
-    let resource = resource(&args.resource, args.path)?;
-    let request = ctx.write("read an agent in", |tx, _| {
-        let agent = store::agent(tx, args.agent.as_str())?;
-        Ok(Request {
-            claims: vec![Claim { resource, shared: args.shared, is_path: args.path }],
-            run: ctx.run_of(tx, &agent)?,
-            agent: Some(agent.agent_id),
-            reason: args.reason.as_ref().map(ToString::to_string),
-            ttl: args.ttl,
-            under: None,
-            holder: None,
-            waiter: None,
+    let resource = resource(&args.resource, args.terms.path)?;
+    // By the connection that then writes: opening another one would cost more than reading.
+    let request = ctx.with_database(|database| {
+        store::read(database, "read an agent in", |connection, _| {
+            let agent = store::agent(connection, args.agent.as_str())?;
+            Ok(Request {
+                claims: vec![Claim {
+                    resource,
+                    shared: args.terms.shared,
+                    is_path: args.terms.path,
+                }],
+                run: ctx.run_of(connection, &agent)?,
+                agent: Some(agent.agent_id),
+                reason: args.terms.reason.as_ref().map(ToString::to_string),
+                ttl: args.terms.ttl,
+                under: None,
+                holder: None,
+                waiter: None,
+            })
         })
     })?;
     let waiting = Waiting {
-        patience: args.wait,
-        held_exit: held_exit(args.exit_code),
+        patience: args.terms.wait,
+        held_exit: held_exit(args.terms.exit_code),
         is_wanted: &ctx.is_wanted,
     };
     let grants =

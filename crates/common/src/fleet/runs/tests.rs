@@ -1,5 +1,7 @@
 //! Runs are finished once, slots are taken once, and what is gone is found.
 
+use std::time::Duration;
+
 use super::*;
 use crate::fleet::agents::Registration;
 use crate::fleet::open_for_test;
@@ -169,6 +171,19 @@ fn an_adopted_run_gets_its_agent_and_a_finished_one_is_not_adopted() {
         journal.fleet.write("adopt", |tx| adopt(tx, &run, &agent, Timestamp(2))).unwrap().unwrap();
     assert_eq!(adopted.agent.as_deref(), Some("reviewer"));
     assert_eq!(adopted.job.as_deref(), Some("k6"));
+    let other = journal
+        .fleet
+        .write("register", |tx| {
+            agents::register(tx, "other", &Registration::default(), Timestamp(2))
+        })
+        .unwrap()
+        .0
+        .agent_id;
+    let mut by = |agent: &AgentId| {
+        journal.fleet.write("adopt", |tx| adopt(tx, &run, agent, Timestamp(2))).unwrap()
+    };
+    assert!(by(&other).is_none(), "the run of another agent is not taken over");
+    assert_eq!(by(&agent).unwrap().agent.as_deref(), Some("reviewer"));
     journal.finish(&run, &Outcome::default(), 3);
     assert!(
         journal.fleet.write("adopt", |tx| adopt(tx, &run, &agent, Timestamp(4))).unwrap().is_none()
