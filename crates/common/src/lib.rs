@@ -23,6 +23,7 @@ pub mod place;
 #[cfg(feature = "redact")]
 pub mod redact;
 pub mod report;
+pub mod secret_forms;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 mod sys;
