@@ -52,6 +52,7 @@ pub fn parse(text: &str) -> Result<Duration, DurationError> {
 pub fn human(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let (big, small, units) = match seconds {
+        0 if duration.as_millis() == 0 => return "0s".to_owned(),
         0 => return format!("{}ms", duration.as_millis()),
         1..60 => return format!("{seconds}s"),
         60..3600 => (seconds / 60, seconds % 60, ("m", "s")),
@@ -101,7 +102,7 @@ mod tests {
     #[test]
     fn durations_are_said_in_at_most_two_units() {
         for (seconds, expect) in
-            [(5, "5s"), (60, "1m"), (90, "1m 30s"), (5400, "1h 30m"), (90_000, "1d 1h")]
+            [(0, "0s"), (5, "5s"), (60, "1m"), (90, "1m 30s"), (5400, "1h 30m"), (90_000, "1d 1h")]
         {
             assert_eq!(human(Duration::from_secs(seconds)), expect);
         }
