@@ -16,6 +16,7 @@ mod cli {
     mod help;
     mod languages;
     mod locks;
+    mod results;
     mod rpc;
     mod runs;
     mod sandbox;

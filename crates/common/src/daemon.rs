@@ -217,11 +217,12 @@ impl AsFd for Ending {
     }
 }
 
-/// Lets this process have as many open files as the system grants without asking.
-pub fn raise_file_limit() {
+/// Lets this process have as many open files as the system grants without asking; how many those are.
+pub fn raise_file_limit() -> u64 {
     let limit = getrlimit(Resource::Nofile);
     // A refusal leaves the limit as it was, and the server serves fewer.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 
 /// Tells systemd something, as `READY=1`, when it asked to be told (`NOTIFY_SOCKET`).

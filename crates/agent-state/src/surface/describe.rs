@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Facts, Input, Kind, Method, Param, Reply, methods, tree};
+use super::{Facts, Input, Kind, Method, Param, Reply, methods, results, tree};
 use crate::wire::{MAX_CLIENTS, MAX_REQUEST};
 
 /// Everything about every command.
@@ -45,7 +45,7 @@ fn requests() -> Value {
             "bad_request": "the line is no request",
             "too_large": "the line has more than 1 MiB; the connection is closed",
             "slow": "the line was begun and not ended within 10 seconds; the connection is closed",
-            "too_many_clients": "256 clients are being served; the connection is closed",
+            "too_many_clients": "as many clients are being served as can be; the connection is closed",
             "no_method": "no command has this name",
             "not_callable": "the command, or the parameter, makes sense on a command line only",
             "usage": "the parameters are wrong, as with exit code 2",
@@ -66,6 +66,7 @@ fn describe_method(method: &Method) -> Value {
         "params": method.params.iter().map(Param::describe).collect::<Vec<_>>(),
         "input": facts.input.map(|input| describe_input(method, input)),
         "reply": facts.reply,
+        "result": results::of(name),
         "errors": facts.no,
         "exit_codes": exit_codes(facts),
     })

@@ -5,6 +5,7 @@
 
 mod describe;
 mod method;
+mod results;
 
 use serde::Serialize;
 
