@@ -8,6 +8,7 @@
 mod cli {
     mod actions;
     mod agents;
+    mod clients;
     mod coord;
     mod crowd;
     mod exec;
@@ -21,6 +22,7 @@ mod cli {
     mod runs;
     mod sandbox;
     mod serve;
+    mod server;
     mod state;
     mod tasks;
     mod tasks_exec;

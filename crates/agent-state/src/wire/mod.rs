@@ -5,6 +5,7 @@
 //! nothing is run, and nothing is read from or written to anywhere.
 
 pub(crate) mod call;
+mod given;
 #[cfg(test)]
 mod tests;
 
