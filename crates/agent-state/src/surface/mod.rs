@@ -4,6 +4,7 @@
 //! both against each other, so that a new command cannot be forgotten.
 
 mod describe;
+mod faults;
 mod method;
 mod results;
 
