@@ -267,7 +267,7 @@ const RESULTS: &[(&str, &[Part])] = &[
         &[("", &["dry_run"]), ("pruned", &["actions", "coordination", "events", "runs", "tasks"])],
     ),
     ("import", &[("", &["tables"])]),
-    ("capabilities", &[("", &["exit_codes", "methods", "requests", "tool", "version"])]),
+    ("capabilities", &[("", &["errors", "exit_codes", "methods", "requests", "tool", "version"])]),
 ];
 
 /// The keys of a method's result in order, those within others behind a dot; none where it answers none.
