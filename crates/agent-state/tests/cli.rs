@@ -8,6 +8,7 @@
 mod cli {
     mod actions;
     mod agents;
+    mod clients;
     mod coord;
     mod crowd;
     mod exec;
@@ -16,10 +17,12 @@ mod cli {
     mod help;
     mod languages;
     mod locks;
+    mod results;
     mod rpc;
     mod runs;
     mod sandbox;
     mod serve;
+    mod server;
     mod state;
     mod tasks;
     mod tasks_exec;

@@ -4,7 +4,7 @@
 //! its first moment; a stale one replaced and a live one never; who is at the other end; the signals that
 //! end a server; readiness for systemd. It knows no protocol and starts no thread.
 
-use std::ffi::OsString;
+use std::ffi::OsStr;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -126,9 +126,17 @@ fn stand_aside(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Binds beside the path and renames into place: nobody sees a socket that does not listen yet, and a stale
-/// one is replaced without a gap.
-fn bind_private(path: &Path) -> io::Result<UnixListener> {
+/// macOS has no flag for this; nothing is started between the socket and the call that closes it to children.
+#[cfg(target_vendor = "apple")]
+const FLAGS: SocketFlags = SocketFlags::empty();
+#[cfg(not(target_vendor = "apple"))]
+const FLAGS: SocketFlags = SocketFlags::CLOEXEC;
+
+/// Listens on a socket at `path`, 0600 from its first moment whatever the umask is. Call it as the only server.
+///
+/// It is bound beside the path and renamed into place: nobody sees a socket that does not listen yet, and what
+/// is at the path is replaced without a gap. A path that is too long is [`io::ErrorKind::InvalidFilename`].
+pub fn bind_private(path: &Path) -> io::Result<UnixListener> {
     let mut staging = path.as_os_str().to_owned();
     staging.push(".new");
     let staging = PathBuf::from(staging);
@@ -141,12 +149,9 @@ fn bind_private(path: &Path) -> io::Result<UnixListener> {
         _ => {}
     }
     let bound = (|| {
-        let socket = rustix::net::socket_with(
-            AddressFamily::UNIX,
-            SocketType::STREAM,
-            SocketFlags::CLOEXEC,
-            None,
-        )?;
+        let socket =
+            rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, FLAGS, None)?;
+        rustix::io::ioctl_fioclex(&socket)?;
         // On Linux the mode of the descriptor is that of the file from its first moment, whatever the umask
         // is; elsewhere the private directory protects it until the next line.
         rustix::fs::fchmod(&socket, Mode::RUSR | Mode::WUSR)?;
@@ -162,15 +167,17 @@ fn bind_private(path: &Path) -> io::Result<UnixListener> {
     })
 }
 
-/// The user at the other end of a socket.
-pub fn peer_uid(stream: &UnixStream) -> io::Result<u32> {
-    sys::peer_uid(stream)
+/// The user at the other end of a socket, and its process where the system tells it.
+///
+/// It tells no process when that one lives where this process cannot see it, as in another container.
+pub fn peer(stream: &UnixStream) -> io::Result<(u32, Option<u32>)> {
+    sys::peer(stream)
 }
 
 /// Whether the user at the other end may talk to this process: its own user, or root.
 pub fn is_trusted(stream: &UnixStream) -> bool {
     let own = rustix::process::geteuid().as_raw();
-    peer_uid(stream).is_ok_and(|uid| uid == 0 || uid == own)
+    peer(stream).is_ok_and(|(uid, _)| uid == 0 || uid == own)
 }
 
 /// TERM and INT, as something that can be polled: once one has come, the descriptor stays readable.
@@ -210,22 +217,27 @@ impl AsFd for Ending {
     }
 }
 
-/// Lets this process have as many open files as the system grants without asking.
-pub fn raise_file_limit() {
+/// Lets this process have as many open files as the system grants without asking; how many those are.
+pub fn raise_file_limit() -> u64 {
     let limit = getrlimit(Resource::Nofile);
     // A refusal leaves the limit as it was, and the server serves fewer.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 
 /// Tells systemd something, as `READY=1`, when it asked to be told (`NOTIFY_SOCKET`).
 pub fn notify(what: &str) {
     if let Some(to) = environment::os("NOTIFY_SOCKET") {
-        // Nobody listening is no trouble of ours.
-        let _ = tell(&to, what);
+        tell(&to, what);
     }
 }
 
-fn tell(to: &OsString, what: &str) -> io::Result<usize> {
+/// Tells systemd something at the socket `to`. Nobody listening there is no trouble of ours.
+pub fn tell(to: &OsStr, what: &str) {
+    let _ = try_to_tell(to, what);
+}
+
+fn try_to_tell(to: &OsStr, what: &str) -> io::Result<usize> {
     let socket = UnixDatagram::unbound()?;
     #[cfg(target_os = "linux")]
     if let Some(name) = to.to_str().and_then(|to| to.strip_prefix('@')) {
@@ -297,7 +309,11 @@ mod tests {
     #[test]
     fn the_peer_of_a_socket_pair_is_oneself() {
         let (one, _other) = UnixStream::pair().unwrap();
-        assert_eq!(peer_uid(&one).unwrap(), rustix::process::geteuid().as_raw());
+        let (uid, pid) = peer(&one).unwrap();
+        assert_eq!(uid, rustix::process::geteuid().as_raw());
+        if cfg!(target_os = "linux") {
+            assert_eq!(pid, Some(std::process::id()));
+        }
         assert!(is_trusted(&one));
     }
 
@@ -306,7 +322,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("notify");
         let ears = UnixDatagram::bind(&path).unwrap();
-        tell(&path.clone().into_os_string(), "READY=1").unwrap();
+        try_to_tell(path.as_os_str(), "READY=1").unwrap();
         let mut heard = [0_u8; 16];
         assert_eq!(ears.recv(&mut heard).unwrap(), 7);
         assert_eq!(&heard[..7], b"READY=1");
@@ -316,7 +332,7 @@ mod tests {
             let name = format!("common-test-{}", std::process::id());
             let address = std::os::unix::net::SocketAddr::from_abstract_name(&name).unwrap();
             let ears = UnixDatagram::bind_addr(&address).unwrap();
-            tell(&format!("@{name}").into(), "STOPPING=1").unwrap();
+            try_to_tell(format!("@{name}").as_ref(), "STOPPING=1").unwrap();
             assert_eq!(ears.recv(&mut heard).unwrap(), 10);
         }
     }

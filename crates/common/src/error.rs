@@ -153,6 +153,8 @@ impl Explain for Error {
                     "check that the path is right"
                 }
                 io::ErrorKind::IsADirectory => "name a file; this is a directory",
+                io::ErrorKind::InvalidFilename => "name a shorter path",
+                io::ErrorKind::AlreadyExists => "move away what is there, or name another path",
                 io::ErrorKind::ReadOnlyFilesystem => {
                     "name a place that can be written, or make this one writable"
                 }

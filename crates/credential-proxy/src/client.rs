@@ -20,7 +20,6 @@ use crate::home::{AtSocket, Home, check_socket};
 use crate::protocol::{Mode, VERSION};
 use crate::reference::Wanted;
 use crate::secret::Secret;
-use crate::sys;
 
 /// How long an answer may take; a vault of 100,000 rows is read again in less.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -65,7 +64,7 @@ impl Client {
             }
             Err(error) => return Err(failed(error)),
         };
-        let (uid, _) = sys::peer(&stream).map_err(failed)?;
+        let (uid, _) = common::daemon::peer(&stream).map_err(failed)?;
         if uid != 0 && uid != rustix::process::geteuid().as_raw() {
             return Err(Error::Unsafe {
                 path: socket,
@@ -152,7 +151,7 @@ impl Client {
 
     /// The process that listens, where the system tells.
     pub(crate) fn daemon_pid(&self) -> Option<u32> {
-        sys::peer(self.stream.get_ref()).ok().and_then(|(_, pid)| pid)
+        common::daemon::peer(self.stream.get_ref()).ok().and_then(|(_, pid)| pid)
     }
 }
 

@@ -157,40 +157,6 @@ pub(crate) fn activation_socket() -> OwnedFd {
     socket
 }
 
-/// The user at the other end of a Unix socket, and its process where the system tells.
-#[cfg(target_os = "linux")]
-pub(crate) fn peer(stream: &std::os::unix::net::UnixStream) -> io::Result<(u32, Option<u32>)> {
-    use std::os::fd::AsRawFd as _;
-    let mut peer = libc::ucred { pid: 0, uid: 0, gid: 0 };
-    let mut length = libc::socklen_t::try_from(size_of_val(&peer)).unwrap_or_default();
-    // rustix has this call too, but its process ids have no zero, and zero is what the kernel says of a
-    // process of another pid namespace.
-    // SAFETY: both pointers are valid for the call, and the length is that of the structure.
-    let status = unsafe {
-        libc::getsockopt(
-            stream.as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_PEERCRED,
-            (&raw mut peer).cast(),
-            &raw mut length,
-        )
-    };
-    if status != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    Ok((peer.uid, u32::try_from(peer.pid).ok().filter(|pid| *pid != 0)))
-}
-
-/// The user at the other end of a Unix socket, and its process where the system tells.
-#[cfg(not(target_os = "linux"))]
-pub(crate) fn peer(stream: &std::os::unix::net::UnixStream) -> io::Result<(u32, Option<u32>)> {
-    use std::os::fd::AsRawFd as _;
-    let (mut uid, mut gid) = (0, 0);
-    // SAFETY: both pointers are valid for the call.
-    let status = unsafe { libc::getpeereid(stream.as_raw_fd(), &raw mut uid, &raw mut gid) };
-    if status == 0 { Ok((uid, None)) } else { Err(io::Error::last_os_error()) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

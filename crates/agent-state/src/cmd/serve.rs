@@ -52,7 +52,7 @@ pub(crate) fn run(args: &Serve, ctx: &mut Ctx) -> anyhow::Result<Exit> {
         Turn::Taken(pid) => return Err(Error::AlreadyServing { socket, pid }.into()),
     };
     let ending = Arc::new(Ending::watch()?);
-    daemon::raise_file_limit();
+    let most = most_clients(daemon::raise_file_limit());
     // Both would otherwise be found wrong, or be built, by the first client.
     drop(ctx.open()?);
     Parser::get();
@@ -65,6 +65,7 @@ pub(crate) fn run(args: &Serve, ctx: &mut Ctx) -> anyhow::Result<Exit> {
     let crowd = Arc::new(Crowd {
         database: ctx.database.clone(),
         idle: args.idle,
+        most,
         ending,
         n_served: Mutex::new(0),
         left: Condvar::new(),
@@ -104,10 +105,22 @@ fn tell_ready(ctx: &mut Ctx, socket: &Path) {
     daemon::notify("READY=1\nSTATUS=serving");
 }
 
+/// As many clients as so many open files are enough for.
+fn most_clients(n_files: u64) -> usize {
+    /// Its socket, the database and its log.
+    const OF_A_CLIENT: u64 = 3;
+    /// Our own, those who are being refused, and what a command opens for a moment.
+    const RESERVE: u64 = 32;
+    let most = n_files.saturating_sub(RESERVE) / OF_A_CLIENT;
+    usize::try_from(most).unwrap_or(MAX_CLIENTS).clamp(1, MAX_CLIENTS)
+}
+
 /// The clients of this server.
 struct Crowd {
     database: DatabaseArgs,
     idle: Duration,
+    /// How many are served at once.
+    most: usize,
     ending: Arc<Ending>,
     n_served: Mutex<usize>,
     left: Condvar,
@@ -132,7 +145,7 @@ fn accept(listening: &Listening, crowd: &Arc<Crowd>) -> Result<(), common::Error
             Ok((stream, _)) => {
                 if let Some(stream) = crowd.admit(stream) {
                     // Closed at once, it could not be read by a client that is still writing.
-                    refused.truncate(MAX_CLIENTS);
+                    refused.truncate(crowd.most / 2);
                     refused.push_front((Instant::now(), stream));
                 }
             }
@@ -156,6 +169,7 @@ impl Crowd {
         if !daemon::is_trusted(&stream) || stream.set_nonblocking(true).is_err() {
             return None;
         }
+        let refuse = |stream: &UnixStream| refuse(stream, self.most);
         let Some(place) = self.place() else { return Some(stream).inspect(refuse) };
         let stream = Arc::new(stream);
         let mine = Arc::clone(&stream);
@@ -174,7 +188,7 @@ impl Crowd {
     /// A place among those that are served, if one is free.
     fn place(self: &Arc<Self>) -> Option<Place> {
         let mut n_served = self.n_served();
-        (*n_served < MAX_CLIENTS).then(|| {
+        (*n_served < self.most).then(|| {
             *n_served += 1;
             Place(Arc::clone(self))
         })
@@ -214,8 +228,8 @@ impl Crowd {
 }
 
 /// Tells a client that it is one too many. Its line is short enough for any socket.
-fn refuse(stream: &UnixStream) {
-    let line = wire::answer(None, Err(&Failure::too_many()));
+fn refuse(stream: &UnixStream, n_served: usize) {
+    let line = wire::answer(None, Err(&Failure::too_many(n_served)));
     // It may have gone already.
     let _ = rustix::io::write(stream, line.as_bytes());
 }

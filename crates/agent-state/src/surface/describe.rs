@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Facts, Input, Kind, Method, Param, Reply, methods, tree};
+use super::{Facts, Input, Kind, Method, Param, Reply, faults, methods, results, tree};
 use crate::wire::{MAX_CLIENTS, MAX_REQUEST};
 
 /// Everything about every command.
@@ -23,6 +23,7 @@ pub(crate) fn describe() -> Value {
             "126": "the command cannot be executed",
             "127": "the command cannot be found",
         },
+        "errors": faults::describe(),
         "requests": requests(),
         "methods": methods,
     })
@@ -33,7 +34,7 @@ fn requests() -> Value {
     json!({
         "form": "one JSON object a line, answered by one line, in order: {\"id\":…,\"method\":…,\"params\":{…}} by {\"id\":…,\"result\":…} or {\"id\":…,\"error\":{\"code\":…,\"message\":…,\"hint\":…,\"data\":…}}",
         "id": "any JSON, given back as it was; null in the answer where there was none. Every request is answered",
-        "result": "the document that the command prints with --json; a list where the reply is `lines`",
+        "result": "the document that the command prints with --json; a list where the reply is `lines`. The `result` of a method names its keys, those within others behind a dot",
         "params": [{
             "name": "run_id",
             "type": Kind::String,
@@ -45,13 +46,10 @@ fn requests() -> Value {
             "bad_request": "the line is no request",
             "too_large": "the line has more than 1 MiB; the connection is closed",
             "slow": "the line was begun and not ended within 10 seconds; the connection is closed",
-            "too_many_clients": "256 clients are being served; the connection is closed",
+            "too_many_clients": "as many clients are being served as can be; the connection is closed",
             "no_method": "no command has this name",
             "not_callable": "the command, or the parameter, makes sense on a command line only",
-            "usage": "the parameters are wrong, as with exit code 2",
             "answer_too_large": "the result has more than 64 MiB",
-            "busy": "the database stayed busy, as with exit code 4",
-            "bug": "a bug of ours, as with exit code 70",
         },
     })
 }
@@ -66,6 +64,7 @@ fn describe_method(method: &Method) -> Value {
         "params": method.params.iter().map(Param::describe).collect::<Vec<_>>(),
         "input": facts.input.map(|input| describe_input(method, input)),
         "reply": facts.reply,
+        "result": results::of(name),
         "errors": facts.no,
         "exit_codes": exit_codes(facts),
     })

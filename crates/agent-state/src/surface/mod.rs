@@ -4,7 +4,9 @@
 //! both against each other, so that a new command cannot be forgotten.
 
 mod describe;
+mod faults;
 mod method;
+mod results;
 
 use serde::Serialize;
 

@@ -5,6 +5,7 @@
 //! nothing is run, and nothing is read from or written to anywhere.
 
 pub(crate) mod call;
+mod given;
 #[cfg(test)]
 mod tests;
 
@@ -19,7 +20,7 @@ use serde_json::{Map, Value};
 /// The longest request, in bytes without its newline.
 pub(crate) const MAX_REQUEST: usize = 1 << 20;
 
-/// The most clients that a server serves at once.
+/// The most clients that a server serves at once; fewer where the system grants it few open files.
 pub(crate) const MAX_CLIENTS: usize = 256;
 
 /// What one line asks for.
@@ -152,8 +153,8 @@ impl Failure {
     }
 
     /// One client more than are served at once.
-    pub(crate) fn too_many() -> Self {
-        Self::new("too_many_clients", format!("{MAX_CLIENTS} clients are being served"))
+    pub(crate) fn too_many(n_clients: usize) -> Self {
+        Self::new("too_many_clients", format!("{n_clients} clients are being served"))
             .with_hint("try again later, or close connections that are not used")
     }
 

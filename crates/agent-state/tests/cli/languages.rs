@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use super::sandbox::{Done, Sandbox, collect};
-use super::serve::Server;
+use super::server::Server;
 
 const README: &str = include_str!("../../README.md");
 

@@ -57,7 +57,11 @@ fn what_the_command_prints_becomes_the_result_when_that_is_asked_for() {
     assert_eq!(exec("printf '{\"n\": 1.50}\\n'").ok(), "{\"n\": 1.50}");
     exec("echo hello; echo there").ok();
     exec("true").ok();
-    exec("head -c 1100000 /dev/zero | tr '\\0' x").code(0);
+    let large = exec("head -c 1100000 /dev/zero | tr '\\0' x").code(0);
+    assert_eq!(
+        large.stderr,
+        "agent-state: warning: `large` has failed: what it printed is no result: a value has at most 1 MiB, this one has 1048577 bytes\n"
+    );
     assert!(
         sandbox.run(["task", "show", "t/json", "--json"]).ok().contains(r#""result":{"n":1.50}"#)
     );

@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use super::sandbox::Sandbox;
 
 /// The present layout of the Python tool.
-const PRESENT: &str = "
+pub(crate) const PRESENT: &str = "
     CREATE TABLE agents (agent_id TEXT PRIMARY KEY, name TEXT NOT NULL, type TEXT NOT NULL DEFAULT 'interactive',
         cron_job_id TEXT, metadata_json TEXT DEFAULT '{}', created_at TEXT NOT NULL, last_seen_at TEXT NOT NULL);
     CREATE TABLE runs (run_id TEXT PRIMARY KEY, agent_id TEXT NOT NULL REFERENCES agents(agent_id), started_at TEXT NOT NULL,
@@ -57,7 +57,7 @@ const OLDER: &str = "
         ('cron_123', 'session_1', '2026-01-01T10:00:30+00:00', 'lesson', '{\"text\": \"lint first\"}');
     INSERT INTO state VALUES ('cron_123', 'cursor', '\"x\"', '2026-01-01T10:00:00+00:00');";
 
-fn python_database(sandbox: &Sandbox, layout: &str) -> String {
+pub(crate) fn python_database(sandbox: &Sandbox, layout: &str) -> String {
     let path = sandbox.path("old.db");
     Connection::open(&path).unwrap().execute_batch(layout).unwrap();
     path.to_str().unwrap().to_owned()

@@ -4,16 +4,13 @@ use std::fs::File;
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use rustix::fs::{FlockOperation, Mode};
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+use common::daemon;
+use rustix::fs::FlockOperation;
 
 use crate::error::Error;
 use crate::home::{AtSocket, Home, check_socket, open_private};
-
-/// As many connections as the system lets wait.
-const BACKLOG: i32 = 4096;
 
 /// The lock that makes a daemon the only one of its home. The file is never removed: somebody may
 /// already wait for the lock of this very file.
@@ -79,51 +76,13 @@ impl Listening {
         if check_socket(&path)? == AtSocket::Socket && UnixStream::connect(&path).is_ok() {
             return Err(Error::SocketTaken { socket: path });
         }
-        let listener = bind_private(&path)?;
+        let listener = daemon::bind_private(&path).map_err(|source| match source.kind() {
+            io::ErrorKind::InvalidFilename => Error::SocketPath { socket: path.clone() },
+            _ => common::error::file("create the socket", &path)(source).into(),
+        })?;
         let found = path.symlink_metadata().map_err(common::error::file("look at", &path))?;
         Ok(Self { listener, path: Some((path, found.dev(), found.ino())) })
     }
-}
-
-/// macOS has no flag for this; nothing is started between the socket and the call that closes it to children.
-#[cfg(target_vendor = "apple")]
-const FLAGS: SocketFlags = SocketFlags::empty();
-#[cfg(not(target_vendor = "apple"))]
-const FLAGS: SocketFlags = SocketFlags::CLOEXEC;
-
-/// Binds beside the path and renames into place: nobody sees a socket that does not listen yet,
-/// and a stale one is replaced without a gap.
-fn bind_private(path: &Path) -> Result<UnixListener, Error> {
-    let mut staging = path.as_os_str().to_owned();
-    staging.push(".new");
-    let staging = PathBuf::from(staging);
-    let failed = |source: io::Error| -> Error {
-        common::error::file("create the socket", path)(source).into()
-    };
-    let address = SocketAddrUnix::new(&staging)
-        .map_err(|_| Error::SocketPath { socket: path.to_path_buf() })?;
-    // Only the holder of the lock comes here, so what lies there was left by a killed one.
-    match std::fs::remove_file(&staging) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
-        _ => {}
-    }
-    let bound = (|| {
-        let socket =
-            rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, FLAGS, None)?;
-        rustix::io::ioctl_fioclex(&socket)?;
-        // On Linux the mode of the descriptor is that of the file from its first moment, whatever
-        // the umask is; elsewhere the private directory protects it until the next line.
-        rustix::fs::fchmod(&socket, Mode::RUSR | Mode::WUSR)?;
-        rustix::net::bind(&socket, &address)?;
-        rustix::fs::chmod(&staging, Mode::RUSR | Mode::WUSR)?;
-        rustix::net::listen(&socket, BACKLOG)?;
-        rustix::fs::rename(&staging, path)?;
-        Ok::<_, rustix::io::Errno>(UnixListener::from(socket))
-    })();
-    bound.map_err(|error| {
-        let _ = std::fs::remove_file(&staging);
-        failed(error.into())
-    })
 }
 
 impl Drop for Listening {

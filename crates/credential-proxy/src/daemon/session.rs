@@ -10,7 +10,6 @@ use super::answer::{Reply, Session};
 use super::pool::Slot;
 use super::state::State;
 use crate::protocol::{MAX_REQUEST, Request, python_json};
-use crate::sys;
 
 /// How long a client may take for one line, in either direction.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -29,7 +28,7 @@ pub(crate) struct Peer {
 /// Serves a client until it is done.
 pub(super) fn serve(state: &State, slot: &Slot) -> io::Result<()> {
     let stream = slot.stream();
-    let (uid, pid) = sys::peer(stream)?;
+    let (uid, pid) = common::daemon::peer(stream)?;
     if uid != 0 && uid != rustix::process::geteuid().as_raw() {
         // No word to strangers; root is let in, because systemd fetches credentials as root.
         return Ok(());

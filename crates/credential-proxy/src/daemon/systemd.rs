@@ -1,8 +1,7 @@
 //! What systemd and a daemon say to each other: the passed socket, readiness, the watchdog.
 
 use std::ffi::OsString;
-use std::os::unix::net::{UnixDatagram, UnixListener};
-use std::path::Path;
+use std::os::unix::net::UnixListener;
 
 use super::Surroundings;
 use crate::sys;
@@ -49,17 +48,8 @@ impl Notifier {
     }
 
     fn tell(&self, what: &str) {
-        let Some(to) = &self.to else { return };
-        let Ok(socket) = UnixDatagram::unbound() else { return };
-        // Nobody listening is no trouble of ours.
-        #[cfg(target_os = "linux")]
-        if let Some(name) = to.to_str().and_then(|to| to.strip_prefix('@')) {
-            use std::os::linux::net::SocketAddrExt as _;
-            if let Ok(address) = std::os::unix::net::SocketAddr::from_abstract_name(name) {
-                let _ = socket.send_to_addr(what.as_bytes(), &address);
-            }
-            return;
+        if let Some(to) = &self.to {
+            common::daemon::tell(to, what);
         }
-        let _ = socket.send_to(what.as_bytes(), Path::new(to));
     }
 }

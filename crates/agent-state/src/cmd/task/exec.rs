@@ -114,9 +114,13 @@ fn record(args: &Exec, ctx: &Ctx, node: &Node, ended: &Ended) -> anyhow::Result<
         return Ok(());
     }
     let result = result_of(args, ended);
-    let failure = match &result {
-        Ok(_) => failure_of(ended),
-        Err(too_large) => Some(too_large.clone()),
+    let failure = match (failure_of(ended), &result) {
+        (None, Err(no_result)) => {
+            // The command itself is content, so that nothing else would say it.
+            report::warn(TOOL, &format!("`{}` has failed: {no_result}", node.id));
+            Some(no_result.clone())
+        }
+        (failure, _) => failure,
     };
     // Who ended the command from outside said nothing about the node.
     let was_stopped = ended.fate.forwarded.is_some();

@@ -22,9 +22,9 @@ pub(super) fn run(args: &Submit, ctx: &mut Ctx) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// The graph itself, which begins with a brace, or what a file or stdin holds: no more than a graph may have.
+/// The graph itself, which begins as JSON does, or what a file or stdin holds: no more than a graph may have.
 fn text(named: &str, ctx: &Ctx) -> anyhow::Result<Vec<u8>> {
-    if named.trim_start().starts_with('{') {
+    if named.trim_start().starts_with(['{', '[']) {
         return Ok(named.as_bytes().to_vec());
     }
     if ctx.is_stdin(named) {

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use self::object::Object;
 use crate::value::{Json, MAX_BYTES, Reading, ValueError};
 
 /// The longest text of a graph, in bytes.
@@ -105,7 +106,7 @@ struct Written<'a> {
     #[serde(borrow, default)]
     context: Option<&'a RawValue>,
     #[serde(borrow)]
-    nodes: Vec<WrittenNode<'a>>,
+    nodes: Vec<Object<WrittenNode<'a>>>,
 }
 
 #[derive(Deserialize)]
@@ -128,7 +129,8 @@ impl Graph {
         }
         let text = std::str::from_utf8(bytes).map_err(|_| GraphError::NotUtf8)?;
         // Some editors begin a file with the mark of its byte order.
-        let written: Written<'_> = serde_json::from_str(text.trim_start_matches('\u{feff}'))?;
+        let Object(written) =
+            serde_json::from_str::<Object<Written<'_>>>(text.trim_start_matches('\u{feff}'))?;
         let n_nodes = written.nodes.len();
         if n_nodes == 0 {
             return Err(GraphError::Empty);
@@ -137,14 +139,14 @@ impl Graph {
             return Err(GraphError::TooManyNodes(n_nodes));
         }
         let mut places = HashMap::with_capacity(n_nodes);
-        for (place, node) in written.nodes.iter().enumerate() {
+        for (place, Object(node)) in written.nodes.iter().enumerate() {
             if places.insert(node.id.as_str(), place).is_some() {
                 return Err(GraphError::Duplicate(node.id.clone()));
             }
         }
         let mut n_edges = 0;
         let mut nodes = Vec::with_capacity(n_nodes);
-        for (place, node) in written.nodes.iter().enumerate() {
+        for (place, Object(node)) in written.nodes.iter().enumerate() {
             n_edges += node.after.len();
             if n_edges > MAX_EDGES {
                 return Err(GraphError::TooManyEdges);
@@ -252,5 +254,6 @@ fn value(what: &str, written: Option<&RawValue>) -> Result<Option<Json>, GraphEr
 
 #[cfg(any(test, fuzzing))]
 pub(crate) mod check;
+mod object;
 #[cfg(test)]
 mod tests;

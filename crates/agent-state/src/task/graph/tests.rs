@@ -43,6 +43,14 @@ fn a_long_cycle_is_told_in_short_and_given_in_full_to_programs() {
 fn what_is_wrong_with_a_graph_is_named() {
     for (text, expect) in [
         (r#"{"nodes":[]}"#, "it has no nodes"),
+        (
+            r#"["ship", null, [{"id":"a"}]]"#,
+            "invalid type: sequence, expected an object at line 1 column 0",
+        ),
+        (
+            r#"{"nodes":[["a", [], 1, 3]]}"#,
+            "invalid type: sequence, expected an object at line 1 column 10",
+        ),
         (r#"{"nodes":[{"id":"a"},{"id":"a"}]}"#, "two nodes have the id `a`"),
         (
             r#"{"nodes":[{"id":"a","after":["b"]}]}"#,
