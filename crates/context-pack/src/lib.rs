@@ -20,6 +20,7 @@ pub mod fuzzing;
 mod git;
 mod identity;
 mod kind;
+mod lines;
 mod look;
 mod named;
 mod outline;

@@ -7,6 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use crate::kind::Kind;
+use crate::lines::lines;
 use crate::text;
 use crate::value::{NAMED, NAMED_IN_DOCUMENT, Value};
 
@@ -83,8 +84,7 @@ fn named(
     let Some(body) = text::head(path).ok().and_then(|(bytes, _)| text::decode(&bytes)) else {
         return BTreeSet::new();
     };
-    let files = body
-        .lines()
+    let files = lines(&body)
         .take(LINES)
         .flat_map(words)
         .filter_map(|word| known.get(word))

@@ -1,6 +1,7 @@
 //! Reads candidates and outlines them, on as many threads as there are; the order stays.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -31,22 +32,40 @@ const PARSED_FILE: usize = 40_000;
 /// An outline shows what a file begins with, so about this many bytes are enough to parse.
 const HEAD: usize = 6_000;
 
+/// The text of a file without its secrets, and how many of each kind there were.
+type Read = Result<(Text, Tally), Refusal>;
+
+/// Files that were read before anybody knew whether they are wanted.
+pub(crate) type Ahead = HashMap<PathBuf, Read>;
+
+/// Reads files of which nearly all are wanted, while there is nothing better to do.
+pub(crate) fn ahead(paths: Vec<PathBuf>) -> Ahead {
+    let texts = on_threads(&paths, |path| read(path));
+    paths.into_iter().zip(texts).collect()
+}
+
 /// Reads files and outlines them; knows how much has been parsed.
 #[derive(Debug)]
 pub(crate) struct Reader {
+    ahead: Ahead,
     left_to_parse: usize,
 }
 
-impl Default for Reader {
-    fn default() -> Self {
-        Self { left_to_parse: PARSED }
-    }
-}
-
 impl Reader {
+    /// A reader that need not read again what was read ahead.
+    pub(crate) fn new(ahead: Ahead) -> Self {
+        Self { ahead, left_to_parse: PARSED }
+    }
+
     /// Reads these files; what cannot be packed is an error in its place.
     pub(crate) fn read_all(&mut self, paths: &[PathBuf]) -> Vec<Result<Prepared, Refusal>> {
-        let read = on_threads(paths, |path| read(path));
+        let known: Vec<Mutex<Option<Read>>> =
+            paths.iter().map(|path| Mutex::new(self.ahead.remove(path))).collect();
+        let slots: Vec<_> = paths.iter().zip(&known).collect();
+        let read = on_threads(&slots, |(path, known)| {
+            let known = known.lock().unwrap_or_else(PoisonError::into_inner).take();
+            known.unwrap_or_else(|| read(path))
+        });
         // Which files are parsed depends on their order alone, never on which thread was faster.
         let read: Vec<_> = read
             .into_iter()
@@ -112,8 +131,7 @@ fn n_threads() -> usize {
     })
 }
 
-/// The text of a file without its secrets, and how many of each kind there were.
-fn read(path: &Path) -> Result<(Text, Tally), Refusal> {
+fn read(path: &Path) -> Read {
     let mut text = text::read(path)?;
     let mut redacted = Tally::new();
     if let Cow::Owned(clean) = redact::redact(&text.body, &mut redacted) {

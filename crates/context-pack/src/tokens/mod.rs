@@ -2,15 +2,17 @@
 //!
 //! Text is split into pieces by the vocabulary's pattern ([`split`]), and a piece that is no token
 //! is merged from its bytes ([`merge`]). Special tokens have no meaning here: `<|endoftext|>` in a
-//! file is text. It never allocates for a text that consists of whole tokens, and never panics.
+//! file is text. It never panics.
 
 mod classes;
 mod hash;
+mod memo;
 mod merge;
 mod slot;
 mod split;
 mod vocabulary;
 
+use memo::Memo;
 use vocabulary::Vocabulary;
 
 /// A published vocabulary.
@@ -44,14 +46,16 @@ impl Tokenizer {
     /// The number of tokens of `text`.
     pub(crate) fn count(self, text: &str) -> usize {
         let vocabulary = self.vocabulary();
+        let mut memo = Memo::borrow();
         let mut n_tokens = 0;
         let mut rest = text;
         while !rest.is_empty() {
             // Every pattern takes at least one character, so this ends.
             let (piece, tail) = rest.split_at(self.piece(rest));
-            n_tokens += merge::count(vocabulary, piece.as_bytes());
+            n_tokens += memo.count(self, vocabulary, piece.as_bytes());
             rest = tail;
         }
+        memo.give_back();
         n_tokens
     }
 
