@@ -36,6 +36,7 @@ mod select;
 mod settings;
 mod summary;
 mod text;
+mod threads;
 mod tokens;
 mod tree;
 mod value;

@@ -149,7 +149,7 @@ mod tests {
             #[expect(clippy::disallowed_methods, reason = "a file of a test")]
             std::fs::write(path, text).unwrap();
         }
-        let movement = HashMap::from([(paths[0].to_path_buf(), 1.0)]);
+        let movement = HashMap::from([(paths[0].into(), 1.0)]);
         let values = of_all(&paths, &Signals { movement, ..Signals::default() });
         worth(&paths, &real, &values)
     }

@@ -93,14 +93,17 @@ fn choose(
     ahead: Ahead,
 ) -> Result<Pack, Error> {
     check_agents(request, roots, &mut found)?;
-    let candidates = rank(request, &found, roots, known)?;
-
     let limit = request.budget.limit();
     let renderer = Renderer::new(request.format);
     let maker =
         Maker { renderer, tokenizer: request.budget.tokenizer, line_numbers: request.line_numbers };
+    let (candidates, mut frame) = std::thread::scope(|scope| {
+        let frame = scope.spawn(|| frame(roots, &found, known, maker, limit));
+        let candidates = rank(request, &found, roots, known)?;
+        let frame = frame.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        Ok::<_, Error>((candidates, frame))
+    })?;
     let mut redacted = Tally::new();
-    let mut frame = frame(roots, &found, known, maker, limit);
     frame.extend(extras::pieces(request, &found, known, maker, limit, &mut redacted));
     // The frame of JSON and XML has a few tokens of its own.
     let spent: usize = frame.iter().map(|(_, piece)| piece.n_tokens).sum::<usize>() + 12;

@@ -3,13 +3,13 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use crate::kind::Language;
 use crate::outline::Outline;
 use crate::redact::{self, Tally};
 use crate::text::{self, Refusal, Text};
+use crate::threads::on_threads;
 
 /// A file that may appear in the document.
 #[derive(Debug)]
@@ -96,39 +96,6 @@ impl Reader {
         });
         prepared.into_iter().flatten().collect()
     }
-}
-
-/// Applies `work` to all of these, on as many threads as there are; the results have their order.
-pub(crate) fn on_threads<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    let next = AtomicUsize::new(0);
-    let done: Mutex<Vec<(usize, R)>> = Mutex::new(Vec::with_capacity(items.len()));
-    let take = || {
-        let mut own = Vec::new();
-        loop {
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            let Some(item) = items.get(index) else { break };
-            own.push((index, work(item)));
-        }
-        done.lock().unwrap_or_else(PoisonError::into_inner).append(&mut own);
-    };
-    std::thread::scope(|scope| {
-        // This thread is one of them, so that a few items start no other.
-        for _ in 1..n_threads().min(items.len()) {
-            scope.spawn(take);
-        }
-        take();
-    });
-    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
-    done.sort_by_key(|(index, _)| *index);
-    done.into_iter().map(|(_, result)| result).collect()
-}
-
-/// As many as there are processors; asking costs a look into several files of the system.
-fn n_threads() -> usize {
-    static KNOWN: OnceLock<usize> = OnceLock::new();
-    *KNOWN.get_or_init(|| {
-        std::thread::available_parallelism().map_or(2, std::num::NonZero::get).min(8)
-    })
 }
 
 fn read(path: &Path) -> Read {

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use super::{Run, Taken};
 use crate::excerpt::{self, Chunk};
 use crate::piece::Piece;
-use crate::prepare::{Prepared, on_threads};
+use crate::prepare::Prepared;
 use crate::render::{Depth, Place};
+use crate::threads::on_threads;
 use crate::value::{EXCERPTS, to_f64};
 
 /// Bytes that saying what is missing around a chunk costs.

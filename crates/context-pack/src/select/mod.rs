@@ -14,10 +14,11 @@ use crate::git::Hot;
 use crate::kind::Kind;
 use crate::look::Moved;
 use crate::piece::{Maker, Piece};
-use crate::prepare::{Ahead, Prepared, Reader, on_threads};
+use crate::prepare::{Ahead, Prepared, Reader};
 use crate::redact::Tally;
 use crate::render::{Depth, Place};
 use crate::text::Refusal;
+use crate::threads::on_threads;
 use crate::value::Value;
 
 /// A file that the walk found, with its value.
