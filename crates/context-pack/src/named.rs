@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::kind::Kind;
 use crate::lines::lines;
 use crate::text;
+use crate::threads::on_threads;
 use crate::value::{NAMED, NAMED_IN_DOCUMENT, Value};
 
 /// The most files whose imports are looked at.
@@ -39,9 +40,10 @@ pub(crate) fn worth(paths: &[&Path], real: &[PathBuf], values: &[Value]) -> Vec<
             }
         }
     }
-    for index in moving {
+    let imported = on_threads(&moving, |index| named(&real[*index], imports, &modules));
+    for (index, imported) in moving.into_iter().zip(imported) {
         let share = NAMED * moves(&index);
-        for named in named(&real[index], imports, &modules).into_iter().filter(|at| *at != index) {
+        for named in imported.into_iter().filter(|at| *at != index) {
             worth[named] += share;
         }
     }
