@@ -15,8 +15,12 @@ pub(crate) fn lines(text: &str) -> impl Iterator<Item = &str> {
 
 /// How many lines [`lines`] gives.
 pub(crate) fn count(text: &str) -> usize {
-    let n_ends = memchr::memchr_iter(b'\n', text.as_bytes()).count();
-    n_ends + usize::from(!text.is_empty() && !text.ends_with('\n'))
+    ends(text) + usize::from(!text.is_empty() && !text.ends_with('\n'))
+}
+
+/// How many newlines a text has.
+pub(crate) fn ends(text: &str) -> usize {
+    memchr::memchr_iter(b'\n', text.as_bytes()).count()
 }
 
 /// A line without the white space around it, as [`str::trim`] gives it.

@@ -10,7 +10,7 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use crate::lines::lines;
+use crate::lines::{ends, lines};
 use crate::summary::thousands;
 
 /// The most that is read of one file.
@@ -242,9 +242,7 @@ fn is_generated(text: &str) -> bool {
         let is_comment = line.trim_start().starts_with(['/', '#', '*', ';', '-', '<', '"', '%']);
         is_comment && may_be_marked(line) && GENERATOR_MARKS.iter().any(|mark| line.contains(mark))
     });
-    is_marked
-        || text.len() > 20_000
-            && text.len() / (memchr::memchr_iter(b'\n', text.as_bytes()).count() + 1) > 500
+    is_marked || text.len() > 20_000 && text.len() / (ends(text) + 1) > 500
 }
 
 /// Whether a line has what every mark has; most have not, and then no mark is looked for.

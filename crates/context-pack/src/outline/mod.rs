@@ -11,7 +11,7 @@ mod shape;
 mod tests;
 
 use crate::kind::Language;
-use crate::lines::{count, lines};
+use crate::lines::{ends, lines};
 
 /// The longest line of an outline, in characters.
 const WIDTH: usize = 120;
@@ -41,7 +41,8 @@ impl Outline {
         let tag = language.map_or("", |language| language.tag);
         let (head, rest) = text.split_at_checked(n_parsed).unwrap_or((text, ""));
         let mut items = if head.is_empty() { Vec::new() } else { parsed(head, tag) };
-        let n_lines = if items.is_empty() { 0 } else { count(head) };
+        // A head that ends within a line leaves that line to the rest.
+        let n_lines = if items.is_empty() { 0 } else { ends(head) };
         let shaped = if items.is_empty() { text } else { rest };
         items.extend(
             shape::items(shaped, tag)
