@@ -53,12 +53,12 @@ impl Kind {
     /// The kind of the file at `path` under its root.
     pub(crate) fn of(path: &Path) -> Self {
         let Some(name) = path.file_name() else { return Self::Other };
-        let name = name.to_string_lossy();
-        let lower = name.to_ascii_lowercase();
-        let (stem, extension) = lower.rsplit_once('.').unwrap_or((&lower, ""));
         if has_folder(path, FIXTURE_FOLDERS) {
             return Self::Fixture;
         }
+        let name = name.to_string_lossy();
+        let lower = name.to_ascii_lowercase();
+        let (stem, extension) = lower.rsplit_once('.').unwrap_or((&lower, ""));
         if INSTRUCTIONS.contains(&lower.as_str()) {
             return Self::Instruction;
         }

@@ -7,8 +7,9 @@ use std::thread::{Scope, ScopedJoinHandle};
 
 use crate::Error;
 use crate::git::{Changes, Failure, Git, History, Hot};
+use crate::prepare::{self, Ahead};
 use crate::request::Request;
-use crate::walk::{self, Found, Progress, Root, Rules};
+use crate::walk::{self, Entry, Found, Progress, Root, Rules};
 
 /// How many commits are read for what moves.
 const N_COMMITS: usize = 600;
@@ -59,15 +60,17 @@ pub(crate) fn moved<'scope>(
     Moved(pending.collect())
 }
 
-/// Walks the trees and asks git at the same time; `search_path` says where git is.
+/// Walks the trees and asks git at the same time; `search_path` says where git is. Reads the files
+/// while git thinks, if there are at most `n_read`.
 pub(crate) fn look(
     request: &Request,
     roots: &[Root],
     rules: &Rules,
     search_path: &OsString,
     progress: &Progress,
-) -> Result<(Found, Vec<Known>), Error> {
-    let (mut found, known) = std::thread::scope(|scope| {
+    n_read: usize,
+) -> Result<(Found, Vec<Known>, Ahead), Error> {
+    let (mut found, known, ahead) = std::thread::scope(|scope| {
         let asked: Vec<_> = roots
             .iter()
             .map(|root| {
@@ -84,6 +87,12 @@ pub(crate) fn look(
             Some(files) => walk::list(roots, files, rules),
             None => walk::walk(roots, rules, progress),
         };
+        let ahead = if found.entries.len() <= n_read {
+            let real = |entry: &Entry| roots[entry.root].folder.join(&entry.path);
+            prepare::ahead(found.entries.iter().map(real).collect())
+        } else {
+            Ahead::new()
+        };
         let known: Vec<Known> = asked
             .into_iter()
             .map(|asked| {
@@ -92,7 +101,7 @@ pub(crate) fn look(
                 Known { history, branch, ..changes.join().unwrap_or_default() }
             })
             .collect();
-        (found, known)
+        (found, known, ahead)
     });
     if let Some(revision) = &request.changed_since
         && known.iter().all(|known| known.since.is_none())
@@ -109,7 +118,7 @@ pub(crate) fn look(
                 .push(format!("packing without all of the history{of}: {}", failure.reason()));
         }
     }
-    Ok((found, known))
+    Ok((found, known, ahead))
 }
 
 fn changes(git: Git, since: Option<&str>) -> Known {

@@ -7,7 +7,9 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use crate::kind::Kind;
+use crate::lines::lines;
 use crate::text;
+use crate::threads::on_threads;
 use crate::value::{NAMED, NAMED_IN_DOCUMENT, Value};
 
 /// The most files whose imports are looked at.
@@ -38,9 +40,10 @@ pub(crate) fn worth(paths: &[&Path], real: &[PathBuf], values: &[Value]) -> Vec<
             }
         }
     }
-    for index in moving {
+    let imported = on_threads(&moving, |index| named(&real[*index], imports, &modules));
+    for (index, imported) in moving.into_iter().zip(imported) {
         let share = NAMED * moves(&index);
-        for named in named(&real[index], imports, &modules).into_iter().filter(|at| *at != index) {
+        for named in imported.into_iter().filter(|at| *at != index) {
             worth[named] += share;
         }
     }
@@ -83,8 +86,7 @@ fn named(
     let Some(body) = text::head(path).ok().and_then(|(bytes, _)| text::decode(&bytes)) else {
         return BTreeSet::new();
     };
-    let files = body
-        .lines()
+    let files = lines(&body)
         .take(LINES)
         .flat_map(words)
         .filter_map(|word| known.get(word))
@@ -149,7 +151,7 @@ mod tests {
             #[expect(clippy::disallowed_methods, reason = "a file of a test")]
             std::fs::write(path, text).unwrap();
         }
-        let movement = HashMap::from([(paths[0].to_path_buf(), 1.0)]);
+        let movement = HashMap::from([(paths[0].into(), 1.0)]);
         let values = of_all(&paths, &Signals { movement, ..Signals::default() });
         worth(&paths, &real, &values)
     }

@@ -6,6 +6,7 @@ use std::ffi::OsString;
 
 use crate::look::{self, Known, Moved};
 use crate::piece::{Maker, Piece};
+use crate::prepare::Ahead;
 use crate::rank::{entry_name, rank};
 use crate::redact::Tally;
 use crate::render::{Depth, Heading, Place, Renderer, State};
@@ -74,8 +75,11 @@ pub(crate) fn pack(
     )?;
     std::thread::scope(|scope| {
         let moved = look::moved(request, &roots, search_path, scope);
-        let (found, known) = look::look(request, &roots, &rules, search_path, progress)?;
-        choose(request, &roots, found, &known, moved)
+        // The frame takes about a tenth of what the document may have.
+        let n_read = select::n_read(request.budget.limit() / 10 * 9);
+        let (found, known, ahead) =
+            look::look(request, &roots, &rules, search_path, progress, n_read)?;
+        choose(request, &roots, found, &known, moved, ahead)
     })
 }
 
@@ -86,21 +90,26 @@ fn choose(
     mut found: Found,
     known: &[Known],
     moved: Moved<'_>,
+    ahead: Ahead,
 ) -> Result<Pack, Error> {
     check_agents(request, roots, &mut found)?;
-    let candidates = rank(request, &found, roots, known)?;
-
     let limit = request.budget.limit();
     let renderer = Renderer::new(request.format);
     let maker =
         Maker { renderer, tokenizer: request.budget.tokenizer, line_numbers: request.line_numbers };
+    let (candidates, mut frame) = std::thread::scope(|scope| {
+        let frame = scope.spawn(|| frame(roots, &found, known, maker, limit));
+        let candidates = rank(request, &found, roots, known)?;
+        let frame = frame.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        Ok::<_, Error>((candidates, frame))
+    })?;
     let mut redacted = Tally::new();
-    let mut frame = frame(roots, &found, known, maker, limit);
     frame.extend(extras::pieces(request, &found, known, maker, limit, &mut redacted));
     // The frame of JSON and XML has a few tokens of its own.
     let spent: usize = frame.iter().map(|(_, piece)| piece.n_tokens).sum::<usize>() + 12;
     let wanted = select::Wanted { outlines: request.outlines, max_file: request.max_file };
-    let selection = select::select(&candidates, limit.saturating_sub(spent), maker, &wanted, moved);
+    let selection =
+        select::select(&candidates, limit.saturating_sub(spent), maker, &wanted, moved, ahead);
     for (index, refusal) in &selection.refused {
         refuse(&mut found, &candidates[*index], refusal);
     }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::lines::lines;
 use crate::prepare::Prepared;
 use crate::render::{Depth, Renderer, Section};
 use crate::summary::thousands;
@@ -82,7 +83,7 @@ impl Maker {
         let width = shown.len().to_string().len();
         let mut body = String::new();
         let mut n_omitted = 0;
-        for (index, line) in file.text.body.lines().enumerate() {
+        for (index, line) in lines(&file.text.body).enumerate() {
             let is_item = items.next_if(|item| item.at == index).is_some();
             if !is_item && !shown.get(index).copied().unwrap_or(false) {
                 n_omitted += 1;
@@ -162,9 +163,9 @@ fn unread(body: &mut String, file: &Prepared) {
 
 /// Lines with their numbers, aligned.
 fn numbered(body: &str) -> String {
-    let width = body.lines().count().to_string().len();
+    let width = crate::lines::count(body).to_string().len();
     let mut text = String::with_capacity(body.len() + body.len() / 8);
-    for (index, line) in body.lines().enumerate() {
+    for (index, line) in lines(body).enumerate() {
         let _ = writeln!(text, "{:>width$}  {line}", index + 1);
     }
     text

@@ -5,6 +5,7 @@ use crate::look::Known;
 use crate::render::name_of;
 use crate::request::Request;
 use crate::select::Candidate;
+use crate::threads::{self, map_all};
 use crate::value::{self, Signals};
 use crate::walk::{self, Found, Root};
 use crate::{Error, named, recent};
@@ -28,7 +29,7 @@ pub(crate) fn rank(
             .filter(|entry| entry.root == index)
             .map(|entry| entry.path.as_path())
             .collect();
-        let real: Vec<PathBuf> = paths.iter().map(|path| root.folder.join(path)).collect();
+        let real = map_all(&paths, |_, path| root.folder.join(path));
         let mut signals = signals(known, &paths);
         if let Some(focus) = &focus {
             let shares = focus.in_files(&real);
@@ -50,35 +51,37 @@ pub(crate) fn rank(
         for (value, worth) in values.iter_mut().zip(named) {
             value.related += worth;
         }
-        candidates.extend(paths.iter().zip(real).zip(values).map(|((path, real), value)| {
-            Candidate {
-                name: entry_name(path, root),
-                depth: path.components().count().saturating_sub(1),
-                pinned: pins.as_ref().is_some_and(|pins| pins.is_match(path)),
-                root: index,
-                under_root: path.to_path_buf(),
-                path: real,
-                value,
-            }
-        }));
+        let made = map_all(&paths, |at, path| Candidate {
+            name: entry_name(path, root),
+            depth: path.components().count().saturating_sub(1),
+            pinned: pins.as_ref().is_some_and(|pins| pins.is_match(path)),
+            root: index,
+            under_root: path.to_path_buf(),
+            path: PathBuf::new(),
+            value: values[at],
+        });
+        candidates
+            .extend(made.into_iter().zip(real).map(|(made, path)| Candidate { path, ..made }));
     }
-    candidates.sort_by(|left, right| {
-        let by_value = right.value.total().total_cmp(&left.value.total());
-        right.pinned.cmp(&left.pinned).then(by_value).then_with(|| left.name.cmp(&right.name))
+    let mut order: Vec<(bool, f64, usize)> = candidates
+        .iter()
+        .enumerate()
+        .map(|(index, candidate)| (candidate.pinned, candidate.value.total(), index))
+        .collect();
+    threads::sort(&mut order, |left, right| {
+        let name = |index: usize| &candidates[index].name;
+        let by_value = right.1.total_cmp(&left.1);
+        right.0.cmp(&left.0).then(by_value).then_with(|| name(left.2).cmp(name(right.2)))
     });
-    Ok(candidates)
+    let mut candidates: Vec<Option<Candidate>> = candidates.into_iter().map(Some).collect();
+    Ok(order.into_iter().filter_map(|(_, _, index)| candidates[index].take()).collect())
 }
 
 /// New files are as interesting as changed ones, unless there are too many to be new work.
 const MOST_UNTRACKED: usize = 60;
 
 fn signals(known: &Known, paths: &[&Path]) -> Signals {
-    let movement: HashMap<PathBuf, f64> = known
-        .history
-        .movement(value::weight)
-        .into_iter()
-        .map(|(path, weight)| (path.clone(), weight))
-        .collect();
+    let movement = known.history.movement(value::weight);
     let mut changed = known.changes.changed.clone();
     if let Some(tracked) = &known.changes.tracked {
         let untracked: BTreeSet<PathBuf> = paths

@@ -5,10 +5,11 @@
 //! machine computes alike.
 
 use std::collections::{BTreeSet, HashMap};
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use crate::kind::Kind;
+use crate::threads::map_all;
 
 /// What a kind is worth by itself, before anything is known about the file.
 pub(crate) fn base(kind: Kind) -> f64 {
@@ -133,7 +134,7 @@ impl Value {
 #[derive(Debug, Default)]
 pub(crate) struct Signals {
     /// How much each file moved.
-    pub(crate) movement: HashMap<PathBuf, f64>,
+    pub(crate) movement: HashMap<OsString, f64>,
     /// Files that differ from what is committed.
     pub(crate) changed: BTreeSet<PathBuf>,
     /// Files that changed since the asked revision.
@@ -144,15 +145,14 @@ pub(crate) struct Signals {
 
 impl Signals {
     fn movement(&self, path: &Path) -> f64 {
-        self.movement.get(path).copied().unwrap_or(0.0)
+        // A path hashes by its parts, which takes longer than by its bytes.
+        self.movement.get(path.as_os_str()).copied().unwrap_or(0.0)
     }
 }
 
 /// The values of the files at `paths`, all of one root.
 pub(crate) fn of_all(paths: &[&Path], signals: &Signals) -> Vec<Value> {
-    let known: Vec<(Kind, f64)> =
-        paths.iter().map(|path| (Kind::of(path), signals.movement(path))).collect();
-    // A path hashes by its parts, which takes longer than by its bytes.
+    let known = map_all(paths, |_, path| (Kind::of(path), signals.movement(path)));
     let mut folders: HashMap<&OsStr, (f64, usize)> = HashMap::new();
     let mut subjects: HashMap<String, (f64, f64)> = HashMap::new();
     for (path, (kind, movement)) in paths.iter().zip(&known) {
@@ -165,7 +165,8 @@ pub(crate) fn of_all(paths: &[&Path], signals: &Signals) -> Vec<Value> {
             *side = side.max(*movement);
         }
     }
-    let value = |(path, (kind, moved)): (&&Path, (Kind, f64))| {
+    map_all(paths, |index, path| {
+        let (kind, moved) = known[index];
         let depth = path.components().count().saturating_sub(1);
         let base = (0..depth).fold(base(kind), |base, _| base * DEEPER);
         let movement = moved * mobility(kind);
@@ -176,13 +177,12 @@ pub(crate) fn of_all(paths: &[&Path], signals: &Signals) -> Vec<Value> {
             pair.map_or(0.0, |(source, test)| if kind == Kind::Test { *source } else { *test });
         let related = mobility(kind)
             * (NEIGHBORS * beside.0 / to_f64(beside.1.max(1)) + COUNTERPART * counterpart);
-        let changed = if signals.changed.contains(*path) { CHANGED } else { 0.0 }
-            + if signals.since.contains(*path) { SINCE } else { 0.0 };
+        let changed = if signals.changed.contains(path) { CHANGED } else { 0.0 }
+            + if signals.since.contains(path) { SINCE } else { 0.0 };
         // A chronicle has all words of the language, and would come first for any of them.
-        let focus = signals.focus.get(*path).copied().unwrap_or(0.0) * mobility(kind);
+        let focus = signals.focus.get(path).copied().unwrap_or(0.0) * mobility(kind);
         Value { kind, base, movement, related, changed, focus }
-    };
-    paths.iter().zip(known).map(value).collect()
+    })
 }
 
 fn parent(path: &Path) -> &Path {
@@ -218,7 +218,7 @@ mod tests {
             Path::new("tests/a.rs"),
             Path::new("tests/b.rs"),
         ];
-        let movement = HashMap::from([(PathBuf::from("src/a.rs"), 1.0)]);
+        let movement = HashMap::from([("src/a.rs".into(), 1.0)]);
         let values = of_all(&paths, &Signals { movement, ..Signals::default() });
         assert!(values[0].total() > values[1].total());
         assert!(

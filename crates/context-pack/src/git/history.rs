@@ -1,6 +1,7 @@
 //! What moved lately: the files of the last commits, as far back as it changes the answer.
 
 use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 use super::{Failure, Git, to_path};
@@ -44,15 +45,16 @@ impl History {
     }
 
     /// How much each file moved: for every commit that touched it, a weight that says how late and how narrow it was.
-    pub(crate) fn movement(&self, weight: impl Fn(usize, usize) -> f64) -> HashMap<&PathBuf, f64> {
-        let mut movement = HashMap::new();
+    pub(crate) fn movement(&self, weight: impl Fn(usize, usize) -> f64) -> HashMap<OsString, f64> {
+        // A path hashes by its parts, which takes longer than by its bytes.
+        let mut movement: HashMap<&OsStr, f64> = HashMap::new();
         for (age, commit) in self.commits.iter().enumerate() {
             let weight = weight(age, commit.files.len());
             for file in &commit.files {
-                *movement.entry(file).or_insert(0.0) += weight;
+                *movement.entry(file.as_os_str()).or_insert(0.0) += weight;
             }
         }
-        movement
+        movement.into_iter().map(|(file, weight)| (file.to_owned(), weight)).collect()
     }
 }
 

@@ -4,9 +4,11 @@
 //! found again in the file by what they say, so no line numbers have to be carried through commits.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::path::PathBuf;
 
 use super::{Git, to_path};
+use crate::lines;
 
 /// The most bytes of patches that are looked at.
 const LIMIT: usize = 6_000_000;
@@ -14,18 +16,48 @@ const LIMIT: usize = 6_000_000;
 /// For each file the lines that were written lately, and how many commits ago.
 #[derive(Debug, Default)]
 pub(crate) struct Hot {
-    /// Hashes of lines, with the age of the newest commit that wrote them.
-    pub(crate) files: HashMap<PathBuf, HashMap<u64, usize>>,
+    /// The lines that moved in each.
+    pub(crate) files: HashMap<PathBuf, Lines>,
+}
+
+/// Hashes of lines, with the age of the newest commit that wrote them.
+pub(crate) type Lines = HashMap<u64, usize, BuildHasherDefault<Hashed>>;
+
+/// Takes for its hash the number that it is given, which is one.
+#[derive(Debug, Default)]
+pub(crate) struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = number;
+    }
 }
 
 /// The hash by which a line is found again.
 pub(crate) fn hash(line: &str) -> u64 {
     let mut state: u64 = 0;
-    for chunk in line.trim().as_bytes().chunks(8) {
-        let mut word = [0_u8; 8];
-        word.iter_mut().zip(chunk).for_each(|(to, from)| *to = *from);
+    let mut add = |word: [u8; 8]| {
         state = (state ^ u64::from_le_bytes(word)).wrapping_mul(0x9FB2_1C65_1E98_DF25);
         state ^= state >> 29;
+    };
+    let (words, rest) = lines::trim(line).as_bytes().as_chunks::<8>();
+    for word in words {
+        add(*word);
+    }
+    if !rest.is_empty() {
+        let mut word = [0_u8; 8];
+        word.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+        add(word);
     }
     state
 }
@@ -93,10 +125,10 @@ impl Parser<'_> {
             [b'+', text @ ..] if text.len() < 2000 => {
                 let text = String::from_utf8_lossy(text);
                 if let Some(file) = &self.file
-                    && text.trim().len() >= 3
+                    && lines::trim(&text).len() >= 3
                 {
                     if !self.hot.files.contains_key(file) {
-                        self.hot.files.insert(file.clone(), HashMap::new());
+                        self.hot.files.insert(file.clone(), Lines::default());
                     }
                     if let Some(lines) = self.hot.files.get_mut(file) {
                         lines.entry(hash(&text)).or_insert(self.age);

@@ -6,11 +6,12 @@
 
 #[cfg(feature = "grammars")]
 mod grammar;
-mod lines;
+mod shape;
 #[cfg(test)]
 mod tests;
 
 use crate::kind::Language;
+use crate::lines::{ends, lines};
 
 /// The longest line of an outline, in characters.
 const WIDTH: usize = 120;
@@ -40,16 +41,16 @@ impl Outline {
         let tag = language.map_or("", |language| language.tag);
         let (head, rest) = text.split_at_checked(n_parsed).unwrap_or((text, ""));
         let mut items = if head.is_empty() { Vec::new() } else { parsed(head, tag) };
-        let n_lines = if items.is_empty() { 0 } else { head.lines().count() };
+        // A head that ends within a line leaves that line to the rest.
+        let n_lines = if items.is_empty() { 0 } else { ends(head) };
         let shaped = if items.is_empty() { text } else { rest };
         items.extend(
-            lines::items(shaped, tag)
+            shape::items(shaped, tag)
                 .into_iter()
                 .map(|item| Item { at: item.at + n_lines, ..item }),
         );
         if items.is_empty() {
-            items = text
-                .lines()
+            items = lines(text)
                 .enumerate()
                 .filter(|(_, line)| !line.trim().is_empty())
                 .take(4)
@@ -89,7 +90,7 @@ impl Outline {
 
     /// The headings of a Markdown text.
     pub(crate) fn headings(text: &str) -> Vec<String> {
-        lines::items(text, "markdown").into_iter().map(|item| item.line).collect()
+        shape::items(text, "markdown").into_iter().map(|item| item.line).collect()
     }
 
     /// The outline in at most `n_bytes`, the outermost lines first, and how many lines are missing.

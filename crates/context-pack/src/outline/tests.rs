@@ -76,3 +76,12 @@ fn a_long_file_is_parsed_up_to_where_everything_is_closed_and_outlined_to_its_en
     assert_eq!(Outline::worth_parsing(&open, language, 300), open.len());
     assert_eq!(Outline::worth_parsing("# A\n", Language::of(Path::new("a.md")), 300), 0);
 }
+
+#[test]
+fn a_text_parsed_up_to_the_middle_of_a_line_has_its_items_where_they_are() {
+    let text = "<?php\nfunction boil() {}\nfunction cool() {\n}\n";
+    let n_parsed = text.find("on cool").unwrap();
+    let outline = Outline::of(text, Language::of(Path::new("a.php")), n_parsed);
+    let places: Vec<usize> = outline.items.iter().map(|item| item.at).collect();
+    assert_eq!(places, [1, 2], "{outline:?}");
+}

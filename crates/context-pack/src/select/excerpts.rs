@@ -1,12 +1,14 @@
 //! Excerpts and whole files: the chunks of all files compete, by value for the price.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::{Run, Taken};
 use crate::excerpt::{self, Chunk};
 use crate::piece::Piece;
-use crate::prepare::{Prepared, on_threads};
+use crate::prepare::Prepared;
 use crate::render::{Depth, Place};
+use crate::threads::on_threads;
 use crate::value::{EXCERPTS, to_f64};
 
 /// Bytes that saying what is missing around a chunk costs.
@@ -16,11 +18,11 @@ const MARKER_BYTES: usize = 40;
 const ROUNDS: usize = 5;
 
 /// A candidate, how much of it is shown, and the piece that this makes.
-type Shown = (usize, Depth, Piece);
+type Shown = (usize, Depth, Arc<Piece>);
 
 /// What was last made of each candidate, and of which of its lines: most of it stays from round to
 /// round, and need not be written and counted anew.
-type Made = HashMap<usize, (Vec<bool>, Option<(Depth, Piece)>)>;
+type Made = HashMap<usize, (Vec<bool>, Option<(Depth, Arc<Piece>)>)>;
 
 /// A chunk of a candidate and what its tokens are worth.
 struct Offer {
@@ -58,32 +60,40 @@ impl Run<'_> {
             }
             n_bytes = scaled;
         }
+        drop(made);
         for (index, depth, piece) in best.map(|(_, pieces)| pieces).unwrap_or_default() {
-            self.replace(index, depth, piece);
+            self.replace(index, depth, Arc::unwrap_or_clone(piece));
         }
     }
 
     /// The chunks of all files that were read and are not shown whole, the best first.
     fn offers(&self) -> (Vec<Offer>, Vec<usize>) {
-        let mut offers = Vec::new();
-        let mut n_lines = vec![0; self.candidates.len()];
-        for (index, file) in self.prepared.iter().enumerate() {
+        let open = self.prepared.iter().enumerate().filter_map(|(index, file)| {
             let taken = self.state[index].map(|at| &self.selection.taken[at]);
             // What must be read first has its own share, and its beginning says more than its edits.
             let is_settled =
                 taken.is_some_and(|taken| taken.depth == Depth::Full || taken.place == Place::Core);
-            let Some(file) = file.as_ref().filter(|_| !is_settled) else { continue };
-            let candidate = &self.candidates[index];
-            let value = candidate.value.total();
-            n_lines[index] = file.text.body.lines().count();
+            Some((index, file.as_ref().filter(|_| !is_settled)?))
+        });
+        let open: Vec<(usize, &Prepared)> = open.collect();
+        let chunks = on_threads(&open, |(index, file)| {
+            let candidate = &self.candidates[*index];
             let hot =
                 self.hot.get(candidate.root).and_then(|hot| hot.files.get(&candidate.under_root));
-            for chunk in excerpt::chunks(&file.text.body, hot, &EXCERPTS) {
+            excerpt::chunks(&file.text.body, hot, &EXCERPTS)
+        });
+        let mut offers = Vec::new();
+        let mut n_lines = vec![0; self.candidates.len()];
+        for ((index, _), chunks) in open.into_iter().zip(chunks) {
+            let value = self.candidates[index].value.total();
+            // Chunks leave no line out.
+            n_lines[index] = chunks.last().map_or(0, |chunk| chunk.lines.end);
+            offers.extend(chunks.into_iter().map(|chunk| {
                 let density = value * chunk.rate / to_f64(chunk.n_bytes + MARKER_BYTES);
-                offers.push(Offer { density, candidate: index, chunk });
-            }
+                Offer { density, candidate: index, chunk }
+            }));
         }
-        offers.sort_by(|left, right| {
+        offers.sort_unstable_by(|left, right| {
             let place = |offer: &Offer| (offer.candidate, offer.chunk.lines.start);
             right.density.total_cmp(&left.density).then_with(|| place(left).cmp(&place(right)))
         });
@@ -99,41 +109,46 @@ impl Run<'_> {
         file_limit: usize,
         made: &mut Made,
     ) -> Vec<Shown> {
-        let mut shown: BTreeMap<usize, (usize, Vec<bool>)> = BTreeMap::new();
+        let mut shown: Vec<(usize, Vec<bool>)> = vec![(0, Vec::new()); n_lines.len()];
         let mut left = n_bytes;
         let file_bytes = file_limit.saturating_mul(4);
         for Offer { candidate, chunk, .. } in offers {
             let price = chunk.n_bytes + MARKER_BYTES / 2;
-            let (spent, lines) =
-                shown.entry(*candidate).or_insert_with(|| (0, vec![false; n_lines[*candidate]]));
+            if left <= MARKER_BYTES / 2 {
+                break;
+            }
+            let (spent, lines) = &mut shown[*candidate];
             if price > left || *spent + price > file_bytes {
                 continue;
             }
             left -= price;
             *spent += price;
-            for line in lines.iter_mut().take(chunk.lines.end).skip(chunk.lines.start) {
-                *line = true;
-            }
+            lines.resize(n_lines[*candidate], false);
+            lines[chunk.lines.clone()].fill(true);
         }
-        let mut pieces = Vec::new();
-        shown.retain(|_, (spent, _)| *spent > 0);
-        let new: Vec<(&usize, &Vec<bool>)> = shown
-            .iter()
+        let shown: Vec<(usize, Vec<bool>)> = shown
+            .into_iter()
+            .enumerate()
+            .filter(|(_, (spent, _))| *spent > 0)
             .map(|(index, (_, lines))| (index, lines))
-            .filter(|(index, lines)| made.get(index).is_none_or(|(known, _)| known != *lines))
             .collect();
+        let is_new = |(index, lines): &&(usize, Vec<bool>)| {
+            made.get(index).is_none_or(|(known, _)| known != lines)
+        };
+        let new: Vec<&(usize, Vec<bool>)> = shown.iter().filter(is_new).collect();
         let written = on_threads(&new, |(index, lines)| {
-            let file = self.prepared[**index].as_ref()?;
-            self.excerpt(**index, file, (*lines).clone(), file_limit)
+            let file = self.prepared[*index].as_ref()?;
+            self.excerpt(*index, file, lines.clone(), file_limit)
         });
         for ((index, lines), piece) in new.into_iter().zip(written) {
+            let piece = piece.map(|(depth, piece)| (depth, Arc::new(piece)));
             made.insert(*index, (lines.clone(), piece));
         }
-        for index in shown.keys() {
-            let piece = made.get(index).and_then(|(_, piece)| piece.clone());
-            pieces.extend(piece.map(|(depth, piece)| (*index, depth, piece)));
-        }
-        pieces
+        let pieces = shown.iter().filter_map(|(index, _)| {
+            let (_, piece) = made.get(index)?;
+            piece.as_ref().map(|(depth, piece)| (*index, *depth, Arc::clone(piece)))
+        });
+        pieces.collect()
     }
 
     /// The piece that these lines of a file make, when it is within the limit.

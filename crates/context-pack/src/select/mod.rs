@@ -14,10 +14,11 @@ use crate::git::Hot;
 use crate::kind::Kind;
 use crate::look::Moved;
 use crate::piece::{Maker, Piece};
-use crate::prepare::{Prepared, Reader};
+use crate::prepare::{Ahead, Prepared, Reader};
 use crate::redact::Tally;
 use crate::render::{Depth, Place};
 use crate::text::Refusal;
+use crate::threads::on_threads;
 use crate::value::Value;
 
 /// A file that the walk found, with its value.
@@ -120,6 +121,11 @@ const MISFITS: usize = 200;
 /// How many instructions, manifests and guides are shown first.
 const CORE_FILES: usize = 24;
 
+/// How many files are read at least, if there are as many, for a pack of `limit` tokens.
+pub(crate) fn n_read(limit: usize) -> usize {
+    (limit / EXCERPT).clamp(8, MOST_READ)
+}
+
 /// Selects from `candidates`, best first, what fits `limit` tokens.
 pub(crate) fn select(
     candidates: &[Candidate],
@@ -127,6 +133,7 @@ pub(crate) fn select(
     maker: Maker,
     wanted: &Wanted,
     moved: Moved<'_>,
+    ahead: Ahead,
 ) -> Selection {
     let shares = Shares::of(limit, wanted);
     let mut run = Run {
@@ -135,9 +142,10 @@ pub(crate) fn select(
         shares,
         outline_bytes: if wanted.outlines { OUTLINE_BYTES } else { 0 },
         left: limit,
-        reader: Reader::default(),
+        reader: Reader::new(ahead),
         hot: Vec::new(),
         prepared: Vec::new(),
+        outlined: vec![None; candidates.len()],
         state: vec![None; candidates.len()],
         refused: BTreeSet::new(),
         selection: Selection::default(),
@@ -148,7 +156,7 @@ pub(crate) fn select(
         run.outlines(shares.outlines.min(run.left));
     }
     // Whatever may be shown as an excerpt must be read, outlined or not.
-    let most = (limit / EXCERPT).clamp(8, MOST_READ).min(candidates.len());
+    let most = n_read(limit).min(candidates.len());
     run.prepare(&(0..most).collect::<Vec<_>>());
     run.hot = moved.join();
     run.excerpts(shares.file);
@@ -173,6 +181,8 @@ struct Run<'a> {
     /// The lines that moved lately, by root.
     hot: Vec<Hot>,
     prepared: Vec<Option<Prepared>>,
+    /// The outlines that were written and did not fit yet.
+    outlined: Vec<Option<Piece>>,
     /// Where in the selection a candidate is.
     state: Vec<Option<usize>>,
     refused: BTreeSet<usize>,
@@ -251,15 +261,26 @@ impl Run<'_> {
                 return;
             }
             self.prepare(batch);
+            let new: Vec<usize> =
+                batch.iter().copied().filter(|index| self.outlined[*index].is_none()).collect();
+            let written = on_threads(&new, |index| {
+                let file = self.prepared[*index].as_ref()?;
+                Some(self.maker.outline(&self.candidates[*index].name, file, self.outline_bytes))
+            });
+            for (index, piece) in new.into_iter().zip(written) {
+                self.outlined[index] = piece;
+            }
             for index in batch.iter().copied() {
-                let Some(file) = &self.prepared[index] else { continue };
-                let piece =
-                    self.maker.outline(&self.candidates[index].name, file, self.outline_bytes);
-                if piece.n_tokens <= share {
-                    share -= piece.n_tokens;
-                    self.take(index, Depth::Outline, Place::Outlines, piece);
-                } else {
-                    n_misfits += 1;
+                match self.outlined[index].take() {
+                    Some(piece) if piece.n_tokens <= share => {
+                        share -= piece.n_tokens;
+                        self.take(index, Depth::Outline, Place::Outlines, piece);
+                    }
+                    None => {}
+                    misfit => {
+                        self.outlined[index] = misfit;
+                        n_misfits += 1;
+                    }
                 }
             }
         }

@@ -8,12 +8,21 @@ pub(crate) fn of(bytes: &[u8]) -> u32 {
         state = mix(state, u64::from_le_bytes(*chunk));
         rest = tail;
     }
-    let mut last = [0_u8; 8];
-    for (to, from) in last.iter_mut().zip(rest) {
-        *to = *from;
-    }
-    state = mix(state, u64::from_le_bytes(last));
+    state = mix(state, word(rest));
     (state >> 32) as u32
+}
+
+/// At most eight bytes as a little-endian number, filled up with zeros.
+pub(crate) fn word(bytes: &[u8]) -> u64 {
+    if let Some(all) = bytes.first_chunk::<8>() {
+        return u64::from_le_bytes(*all);
+    }
+    // The parts may overlap: a byte that is in both stands in the same place.
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        let last = u64::from(u32::from_le_bytes(*last)) << (8 * (bytes.len() - 4));
+        return u64::from(u32::from_le_bytes(*first)) | last;
+    }
+    bytes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte))
 }
 
 fn mix(state: u64, word: u64) -> u64 {

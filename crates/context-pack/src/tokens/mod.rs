@@ -2,15 +2,18 @@
 //!
 //! Text is split into pieces by the vocabulary's pattern ([`split`]), and a piece that is no token
 //! is merged from its bytes ([`merge`]). Special tokens have no meaning here: `<|endoftext|>` in a
-//! file is text. It never allocates for a text that consists of whole tokens, and never panics.
+//! file is text. It never panics.
 
 mod classes;
 mod hash;
+mod memo;
 mod merge;
 mod slot;
 mod split;
 mod vocabulary;
 
+use crate::threads::on_threads;
+use memo::Memo;
 use vocabulary::Vocabulary;
 
 /// A published vocabulary.
@@ -41,17 +44,31 @@ impl Tokenizer {
         }
     }
 
-    /// The number of tokens of `text`.
+    /// The number of tokens of `text`; a long one is counted on several threads.
     pub(crate) fn count(self, text: &str) -> usize {
+        let mut parts = Vec::new();
+        let mut rest = text;
+        while let Some(cut) = cut(rest) {
+            let (part, tail) = rest.split_at(cut);
+            parts.push(part);
+            rest = tail;
+        }
+        parts.push(rest);
+        on_threads(&parts, |part| self.count_part(part)).into_iter().sum()
+    }
+
+    fn count_part(self, text: &str) -> usize {
         let vocabulary = self.vocabulary();
+        let mut memo = Memo::borrow();
         let mut n_tokens = 0;
         let mut rest = text;
         while !rest.is_empty() {
             // Every pattern takes at least one character, so this ends.
             let (piece, tail) = rest.split_at(self.piece(rest));
-            n_tokens += merge::count(vocabulary, piece.as_bytes());
+            n_tokens += memo.count(self, vocabulary, piece.as_bytes());
             rest = tail;
         }
+        memo.give_back();
         n_tokens
     }
 
@@ -72,6 +89,22 @@ impl Tokenizer {
             Self::P50k | Self::R50k => split::gpt2(text),
         }
     }
+}
+
+/// A text longer than this is worth a second thread.
+const LONG: usize = 32 * 1024;
+
+/// Where a long text can be cut so that its parts have as many tokens as the whole.
+///
+/// No vocabulary has a piece that goes from a newline to a letter, and a single newline between
+/// a word and a letter is the same piece whether or not the letter is seen.
+fn cut(text: &str) -> Option<usize> {
+    let bytes = text.as_bytes().get(LONG..)?;
+    let is_cut = |part: &[u8]| {
+        matches!(part, [before, b'\n', after]
+            if before.is_ascii_graphic() && after.is_ascii_alphabetic())
+    };
+    bytes.windows(3).position(is_cut).map(|at| LONG + at + 2)
 }
 
 #[cfg(test)]
@@ -136,6 +169,20 @@ mod tests {
     fn a_million_blanks_are_counted_and_not_a_panic() {
         for tokenizer in ALL {
             assert!(tokenizer.count(&" ".repeat(1_100_000)) > 1000);
+        }
+    }
+
+    #[test]
+    fn a_long_text_counts_as_tiktoken_counts_it_wherever_it_is_cut() {
+        let ends = ["\n", "\n\n", " \n", "'s\n", ".\n", "/\n/", "\r\n", "\n\t", "é\n"];
+        let words = ["let x = 1;", "word", "IT'S", "l'", "```", "123", "/// a"];
+        let lines =
+            (0..12_000_usize).flat_map(|index| [words[index * 31 % 7], ends[index * 17 % 13 % 9]]);
+        let text: String = lines.collect();
+        assert!(text.len() > 2 * LONG && cut(&text).is_some());
+        check(&text);
+        for part in (0..40).filter_map(|start| text.get(start..start + LONG + 90)) {
+            check(part);
         }
     }
 

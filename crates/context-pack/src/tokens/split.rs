@@ -139,8 +139,21 @@ fn all_but_the_last(text: &str, end: usize) -> usize {
 
 /// Where the run of `class` that starts at `start` ends.
 fn run(text: &str, start: usize, class: impl Fn(char) -> bool) -> usize {
-    let rest = text.get(start..).unwrap_or_default();
-    start + rest.find(|character| !class(character)).unwrap_or(rest.len())
+    let mut end = start;
+    while let Some(byte) = text.as_bytes().get(end) {
+        // Most text is ASCII, which needs no decoding.
+        let (is_in, n_bytes) = if byte.is_ascii() {
+            (class(char::from(*byte)), 1)
+        } else {
+            let next = text.get(end..).and_then(|rest| rest.chars().next());
+            next.map_or((false, 0), |character| (class(character), character.len_utf8()))
+        };
+        if !is_in {
+            break;
+        }
+        end += n_bytes;
+    }
+    end
 }
 
 fn at_most_three(text: &str, class: impl Fn(char) -> bool) -> usize {

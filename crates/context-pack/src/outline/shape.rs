@@ -1,6 +1,7 @@
 //! Outlines by the shape of lines: indentation, the first words, what a line ends with.
 
 use super::Item;
+use crate::lines::lines;
 
 /// The items of a text; none when nothing has a known shape.
 pub(super) fn items(text: &str, tag: &str) -> Vec<Item> {
@@ -18,7 +19,7 @@ fn headings(text: &str) -> Vec<Item> {
     let mut items = Vec::new();
     let mut fence: Option<&str> = None;
     let mut previous = "";
-    for (at, line) in text.lines().enumerate() {
+    for (at, line) in lines(text).enumerate() {
         let start = line.trim_start();
         let opens = ["```", "~~~"].into_iter().find(|mark| start.starts_with(mark));
         match (fence, opens) {
@@ -51,7 +52,7 @@ fn underline(line: &str) -> Option<usize> {
 /// The tables of a TOML file, and the keys before the first.
 fn tables(text: &str) -> Vec<Item> {
     let mut in_table = false;
-    let lines = text.lines().enumerate().filter_map(|(at, line)| {
+    let items = lines(text).enumerate().filter_map(|(at, line)| {
         if line.starts_with('[') {
             in_table = true;
             return Some(Item { at, depth: 0, line: line.to_owned() });
@@ -60,12 +61,12 @@ fn tables(text: &str) -> Vec<Item> {
             && line.contains('=');
         is_key.then(|| Item { at, depth: usize::from(in_table), line: line.to_owned() })
     });
-    lines.collect()
+    items.collect()
 }
 
 /// Keys in the first two levels of indentation.
 fn keys(text: &str, mark: char, indent: usize) -> Vec<Item> {
-    let lines = text.lines().enumerate().filter_map(|(at, line)| {
+    let items = lines(text).enumerate().filter_map(|(at, line)| {
         let start = line.trim_start();
         let width = line.len() - start.len();
         let is_key = start.starts_with(|first: char| {
@@ -77,92 +78,98 @@ fn keys(text: &str, mark: char, indent: usize) -> Vec<Item> {
             line: line.to_owned(),
         })
     });
-    lines.collect()
+    items.collect()
 }
 
-/// Words that may stand before the word that declares something.
-const MODIFIERS: &[&str] = &[
-    "abstract",
-    "async",
-    "auto",
-    "constexpr",
-    "declare",
-    "default",
-    "export",
-    "extern",
-    "external",
-    "fileprivate",
-    "final",
-    "inline",
-    "internal",
-    "local",
-    "mutating",
-    "open",
-    "override",
-    "partial",
-    "private",
-    "protected",
-    "pub",
-    "public",
-    "readonly",
-    "sealed",
-    "static",
-    "suspend",
-    "unsafe",
-    "virtual",
-];
+/// Whether a word may stand before the word that declares something.
+fn is_modifier(word: &str) -> bool {
+    matches!(
+        word,
+        "abstract"
+            | "async"
+            | "auto"
+            | "constexpr"
+            | "declare"
+            | "default"
+            | "export"
+            | "extern"
+            | "external"
+            | "fileprivate"
+            | "final"
+            | "inline"
+            | "internal"
+            | "local"
+            | "mutating"
+            | "open"
+            | "override"
+            | "partial"
+            | "private"
+            | "protected"
+            | "pub"
+            | "public"
+            | "readonly"
+            | "sealed"
+            | "static"
+            | "suspend"
+            | "unsafe"
+            | "virtual"
+    )
+}
 
-/// Words that declare something worth knowing.
-const DECLARERS: &[&str] = &[
-    "actor",
-    "class",
-    "concept",
-    "constructor",
-    "contract",
-    "data",
-    "def",
-    "defimpl",
-    "defmacro",
-    "defmodule",
-    "defn",
-    "defp",
-    "defprotocol",
-    "enum",
-    "extension",
-    "fn",
-    "fun",
-    "func",
-    "function",
-    "impl",
-    "instance",
-    "interface",
-    "library",
-    "macro",
-    "macro_rules!",
-    "message",
-    "method",
-    "mixin",
-    "mod",
-    "module",
-    "namespace",
-    "newtype",
-    "object",
-    "package",
-    "proc",
-    "protocol",
-    "record",
-    "rpc",
-    "service",
-    "struct",
-    "sub",
-    "template",
-    "trait",
-    "type",
-    "typealias",
-    "typedef",
-    "union",
-    "val",
-];
+/// Whether a word declares something worth knowing.
+fn is_declarer(word: &str) -> bool {
+    matches!(
+        word,
+        "actor"
+            | "class"
+            | "concept"
+            | "constructor"
+            | "contract"
+            | "data"
+            | "def"
+            | "defimpl"
+            | "defmacro"
+            | "defmodule"
+            | "defn"
+            | "defp"
+            | "defprotocol"
+            | "enum"
+            | "extension"
+            | "fn"
+            | "fun"
+            | "func"
+            | "function"
+            | "impl"
+            | "instance"
+            | "interface"
+            | "library"
+            | "macro"
+            | "macro_rules!"
+            | "message"
+            | "method"
+            | "mixin"
+            | "mod"
+            | "module"
+            | "namespace"
+            | "newtype"
+            | "object"
+            | "package"
+            | "proc"
+            | "protocol"
+            | "record"
+            | "rpc"
+            | "service"
+            | "struct"
+            | "sub"
+            | "template"
+            | "trait"
+            | "type"
+            | "typealias"
+            | "typedef"
+            | "union"
+            | "val"
+    )
+}
 
 /// Words that declare something only at the outermost level.
 const OUTER: &[&str] = &["const", "let", "static", "var", "module.exports", "exports"];
@@ -174,7 +181,7 @@ fn declarations(text: &str, tag: &str) -> Vec<Item> {
     );
     let mut items = Vec::new();
     let unit = indent_unit(text);
-    for (at, line) in text.lines().enumerate() {
+    for (at, line) in lines(text).enumerate() {
         let start = line.trim_start();
         if start.len() < 4
             || start.starts_with(['/', '#', '*', '"', '\'', '}', ')', '<', '@', '-', ';'])
@@ -198,12 +205,11 @@ fn declarations(text: &str, tag: &str) -> Vec<Item> {
 
 /// How many bytes one step of indentation has here: a tab, or the smallest run of blanks.
 fn indent_unit(text: &str) -> usize {
-    let widths = text
-        .lines()
+    let widths = lines(text)
         .take(400)
         .filter(|line| line.starts_with(' '))
         .map(|line| line.len() - line.trim_start().len());
-    if text.lines().take(400).any(|line| line.starts_with('\t')) {
+    if lines(text).take(400).any(|line| line.starts_with('\t')) {
         return 1;
     }
     widths.filter(|width| *width >= 2).min().unwrap_or(4)
@@ -214,10 +220,10 @@ fn is_declaration(start: &str, depth: usize) -> bool {
         character.is_whitespace() || matches!(character, '(' | '<' | ':' | '{')
     }) {
         // `pub(crate)` leaves `crate)` behind.
-        if word.is_empty() || word.ends_with(')') || MODIFIERS.contains(&word) {
+        if word.is_empty() || word.ends_with(')') || is_modifier(word) {
             continue;
         }
-        return DECLARERS.contains(&word) && start.len() > word.len() + 1
+        return is_declarer(word) && start.len() > word.len() + 1
             || depth == 0 && OUTER.contains(&word);
     }
     false
