@@ -41,13 +41,19 @@ fn the_example_fleet_comes_through_a_day_with_an_outage_and_tells_of_it_once() {
         return;
     };
     wait_for_day(&cron);
+    // The day is over, and so is its clock. What still runs on a busy machine is let end.
+    let clock = format!("AGENT_PLUMBING_CLOCK=@{}", MIDNIGHT + 1430 * 60_000);
+    wait_for("the last runs", || {
+        let line = format!("{clock} agent-state run list --status running --json");
+        home.rows(&line).is_empty().then_some(())
+    });
     drop(cron);
 
-    // The day is over, and so is its clock.
-    let clock = format!("AGENT_PLUMBING_CLOCK=@{}", MIDNIGHT + 1430 * 60_000);
     let alerts = home.rows("cat fleet/alerts.jsonl");
+    // On a machine that is too busy for days of two minutes a job can be late, and that is rightly told.
     let told: Vec<_> = alerts
         .iter()
+        .filter(|alert| alert["event"] != "late")
         .map(|alert| format!("{} {}", alert["event"], alert["job"]).replace('"', ""))
         .collect();
     assert_eq!(told, ["trip scout", "recovered scout"], "{alerts:#?}");
@@ -64,7 +70,9 @@ fn the_example_fleet_comes_through_a_day_with_an_outage_and_tells_of_it_once() {
     assert!(runs("writer", "completed") >= 5);
     assert_eq!(runs("keeper", "completed"), 1);
     for job in ["scout", "writer", "keeper"] {
-        assert_eq!(runs(job, "running") + runs(job, "interrupted"), 0, "{job}");
+        let unfinished = home
+            .rows(&format!("{clock} agent-state run list --job {job} --status interrupted --json"));
+        assert!(unfinished.is_empty(), "{unfinished:#?}");
         home.expect(0, &format!("{clock} cron-guard check {job}"));
     }
 
@@ -85,10 +93,10 @@ fn the_example_fleet_comes_through_a_day_with_an_outage_and_tells_of_it_once() {
     assert_eq!(leaks, "", "the key is nowhere");
 }
 
-/// Until ten minutes before midnight.
+/// Until twenty minutes before midnight.
 fn wait_for_day(cron: &Cron) {
     for hour in 0..24 {
-        let end = (hour + 1) * 60 - 10;
+        let end = (hour + 1) * 60 - 20;
         wait_for("the next hour", || (cron.minutes() >= end).then_some(()));
     }
 }

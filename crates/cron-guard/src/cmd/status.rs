@@ -42,7 +42,7 @@ pub(crate) fn run(args: &StatusArgs, ctx: &mut Ctx<'_>) -> anyhow::Result<Exit> 
             return Ok(Exit::Code(nagios::Code::Unknown as u8));
         }
         Err(error) => {
-            if args.prom.is_none() && is_about_journal(&error) {
+            if args.prom.is_none() && is_about_journal(&error, ctx) {
                 // What was last known is more than nothing, and is marked as such.
                 show(ctx, &last_known(args, ctx)?)?;
                 ctx.out.flush()?;
@@ -80,13 +80,16 @@ fn show(ctx: &mut Ctx<'_>, scene: &Scene) -> Result<(), common::Error> {
     }
 }
 
-/// Whether the journal is damaged, of another release or of another program.
-fn is_about_journal(error: &anyhow::Error) -> bool {
+/// Whether the journal is damaged, of another release, of another program, or no file that can be read.
+fn is_about_journal(error: &anyhow::Error, ctx: &Ctx<'_>) -> bool {
     use common::Error;
-    matches!(
-        error.downcast_ref(),
-        Some(Error::Database { .. } | Error::Newer { .. } | Error::Foreign { .. })
-    )
+    match error.downcast_ref() {
+        Some(Error::Database { .. } | Error::Newer { .. } | Error::Foreign { .. }) => true,
+        Some(Error::File { path, .. }) => {
+            ctx.database().path().is_ok_and(|journal| journal == *path)
+        }
+        _ => false,
+    }
 }
 
 /// The fleet as it was last known, without the journal.

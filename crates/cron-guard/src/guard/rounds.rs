@@ -78,12 +78,15 @@ pub(super) fn tell_standings(
 ) -> rusqlite::Result<()> {
     for standing in standings {
         let fact = format!("budget/{}/{}", standing.scope, standing.budget);
-        let told = facts::get(tx, &fact)?.map_or_else(String::new, |(level, _)| level);
+        let known = facts::get(tx, &fact)?;
+        // A process that waited for its turn has an older clock, and does not count what started meanwhile.
+        let is_behind = known.as_ref().is_some_and(|(_, told_at)| *told_at > now);
+        let told = known.map_or_else(String::new, |(level, _)| level);
         let level = standing.level();
         // What was told as used up is not told again as nearly used up on its way down.
         let is_news = match level {
             Level::Fine => {
-                if !told.is_empty() {
+                if !told.is_empty() && !is_behind {
                     facts::remove(tx, &fact)?;
                 }
                 false

@@ -165,6 +165,21 @@ fn over_its_budget_a_job_is_blocked_until_the_window_slides() {
 }
 
 #[test]
+fn a_guard_whose_clock_is_a_moment_behind_does_not_have_the_warning_told_again() {
+    let mut sandbox = Sandbox::new();
+    sandbox.settings("[job.j]\nbudget = [\"runs=5/24h\"]\n");
+    sandbox.clock("@1767225601000");
+    for _ in 0..4 {
+        sandbox.exec("j", "true").silent(0);
+    }
+    sandbox.clock("@1767225600000");
+    sandbox.guard("--quiet");
+    sandbox.clock("@1767225602000");
+    sandbox.guard("--quiet");
+    assert_eq!(sandbox.events(), ["budget_warning"]);
+}
+
+#[test]
 fn the_budget_of_a_label_counts_what_all_its_jobs_spent() {
     let sandbox = Sandbox::new();
     sandbox.settings("[job.a]\nlabels = [\"x\"]\n[job.b]\nlabels = [\"x\"]\n[label.x]\nbudget = [\"usd=5/24h\"]\n[fleet]\nbudget = [\"tokens=1000/1h\"]\n");
