@@ -19,11 +19,11 @@ pub(super) fn reign(world: &World, ledger: &Ledger, dice: &mut Dice, is_over: &A
         thread::sleep(Duration::from_millis(20 + dice.below(120)));
         match dice.below(20) {
             0 => corrupt_a_copy(world, ledger, dice),
-            1 => {
+            1 if dice.below(3) == 0 => {
                 world.step_clock_back(1 + dice.below(30));
                 ledger.count("steps of the clock back");
             }
-            2..=5 => {
+            1..=5 => {
                 if let Some(pid) = victim(world, dice) {
                     signal("STOP", pid);
                     thread::sleep(Duration::from_millis(dice.below(400)));

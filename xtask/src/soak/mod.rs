@@ -79,6 +79,7 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
                 scope.spawn(move || {
                     let mut dice = Dice::new(plan.seed.wrapping_add(n_worker));
                     while Instant::now() < until {
+                        let _under_way = world.act();
                         acts::act(world, ledger, &mut dice, n_worker, plan.n_agents);
                     }
                 })

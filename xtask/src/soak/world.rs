@@ -5,6 +5,7 @@ use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use anyhow::{Result, ensure};
 
@@ -20,6 +21,8 @@ pub(super) struct World {
     bin: PathBuf,
     /// How far the fleet's clock has been stepped back, in minutes.
     behind: AtomicU64,
+    /// Read by every act: a step of the clock waits until none is under way.
+    under_way: RwLock<()>,
 }
 
 impl World {
@@ -28,6 +31,7 @@ impl World {
             home: tempfile::Builder::new().prefix("soak-").tempdir()?,
             bin,
             behind: AtomicU64::new(0),
+            under_way: RwLock::new(()),
         })
     }
 
@@ -53,9 +57,15 @@ impl World {
         command
     }
 
-    /// Steps the clock back for every process that starts from now on; those that run keep theirs, as they would
-    /// keep their leases.
+    /// Held while an act is under way.
+    pub(super) fn act(&self) -> RwLockReadGuard<'_, ()> {
+        self.under_way.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Steps the clock back between two acts. A process learns its clock when it starts, and a real step would not
+    /// leave one that waits with the old clock beside one with the new.
     pub(super) fn step_clock_back(&self, minutes: u64) {
+        let _none = self.under_way.write().unwrap_or_else(PoisonError::into_inner);
         self.behind.fetch_add(minutes, Ordering::SeqCst);
     }
 

@@ -164,7 +164,7 @@ pub enum Finished {
 impl Run {
     /// The run as it stands in truth: a running row whose process is gone is interrupted.
     ///
-    /// For readers, which never write; a writer records the same through [`reap`].
+    /// For readers, which never write; a writer records the same through `reap`.
     #[must_use]
     pub fn as_seen(mut self, here: &Here, now: Timestamp) -> Self {
         if self.status == Status::Running
@@ -178,7 +178,7 @@ impl Run {
     }
 }
 
-/// Which runs [`list`] returns.
+/// Which runs a list returns.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
     /// Of this agent.
