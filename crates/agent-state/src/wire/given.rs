@@ -3,6 +3,7 @@
 //! Each becomes one word that the parser cannot take for anything else: a flag with its value behind `=`, a
 //! positional behind `--`.
 
+use std::collections::HashSet;
 use std::ffi::OsString;
 
 use serde_json::json;
@@ -23,13 +24,12 @@ impl<'a> Given<'a> {
     /// Finds out what each parameter is; `null` is as good as absent.
     pub(super) fn sort(method: &'a Method, request: &'a Request<'_>) -> Result<Self, Failure> {
         let mut given = Self { values: Vec::new(), run: None, input: None };
-        let mut seen: Vec<&str> = Vec::new();
+        let mut seen: HashSet<&str> = HashSet::new();
         let mut unknown = Vec::new();
         for (name, value) in &request.params.0 {
-            if seen.contains(&name.as_ref()) {
+            if !seen.insert(name) {
                 return Err(wrong(method, &format!("the parameter `{name}` stands there twice")));
             }
-            seen.push(name);
             if value.get() == "null" {
                 continue;
             }

@@ -10,6 +10,7 @@ mod given;
 mod tests;
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt;
 
 use common::report::Report;
@@ -78,12 +79,12 @@ impl<'a> Request<'a> {
         let mut request = Self { id: None, method: Cow::Borrowed(""), params: Members::default() };
         let mut method = None;
         let mut failure = None;
-        let mut seen: Vec<&str> = Vec::new();
+        // A line of the longest size has room for a hundred thousand members.
+        let mut seen: HashSet<&str> = HashSet::new();
         for (name, value) in &members.0 {
-            if seen.contains(&name.as_ref()) {
+            if !seen.insert(name) {
                 failure = Some(Failure::bad_request("a member stands there twice"));
             }
-            seen.push(name);
             match name.as_ref() {
                 "id" => request.id = Some(value),
                 "method" => method = Some(*value),
