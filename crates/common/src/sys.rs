@@ -164,6 +164,20 @@ pub(crate) fn die_of(signal: i32) {
     }
 }
 
+/// Starts the child with every signal as it is by default: who runs the tests may ignore some, as nohup does.
+#[cfg(all(test, target_os = "linux"))]
+pub(crate) fn start_with_default_signals(command: &mut Command) {
+    // SAFETY: signal is async-signal-safe, and nothing is allocated after fork; KILL and STOP refuse and stay.
+    unsafe {
+        command.pre_exec(|| {
+            for signal in 1..=libc::SIGRTMAX() {
+                libc::signal(signal, libc::SIG_DFL);
+            }
+            Ok(())
+        });
+    }
+}
+
 /// Starts the child with `signal` blocked, as a careless parent does.
 #[cfg(all(test, target_os = "linux"))]
 pub(crate) fn start_with_blocked(command: &mut Command, signal: i32) {

@@ -49,6 +49,7 @@ fn supervisor_process(script: &str) -> Command {
         .env(SCRIPT, script)
         .stdin(Stdio::null())
         .stdout(Stdio::null());
+    sys::start_with_default_signals(&mut command);
     command
 }
 
