@@ -265,14 +265,14 @@ fn the_canary_is_found_nowhere_but_where_it_was_sent() {
     let daemon = home.pid();
     rustix::process::kill_process(
         rustix::process::Pid::from_raw(daemon).unwrap(),
-        rustix::process::Signal::QUIT,
+        rustix::process::Signal::ABORT,
     )
     .unwrap();
-    search_files(&forms, home.home());
-    // And it is there for those who ask for it.
     wait_for("the daemon is dead", || {
         std::os::unix::net::UnixStream::connect(home.socket()).is_err()
     });
+    search_files(&forms, home.home());
+    // And it is there for those who ask for it.
     assert_eq!(home.run(&["get", "added.com"]).code(0).stdout, format!("{CANARY}\n"));
     let mut direct = home.program(BIN, &["get", "added.com", "--direct"]);
     direct.env("CREDENTIAL_PROXY_TOKEN", "cp_unused");
