@@ -63,8 +63,9 @@ fn a_line_is_a_request_or_says_what_is_wrong_with_it() {
 
 #[test]
 fn a_line_of_the_longest_size_with_as_many_members_as_fit_is_refused_by_name() {
-    let params: String = (0..90_000).map(|n| format!(",\"p{n}\":1")).collect();
-    let line = format!("{{\"id\":1,\"method\":\"state.get\",\"params\":{{{}}}}}", &params[1..]);
+    let members: Vec<String> = (0..90_000).map(|n| format!("\"p{n}\":1")).collect();
+    let params = members.join(",");
+    let line = format!("{{\"id\":1,\"method\":\"state.get\",\"params\":{{{params}}}}}");
     assert!((MAX_REQUEST / 10 * 8..MAX_REQUEST).contains(&line.len()), "{}", line.len());
     let request = Request::read(line.as_bytes()).unwrap();
     let Err(failure) = Parser::get().read(&request, &here()) else { panic!("it was taken") };
