@@ -22,8 +22,8 @@ pub(crate) struct Chunk {
     pub(crate) n_bytes: usize,
 }
 
-/// The most lines of a chunk.
-const LONGEST: usize = 24;
+/// The most lines of a chunk: small enough that the lines that nobody will edit can be left out.
+const LONGEST: usize = 8;
 
 /// Divides a text into chunks; `hot` has the hashes of lines that moved and the age of each.
 pub(crate) fn chunks(text: &str, hot: Option<&hot::Lines>, weights: &Excerpts) -> Vec<Chunk> {
@@ -40,6 +40,7 @@ pub(crate) fn chunks(text: &str, hot: Option<&hot::Lines>, weights: &Excerpts) -
         })
         .collect();
     let mut is_near = vec![false; lines.len()];
+    let mut warmth = vec![0.0; lines.len()];
     if let Some(hot) = hot {
         for (index, (line, _)) in lines.iter().enumerate() {
             let Some(age) = hot.get(&hot::hash(line)) else { continue };
@@ -50,11 +51,14 @@ pub(crate) fn chunks(text: &str, hot: Option<&hot::Lines>, weights: &Excerpts) -
                 *near = near.max(rate);
             }
             is_near[from..to].fill(true);
+            warmth[index] = weights.freshness(*age);
         }
     }
+    let warmth = around(&warmth, weights.crowd_reach);
     let mut chunks: Vec<Chunk> = Vec::new();
     for (index, ((line, n_bytes), rate)) in lines.iter().zip(rates).enumerate() {
         let is_blank = line.len() < 2;
+        let rate = rate * (1.0 + weights.crowd * warmth[index]);
         let is_hot = is_near[index];
         match chunks.last_mut() {
             // Blank lines go with what stands before them.
@@ -74,6 +78,22 @@ pub(crate) fn chunks(text: &str, hot: Option<&hot::Lines>, weights: &Excerpts) -
     chunks
 }
 
+/// For each line the sum of what it and the lines up to `reach` before and after it have.
+fn around(of_lines: &[f64], reach: usize) -> Vec<f64> {
+    let mut sums = Vec::with_capacity(of_lines.len() + 1);
+    sums.push(0.0);
+    let mut sum = 0.0;
+    for of_line in of_lines {
+        sum += of_line;
+        sums.push(sum);
+    }
+    let at = |index: usize| {
+        let to = (index + reach + 1).min(of_lines.len());
+        sums[to] - sums[index.saturating_sub(reach)]
+    };
+    (0..of_lines.len()).map(at).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,5 +108,18 @@ mod tests {
         assert!(hottest.lines.contains(&60));
         assert!(hottest.lines.len() < 16);
         assert_eq!(chunks.iter().map(|chunk| chunk.lines.len()).sum::<usize>(), 80);
+    }
+
+    #[test]
+    fn where_much_was_written_lately_each_line_is_rated_higher_than_near_a_single_edit() {
+        let text: String =
+            (0..200).map(|index| format!("line {index}")).collect::<Vec<_>>().join("\n");
+        let ages = (150..160).chain([60]).map(|line| (hot::hash(&format!("line {line}")), 0));
+        let chunks = chunks(&text, Some(&hot::Lines::from_iter(ages)), &crate::value::EXCERPTS);
+        let rate = |line: usize| {
+            let chunk = chunks.iter().find(|chunk| chunk.lines.contains(&line)).unwrap();
+            chunk.rate / f64::from(u32::try_from(chunk.lines.len()).unwrap())
+        };
+        assert!(rate(155) > 2.0 * rate(60) && rate(60) > rate(100));
     }
 }

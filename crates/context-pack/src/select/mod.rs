@@ -20,6 +20,7 @@ use crate::render::{Depth, Place};
 use crate::text::Refusal;
 use crate::threads::on_threads;
 use crate::value::Value;
+use excerpts::Limits;
 
 /// A file that the walk found, with its value.
 #[derive(Debug)]
@@ -83,8 +84,10 @@ struct Shares {
     pinned: usize,
     /// For outlines.
     outlines: usize,
-    /// For one file of the rest.
-    file: usize,
+    /// For the chunks of one file of the rest, in bytes.
+    file_bytes: usize,
+    /// The most tokens that the user wants of any file.
+    most: usize,
 }
 
 impl Shares {
@@ -94,8 +97,9 @@ impl Shares {
             core: limit / 10,
             core_file: (limit / 20).max(600.min(limit / 6)).min(most),
             pinned: limit / 2,
-            outlines: if wanted.outlines { limit / 5 } else { 0 },
-            file: (limit / 6).min(most),
+            outlines: if wanted.outlines { limit / 9 } else { 0 },
+            file_bytes: limit / 4,
+            most,
         }
     }
 }
@@ -159,9 +163,9 @@ pub(crate) fn select(
     let most = n_read(limit).min(candidates.len());
     run.prepare(&(0..most).collect::<Vec<_>>());
     run.hot = moved.join();
-    run.excerpts(shares.file);
+    run.excerpts(Limits { n_bytes: shares.file_bytes, most: shares.most });
     if run.left > limit / 20 {
-        run.excerpts(limit.min(wanted.max_file.unwrap_or(limit)));
+        run.excerpts(Limits { n_bytes: usize::MAX, most: shares.most });
     }
     if wanted.outlines {
         run.outlines(run.left);
