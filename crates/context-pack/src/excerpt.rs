@@ -25,8 +25,14 @@ pub(crate) struct Chunk {
 /// The most lines of a chunk: small enough that the lines that nobody will edit can be left out.
 const LONGEST: usize = 8;
 
-/// Divides a text into chunks; `hot` has the hashes of lines that moved and the age of each.
-pub(crate) fn chunks(text: &str, hot: Option<&hot::Lines>, weights: &Excerpts) -> Vec<Chunk> {
+/// Divides a text into chunks; `hot` has the hashes of lines that moved and the age of each, and
+/// `is_asked` says which lines have a word that was asked for: those are as good as just written.
+pub(crate) fn chunks(
+    text: &str,
+    hot: Option<&hot::Lines>,
+    is_asked: impl Fn(&str) -> bool,
+    weights: &Excerpts,
+) -> Vec<Chunk> {
     let lines: Vec<(&str, usize)> =
         lines::lines(text).map(|line| (lines::trim(line), line.len())).collect();
     // A blank line is never what is edited; imports and versions at the head are more often than most.
@@ -41,18 +47,17 @@ pub(crate) fn chunks(text: &str, hot: Option<&hot::Lines>, weights: &Excerpts) -
         .collect();
     let mut is_near = vec![false; lines.len()];
     let mut warmth = vec![0.0; lines.len()];
-    if let Some(hot) = hot {
-        for (index, (line, _)) in lines.iter().enumerate() {
-            let Some(age) = hot.get(&hot::hash(line)) else { continue };
-            let rate = weights.rate(*age);
-            let from = index.saturating_sub(weights.reach);
-            let to = (from + 2 * weights.reach + 1).min(lines.len());
-            for near in &mut rates[from..to] {
-                *near = near.max(rate);
-            }
-            is_near[from..to].fill(true);
-            warmth[index] = weights.freshness(*age);
+    for (index, (line, _)) in lines.iter().enumerate() {
+        let moved = hot.and_then(|hot| hot.get(&hot::hash(line)).copied());
+        let Some(age) = (if is_asked(line) { Some(0) } else { moved }) else { continue };
+        let rate = weights.rate(age);
+        let from = index.saturating_sub(weights.reach);
+        let to = (from + 2 * weights.reach + 1).min(lines.len());
+        for near in &mut rates[from..to] {
+            *near = near.max(rate);
         }
+        is_near[from..to].fill(true);
+        warmth[index] = weights.freshness(age);
     }
     let warmth = around(&warmth, weights.crowd_reach);
     let mut chunks: Vec<Chunk> = Vec::new();
@@ -103,7 +108,7 @@ mod tests {
         let text: String =
             (0..80).map(|index| format!("line {index}")).collect::<Vec<_>>().join("\n");
         let hot = hot::Lines::from_iter([(hot::hash("line 60"), 0)]);
-        let chunks = chunks(&text, Some(&hot), &crate::value::EXCERPTS);
+        let chunks = chunks(&text, Some(&hot), |_| false, &crate::value::EXCERPTS);
         let hottest = chunks.iter().max_by(|left, right| left.rate.total_cmp(&right.rate)).unwrap();
         assert!(hottest.lines.contains(&60));
         assert!(hottest.lines.len() < 16);
@@ -111,11 +116,19 @@ mod tests {
     }
 
     #[test]
+    fn a_line_that_was_asked_for_is_as_hot_as_one_just_written() {
+        let text: String =
+            (0..80).map(|index| format!("line {index}")).collect::<Vec<_>>().join("\n");
+        let chunks = chunks(&text, None, |line| line == "line 60", &crate::value::EXCERPTS);
+        assert!(chunks.iter().all(|chunk| chunk.hot == (54..67).contains(&chunk.lines.start)));
+    }
+
+    #[test]
     fn where_much_was_written_lately_each_line_is_rated_higher_than_near_a_single_edit() {
         let text: String =
             (0..200).map(|index| format!("line {index}")).collect::<Vec<_>>().join("\n");
         let ages = (150..160).chain([60]).map(|line| (hot::hash(&format!("line {line}")), 0));
-        let chunks = chunks(&text, Some(&hot::Lines::from_iter(ages)), &crate::value::EXCERPTS);
+        let chunks = chunks(&text, Some(&ages.collect()), |_| false, &crate::value::EXCERPTS);
         let rate = |line: usize| {
             let chunk = chunks.iter().find(|chunk| chunk.lines.contains(&line)).unwrap();
             chunk.rate / f64::from(u32::try_from(chunk.lines.len()).unwrap())

@@ -57,13 +57,21 @@ const SINCE: f64 = 20.0;
 /// What a file is worth on top that has all asked words in its path, and in its content.
 const FOCUS: (f64, f64) = (20.0, 10.0);
 
-/// What a kind keeps of its movement and of the words that it has: long chronicles move often, say
-/// everything, and nobody reads them.
+/// What a kind keeps of its movement: long chronicles move often, say everything, and nobody reads
+/// them.
 fn mobility(kind: Kind) -> f64 {
     match kind {
         Kind::Chronicle => 0.05,
         Kind::Fixture => 0.4,
         _ => 1.0,
+    }
+}
+
+/// What a kind keeps of the words that it has: what they name comes before its tests.
+fn answers(kind: Kind) -> f64 {
+    match kind {
+        Kind::Test => 0.7,
+        other => mobility(other),
     }
 }
 
@@ -167,8 +175,10 @@ impl Value {
 
     /// What the file is worth to each of its `n_lines` lines, whichever of them moved.
     pub(crate) fn of_a_line(&self, n_lines: usize) -> f64 {
-        let share = if self.is_wanted() { 1.0 } else { edited(self.kind) };
-        self.total() * share / (1.0 + to_f64(n_lines) / LONG)
+        if self.is_wanted() {
+            return self.total();
+        }
+        self.total() * edited(self.kind) / (1.0 + to_f64(n_lines) / LONG)
     }
 }
 
@@ -222,7 +232,7 @@ pub(crate) fn of_all(paths: &[&Path], signals: &Signals) -> Vec<Value> {
         let changed = if signals.changed.contains(path) { CHANGED } else { 0.0 }
             + if signals.since.contains(path) { SINCE } else { 0.0 };
         // A chronicle has all words of the language, and would come first for any of them.
-        let focus = signals.focus.get(path).copied().unwrap_or(0.0) * mobility(kind);
+        let focus = signals.focus.get(path).copied().unwrap_or(0.0) * answers(kind);
         Value { kind, base, movement, related, changed, focus }
     })
 }

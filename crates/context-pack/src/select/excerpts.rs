@@ -18,7 +18,7 @@ const MARKER_BYTES: usize = 20;
 const BYTES: usize = 3;
 
 /// How many times the share of a file is shown of one that was asked for or is not committed.
-const WANTED: usize = 2;
+const WANTED: usize = 3;
 
 /// Rounds in which the number of bytes is set right by the tokens that came out.
 const ROUNDS: usize = 5;
@@ -102,7 +102,8 @@ impl Run<'_> {
             let candidate = &self.candidates[*index];
             let hot =
                 self.hot.get(candidate.root).and_then(|hot| hot.files.get(&candidate.under_root));
-            excerpt::chunks(&file.text.body, hot, &EXCERPTS)
+            let is_asked = |line: &str| self.focus.is_some_and(|focus| focus.is_in(line));
+            excerpt::chunks(&file.text.body, hot, is_asked, &EXCERPTS)
         });
         let mut offers = Vec::new();
         let mut n_lines = vec![0; self.candidates.len()];

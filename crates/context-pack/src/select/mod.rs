@@ -10,6 +10,7 @@ mod excerpts;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use crate::focus::Focus;
 use crate::git::Hot;
 use crate::kind::Kind;
 use crate::look::Moved;
@@ -65,12 +66,14 @@ pub(crate) struct Selection {
 }
 
 /// What the user wants besides value.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(crate) struct Wanted {
     /// Whether there are outlines.
     pub(crate) outlines: bool,
     /// The most tokens of one file.
     pub(crate) max_file: Option<usize>,
+    /// The words that were asked for.
+    pub(crate) focus: Option<Focus>,
 }
 
 /// Shares of the budget.
@@ -144,6 +147,7 @@ pub(crate) fn select(
         candidates,
         maker,
         shares,
+        focus: wanted.focus.as_ref(),
         outline_bytes: if wanted.outlines { OUTLINE_BYTES } else { 0 },
         left: limit,
         reader: Reader::new(ahead),
@@ -179,6 +183,7 @@ struct Run<'a> {
     candidates: &'a [Candidate],
     maker: Maker,
     shares: Shares,
+    focus: Option<&'a Focus>,
     outline_bytes: usize,
     left: usize,
     reader: Reader,
