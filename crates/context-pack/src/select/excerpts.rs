@@ -18,7 +18,7 @@ const MARKER_BYTES: usize = 20;
 const BYTES: usize = 3;
 
 /// How many times the share of a file is shown of one that was asked for or is not committed.
-const WANTED: usize = 3;
+const WANTED: usize = 2;
 
 /// Rounds in which the number of bytes is set right by the tokens that came out.
 const ROUNDS: usize = 5;
