@@ -22,11 +22,17 @@ pub(crate) struct Chunk {
     pub(crate) n_bytes: usize,
 }
 
-/// The most lines of a chunk.
-const LONGEST: usize = 24;
+/// The most lines of a chunk: small enough that the lines that nobody will edit can be left out.
+const LONGEST: usize = 8;
 
-/// Divides a text into chunks; `hot` has the hashes of lines that moved and the age of each.
-pub(crate) fn chunks(text: &str, hot: Option<&hot::Lines>, weights: &Excerpts) -> Vec<Chunk> {
+/// Divides a text into chunks; `hot` has the hashes of lines that moved and the age of each, and
+/// `is_asked` says which lines have a word that was asked for: those are as good as just written.
+pub(crate) fn chunks(
+    text: &str,
+    hot: Option<&hot::Lines>,
+    is_asked: impl Fn(&str) -> bool,
+    weights: &Excerpts,
+) -> Vec<Chunk> {
     let lines: Vec<(&str, usize)> =
         lines::lines(text).map(|line| (lines::trim(line), line.len())).collect();
     // A blank line is never what is edited; imports and versions at the head are more often than most.
@@ -40,21 +46,24 @@ pub(crate) fn chunks(text: &str, hot: Option<&hot::Lines>, weights: &Excerpts) -
         })
         .collect();
     let mut is_near = vec![false; lines.len()];
-    if let Some(hot) = hot {
-        for (index, (line, _)) in lines.iter().enumerate() {
-            let Some(age) = hot.get(&hot::hash(line)) else { continue };
-            let rate = weights.rate(*age);
-            let from = index.saturating_sub(weights.reach);
-            let to = (from + 2 * weights.reach + 1).min(lines.len());
-            for near in &mut rates[from..to] {
-                *near = near.max(rate);
-            }
-            is_near[from..to].fill(true);
+    let mut warmth = vec![0.0; lines.len()];
+    for (index, (line, _)) in lines.iter().enumerate() {
+        let moved = hot.and_then(|hot| hot.get(&hot::hash(line)).copied());
+        let Some(age) = (if is_asked(line) { Some(0) } else { moved }) else { continue };
+        let rate = weights.rate(age);
+        let from = index.saturating_sub(weights.reach);
+        let to = (from + 2 * weights.reach + 1).min(lines.len());
+        for near in &mut rates[from..to] {
+            *near = near.max(rate);
         }
+        is_near[from..to].fill(true);
+        warmth[index] = weights.freshness(age);
     }
+    let warmth = around(&warmth, weights.crowd_reach);
     let mut chunks: Vec<Chunk> = Vec::new();
     for (index, ((line, n_bytes), rate)) in lines.iter().zip(rates).enumerate() {
         let is_blank = line.len() < 2;
+        let rate = rate * (1.0 + weights.crowd * warmth[index]);
         let is_hot = is_near[index];
         match chunks.last_mut() {
             // Blank lines go with what stands before them.
@@ -74,6 +83,22 @@ pub(crate) fn chunks(text: &str, hot: Option<&hot::Lines>, weights: &Excerpts) -
     chunks
 }
 
+/// For each line the sum of what it and the lines up to `reach` before and after it have.
+fn around(of_lines: &[f64], reach: usize) -> Vec<f64> {
+    let mut sums = Vec::with_capacity(of_lines.len() + 1);
+    sums.push(0.0);
+    let mut sum = 0.0;
+    for of_line in of_lines {
+        sum += of_line;
+        sums.push(sum);
+    }
+    let at = |index: usize| {
+        let to = (index + reach + 1).min(of_lines.len());
+        sums[to] - sums[index.saturating_sub(reach)]
+    };
+    (0..of_lines.len()).map(at).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,10 +108,31 @@ mod tests {
         let text: String =
             (0..80).map(|index| format!("line {index}")).collect::<Vec<_>>().join("\n");
         let hot = hot::Lines::from_iter([(hot::hash("line 60"), 0)]);
-        let chunks = chunks(&text, Some(&hot), &crate::value::EXCERPTS);
+        let chunks = chunks(&text, Some(&hot), |_| false, &crate::value::EXCERPTS);
         let hottest = chunks.iter().max_by(|left, right| left.rate.total_cmp(&right.rate)).unwrap();
         assert!(hottest.lines.contains(&60));
         assert!(hottest.lines.len() < 16);
         assert_eq!(chunks.iter().map(|chunk| chunk.lines.len()).sum::<usize>(), 80);
+    }
+
+    #[test]
+    fn a_line_that_was_asked_for_is_as_hot_as_one_just_written() {
+        let text: String =
+            (0..80).map(|index| format!("line {index}")).collect::<Vec<_>>().join("\n");
+        let chunks = chunks(&text, None, |line| line == "line 60", &crate::value::EXCERPTS);
+        assert!(chunks.iter().all(|chunk| chunk.hot == (54..67).contains(&chunk.lines.start)));
+    }
+
+    #[test]
+    fn where_much_was_written_lately_each_line_is_rated_higher_than_near_a_single_edit() {
+        let text: String =
+            (0..200).map(|index| format!("line {index}")).collect::<Vec<_>>().join("\n");
+        let ages = (150..160).chain([60]).map(|line| (hot::hash(&format!("line {line}")), 0));
+        let chunks = chunks(&text, Some(&ages.collect()), |_| false, &crate::value::EXCERPTS);
+        let rate = |line: usize| {
+            let chunk = chunks.iter().find(|chunk| chunk.lines.contains(&line)).unwrap();
+            chunk.rate / f64::from(u32::try_from(chunk.lines.len()).unwrap())
+        };
+        assert!(rate(155) > 2.0 * rate(60) && rate(60) > rate(100));
     }
 }

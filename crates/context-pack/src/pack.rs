@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 
+use crate::focus::Focus;
 use crate::look::{self, Known, Moved};
 use crate::piece::{Maker, Piece};
 use crate::prepare::Ahead;
@@ -107,7 +108,11 @@ fn choose(
     frame.extend(extras::pieces(request, &found, known, maker, limit, &mut redacted));
     // The frame of JSON and XML has a few tokens of its own.
     let spent: usize = frame.iter().map(|(_, piece)| piece.n_tokens).sum::<usize>() + 12;
-    let wanted = select::Wanted { outlines: request.outlines, max_file: request.max_file };
+    let wanted = select::Wanted {
+        outlines: request.outlines,
+        max_file: request.max_file,
+        focus: Focus::of(&request.focus),
+    };
     let selection =
         select::select(&candidates, limit.saturating_sub(spent), maker, &wanted, moved, ahead);
     for (index, refusal) in &selection.refused {

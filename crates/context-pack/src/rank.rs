@@ -32,14 +32,11 @@ pub(crate) fn rank(
         let real = map_all(&paths, |_, path| root.folder.join(path));
         let mut signals = signals(known, &paths);
         if let Some(focus) = &focus {
-            let shares = focus.in_files(&real);
-            signals.focus = paths
-                .iter()
-                .zip(shares)
-                .map(|(path, share)| (*path, focus.in_name(&path.to_string_lossy()), share))
-                .filter(|(_, in_name, in_content)| in_name + in_content > 0.0)
-                .map(|(path, in_name, in_content)| {
-                    (path.to_path_buf(), value::focus(in_name, in_content))
+            let matches = paths.iter().zip(focus.of_files(&paths, &real));
+            signals.focus = matches
+                .filter(|(_, found)| found.in_name + found.in_content > 0.0)
+                .map(|(path, found)| {
+                    (path.to_path_buf(), value::focus(found.in_name, found.in_content))
                 })
                 .collect();
         }

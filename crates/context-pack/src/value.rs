@@ -57,13 +57,21 @@ const SINCE: f64 = 20.0;
 /// What a file is worth on top that has all asked words in its path, and in its content.
 const FOCUS: (f64, f64) = (20.0, 10.0);
 
-/// What a kind keeps of its movement and of the words that it has: long chronicles move often, say
-/// everything, and nobody reads them.
+/// What a kind keeps of its movement: long chronicles move often, say everything, and nobody reads
+/// them.
 fn mobility(kind: Kind) -> f64 {
     match kind {
         Kind::Chronicle => 0.05,
         Kind::Fixture => 0.4,
         _ => 1.0,
+    }
+}
+
+/// What a kind keeps of the words that it has: what they name comes before its tests.
+fn answers(kind: Kind) -> f64 {
+    match kind {
+        Kind::Test => 0.7,
+        other => mobility(other),
     }
 }
 
@@ -92,16 +100,47 @@ pub(crate) struct Excerpts {
     pub(crate) reach: usize,
     /// After this many commits a hot line counts half.
     pub(crate) half_at: f64,
+    /// What a fresh line adds to the rate of each line that is at most so many lines from it: where
+    /// much was written lately, more will be.
+    pub(crate) crowd: f64,
+    pub(crate) crowd_reach: usize,
 }
 
 /// The rates of lines.
-pub(crate) const EXCERPTS: Excerpts =
-    Excerpts { cold: 0.12, head: 0.4, head_lines: 30, reach: 6, half_at: 15.0 };
+pub(crate) const EXCERPTS: Excerpts = Excerpts {
+    cold: 0.18,
+    head: 0.4,
+    head_lines: 30,
+    reach: 6,
+    half_at: 8.0,
+    crowd: 0.3,
+    crowd_reach: 10,
+};
+
+/// A file of this many lines is worth half of what a short one is to each of its lines: when a long
+/// file is edited, each of its lines is less likely to be meant.
+const LONG: f64 = 600.0;
+
+/// What a kind's value is worth to its lines: tests grow more than they are edited, and a short
+/// manifest is edited anywhere.
+fn edited(kind: Kind) -> f64 {
+    match kind {
+        Kind::Manifest => 2.0,
+        Kind::Fixture => 0.5,
+        Kind::Test => 0.3,
+        _ => 1.0,
+    }
+}
 
 impl Excerpts {
     /// The rate of a line that was written `age` commits ago.
     pub(crate) fn rate(&self, age: usize) -> f64 {
-        self.cold + 1.0 / (1.0 + to_f64(age) / self.half_at)
+        self.cold + self.freshness(age)
+    }
+
+    /// How fresh a line is that was written `age` commits ago, from 1 down.
+    pub(crate) fn freshness(&self, age: usize) -> f64 {
+        1.0 / (1.0 + to_f64(age) / self.half_at)
     }
 }
 
@@ -127,6 +166,19 @@ impl Value {
     /// The sum.
     pub(crate) fn total(&self) -> f64 {
         self.base + self.movement + self.related + self.changed + self.focus
+    }
+
+    /// Whether somebody asked for the file, or is at work on it.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.changed + self.focus > 0.0
+    }
+
+    /// What the file is worth to each of its `n_lines` lines, whichever of them moved.
+    pub(crate) fn of_a_line(&self, n_lines: usize) -> f64 {
+        if self.is_wanted() {
+            return self.total();
+        }
+        self.total() * edited(self.kind) / (1.0 + to_f64(n_lines) / LONG)
     }
 }
 
@@ -180,7 +232,7 @@ pub(crate) fn of_all(paths: &[&Path], signals: &Signals) -> Vec<Value> {
         let changed = if signals.changed.contains(path) { CHANGED } else { 0.0 }
             + if signals.since.contains(path) { SINCE } else { 0.0 };
         // A chronicle has all words of the language, and would come first for any of them.
-        let focus = signals.focus.get(path).copied().unwrap_or(0.0) * mobility(kind);
+        let focus = signals.focus.get(path).copied().unwrap_or(0.0) * answers(kind);
         Value { kind, base, movement, related, changed, focus }
     })
 }
@@ -225,6 +277,18 @@ mod tests {
             values[2].total() > values[3].total(),
             "the test of what moves comes before another test"
         );
+    }
+
+    #[test]
+    fn a_line_of_a_long_file_or_of_a_test_is_worth_less_unless_the_file_was_asked_for() {
+        let paths = [Path::new("src/a.rs"), Path::new("tests/a.rs")];
+        let movement = paths.map(|path| (path.into(), 1.0));
+        let values =
+            of_all(&paths, &Signals { movement: HashMap::from(movement), ..Signals::default() });
+        assert!(values[0].of_a_line(100) > values[0].of_a_line(1000));
+        assert!(values[0].of_a_line(100) > 2.0 * values[1].of_a_line(100));
+        let changed = Value { changed: CHANGED, ..values[1] };
+        assert!(changed.of_a_line(100) > 10.0 * values[0].of_a_line(100));
     }
 
     #[test]

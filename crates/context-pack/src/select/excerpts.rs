@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Run, Taken};
+use super::{Candidate, Run, Taken};
 use crate::excerpt::{self, Chunk};
 use crate::piece::Piece;
 use crate::prepare::Prepared;
@@ -11,8 +11,14 @@ use crate::render::{Depth, Place};
 use crate::threads::on_threads;
 use crate::value::{EXCERPTS, to_f64};
 
-/// Bytes that saying what is missing around a chunk costs.
-const MARKER_BYTES: usize = 40;
+/// Bytes that saying what is missing beside a chunk costs; many chunks stand side by side.
+const MARKER_BYTES: usize = 20;
+
+/// About the bytes of a token, rather too few: an excerpt above the most tokens of a file is not shown.
+const BYTES: usize = 3;
+
+/// How many times the share of a file is shown of one that was asked for or is not committed.
+const WANTED: usize = 2;
 
 /// Rounds in which the number of bytes is set right by the tokens that came out.
 const ROUNDS: usize = 5;
@@ -24,6 +30,22 @@ type Shown = (usize, Depth, Arc<Piece>);
 /// round, and need not be written and counted anew.
 type Made = HashMap<usize, (Vec<bool>, Option<(Depth, Arc<Piece>)>)>;
 
+/// How much of one file is shown.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// The bytes of its chunks, when it was not asked for.
+    pub(super) n_bytes: usize,
+    /// The most tokens that the user wants of any file.
+    pub(super) most: usize,
+}
+
+impl Limits {
+    fn bytes_of(self, candidate: &Candidate) -> usize {
+        let times = if candidate.value.is_wanted() { WANTED } else { 1 };
+        self.n_bytes.saturating_mul(times).min(self.most.saturating_mul(BYTES))
+    }
+}
+
 /// A chunk of a candidate and what its tokens are worth.
 struct Offer {
     density: f64,
@@ -32,8 +54,8 @@ struct Offer {
 }
 
 impl Run<'_> {
-    /// Shows more of files than their outlines, at most `file_limit` tokens of each.
-    pub(super) fn excerpts(&mut self, file_limit: usize) {
+    /// Shows more of files than their outlines.
+    pub(super) fn excerpts(&mut self, limits: Limits) {
         let (offers, n_lines) = self.offers();
         let goal = self.left;
         // Bytes steer; the pieces that come out are counted, and the number is set right by that.
@@ -41,7 +63,7 @@ impl Run<'_> {
         let mut best: Option<(usize, Vec<Shown>)> = None;
         let mut made = Made::new();
         for _ in 0..ROUNDS {
-            let pieces = self.excerpts_within(&offers, &n_lines, n_bytes, file_limit, &mut made);
+            let pieces = self.excerpts_within(&offers, &n_lines, n_bytes, limits, &mut made);
             let price: usize = pieces.iter().map(|(_, _, piece)| piece.n_tokens).sum();
             let outlines = pieces.iter().filter_map(|(index, _, _)| self.state[*index]);
             let refund: usize = outlines.map(|at| self.selection.taken[at].piece.n_tokens).sum();
@@ -80,16 +102,17 @@ impl Run<'_> {
             let candidate = &self.candidates[*index];
             let hot =
                 self.hot.get(candidate.root).and_then(|hot| hot.files.get(&candidate.under_root));
-            excerpt::chunks(&file.text.body, hot, &EXCERPTS)
+            let is_asked = |line: &str| self.focus.is_some_and(|focus| focus.is_in(line));
+            excerpt::chunks(&file.text.body, hot, is_asked, &EXCERPTS)
         });
         let mut offers = Vec::new();
         let mut n_lines = vec![0; self.candidates.len()];
         for ((index, _), chunks) in open.into_iter().zip(chunks) {
-            let value = self.candidates[index].value.total();
             // Chunks leave no line out.
             n_lines[index] = chunks.last().map_or(0, |chunk| chunk.lines.end);
+            let value = self.candidates[index].value.of_a_line(n_lines[index]);
             offers.extend(chunks.into_iter().map(|chunk| {
-                let density = value * chunk.rate / to_f64(chunk.n_bytes + MARKER_BYTES);
+                let density = value * chunk.rate / (to_f64(chunk.n_bytes + MARKER_BYTES));
                 Offer { density, candidate: index, chunk }
             }));
         }
@@ -106,19 +129,18 @@ impl Run<'_> {
         offers: &[Offer],
         n_lines: &[usize],
         n_bytes: usize,
-        file_limit: usize,
+        limits: Limits,
         made: &mut Made,
     ) -> Vec<Shown> {
         let mut shown: Vec<(usize, Vec<bool>)> = vec![(0, Vec::new()); n_lines.len()];
         let mut left = n_bytes;
-        let file_bytes = file_limit.saturating_mul(4);
         for Offer { candidate, chunk, .. } in offers {
-            let price = chunk.n_bytes + MARKER_BYTES / 2;
-            if left <= MARKER_BYTES / 2 {
+            let price = chunk.n_bytes + MARKER_BYTES;
+            if left <= MARKER_BYTES {
                 break;
             }
             let (spent, lines) = &mut shown[*candidate];
-            if price > left || *spent + price > file_bytes {
+            if price > left || *spent + price > limits.bytes_of(&self.candidates[*candidate]) {
                 continue;
             }
             left -= price;
@@ -138,7 +160,7 @@ impl Run<'_> {
         let new: Vec<&(usize, Vec<bool>)> = shown.iter().filter(is_new).collect();
         let written = on_threads(&new, |(index, lines)| {
             let file = self.prepared[*index].as_ref()?;
-            self.excerpt(*index, file, lines.clone(), file_limit)
+            self.excerpt(*index, file, lines.clone(), limits.most)
         });
         for ((index, lines), piece) in new.into_iter().zip(written) {
             let piece = piece.map(|(depth, piece)| (depth, Arc::new(piece)));
@@ -157,19 +179,19 @@ impl Run<'_> {
         index: usize,
         file: &Prepared,
         mut lines: Vec<bool>,
-        file_limit: usize,
+        most: usize,
     ) -> Option<(Depth, Piece)> {
         let name = &self.candidates[index].name;
         let n_missing = lines.iter().filter(|line| !**line).count();
         // Naming the gaps of a nearly whole file costs more than filling them.
         if n_missing * 8 <= lines.len()
-            && let Some(piece) = self.maker.full(name, file, file_limit)
+            && let Some(piece) = self.maker.full(name, file, most)
         {
             return Some((Depth::Full, piece));
         }
         fill_gaps(&mut lines);
         let piece = self.maker.excerpt(name, file, &lines, self.outline_bytes);
-        (piece.n_tokens <= file_limit).then_some((Depth::Parts, piece))
+        (piece.n_tokens <= most).then_some((Depth::Parts, piece))
     }
 
     /// More of a file instead of its outline.

@@ -10,6 +10,7 @@ mod excerpts;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use crate::focus::Focus;
 use crate::git::Hot;
 use crate::kind::Kind;
 use crate::look::Moved;
@@ -20,6 +21,7 @@ use crate::render::{Depth, Place};
 use crate::text::Refusal;
 use crate::threads::on_threads;
 use crate::value::Value;
+use excerpts::Limits;
 
 /// A file that the walk found, with its value.
 #[derive(Debug)]
@@ -64,12 +66,14 @@ pub(crate) struct Selection {
 }
 
 /// What the user wants besides value.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(crate) struct Wanted {
     /// Whether there are outlines.
     pub(crate) outlines: bool,
     /// The most tokens of one file.
     pub(crate) max_file: Option<usize>,
+    /// The words that were asked for.
+    pub(crate) focus: Option<Focus>,
 }
 
 /// Shares of the budget.
@@ -83,8 +87,10 @@ struct Shares {
     pinned: usize,
     /// For outlines.
     outlines: usize,
-    /// For one file of the rest.
-    file: usize,
+    /// For the chunks of one file of the rest, in bytes.
+    file_bytes: usize,
+    /// The most tokens that the user wants of any file.
+    most: usize,
 }
 
 impl Shares {
@@ -94,8 +100,9 @@ impl Shares {
             core: limit / 10,
             core_file: (limit / 20).max(600.min(limit / 6)).min(most),
             pinned: limit / 2,
-            outlines: if wanted.outlines { limit / 5 } else { 0 },
-            file: (limit / 6).min(most),
+            outlines: if wanted.outlines { limit / 9 } else { 0 },
+            file_bytes: limit / 4,
+            most,
         }
     }
 }
@@ -140,6 +147,7 @@ pub(crate) fn select(
         candidates,
         maker,
         shares,
+        focus: wanted.focus.as_ref(),
         outline_bytes: if wanted.outlines { OUTLINE_BYTES } else { 0 },
         left: limit,
         reader: Reader::new(ahead),
@@ -159,9 +167,9 @@ pub(crate) fn select(
     let most = n_read(limit).min(candidates.len());
     run.prepare(&(0..most).collect::<Vec<_>>());
     run.hot = moved.join();
-    run.excerpts(shares.file);
+    run.excerpts(Limits { n_bytes: shares.file_bytes, most: shares.most });
     if run.left > limit / 20 {
-        run.excerpts(limit.min(wanted.max_file.unwrap_or(limit)));
+        run.excerpts(Limits { n_bytes: usize::MAX, most: shares.most });
     }
     if wanted.outlines {
         run.outlines(run.left);
@@ -175,6 +183,7 @@ struct Run<'a> {
     candidates: &'a [Candidate],
     maker: Maker,
     shares: Shares,
+    focus: Option<&'a Focus>,
     outline_bytes: usize,
     left: usize,
     reader: Reader,

@@ -167,6 +167,37 @@ fn focus_brings_up_what_has_the_words() {
 }
 
 #[test]
+fn a_file_named_like_what_is_asked_for_comes_before_those_that_mention_it() {
+    let sandbox = Sandbox::with_project();
+    for index in 0..40 {
+        let filler = format!("pub fn part{index}() {{}}\n").repeat(40);
+        let mention = if index % 2 == 0 { "the kettle" } else { "it" };
+        sandbox.file(&format!("src/part{index}.rs"), format!("{filler}// Parsing {mention}.\n"));
+    }
+    let parser = "pub fn parse(kettle: &str) -> bool {\n    !kettle.is_empty()\n}\n".repeat(4);
+    sandbox.file("src/deep/down/kettle.rs", &parser);
+    sandbox.file("tests/deep/kettle.rs", &parser);
+    let arguments = [".", "--focus", "kettle parsing", "--explain", "--json"];
+    let rows = sandbox.run(&arguments).exits(0).stdout;
+    let rows: Vec<&str> = rows.lines().filter(|row| !row.contains("README")).collect();
+    assert!(rows[0].contains("src/deep/down/kettle.rs"), "{rows:#?}");
+    assert!(rows[1].contains("tests/deep/kettle.rs"), "{rows:#?}");
+}
+
+#[test]
+fn of_a_long_file_the_lines_with_the_words_are_shown() {
+    let sandbox = Sandbox::with_project();
+    let mut lines: Vec<String> =
+        (0..2000).map(|index| format!("    let part{index} = {index};")).collect();
+    lines[1500] = "    let pressure = open_steam_valve();".to_owned();
+    sandbox.file("src/zz.rs", format!("fn zz() {{\n{}\n}}\n", lines.join("\n")));
+    let arguments = [".", "--budget", "1200", "--focus", "steam valve"];
+    let document = sandbox.run(&arguments).exits(0).stdout;
+    assert!(document.contains("let pressure = open_steam_valve();"), "{document}");
+    assert!(document.contains("let part1499 = 1499;"), "{document}");
+}
+
+#[test]
 fn an_agent_sees_its_own_folder_and_the_shared_one_and_no_other() {
     let sandbox = Sandbox::new();
     for agent in ["ada", "bob", "shared"] {

@@ -72,19 +72,23 @@ fn two_clones_give_the_same_bytes_whatever_their_place_times_and_locale() {
         documents.push(ran(command).exits(0).stdout);
     }
     assert_eq!(documents[0], documents[1]);
-    let one = sandbox.home().join("clone-one");
+}
+
+#[test]
+fn the_number_of_threads_changes_no_byte() {
+    let sandbox = repository();
+    // More files than one thread takes at a time, and more text than is counted in one piece.
+    for index in 0..2500 {
+        let text = format!("pub fn part{index}(degrees: u32) {{}}\n").repeat(1 + index % 40);
+        sandbox.file(&format!("src/folder{}/part{index}.rs", index % 13), text);
+    }
+    git(&sandbox, &sandbox.tree(), &["add", "-A"]).exits(0);
+    git(&sandbox, &sandbox.tree(), &["commit", "-qm", "Parts"]).exits(0);
+    let arguments = [".", "--budget", "60000", "--log", "5", "--focus", "degrees part7"];
+    let with_all = sandbox.run(&arguments).exits(0).stdout;
     let mut pinned = sandbox.command("taskset");
-    pinned.args([
-        "-c",
-        "0",
-        env!("CARGO_BIN_EXE_context-pack"),
-        one.to_str().unwrap(),
-        "--budget",
-        "3000",
-        "--log",
-        "5",
-    ]);
-    assert_eq!(ran(pinned).exits(0).stdout, documents[0]);
+    pinned.args(["-c", "0", env!("CARGO_BIN_EXE_context-pack")]).args(arguments);
+    assert!(ran(pinned).exits(0).stdout == with_all, "one processor makes another document");
 }
 
 #[test]
