@@ -32,6 +32,9 @@ use std::process::ExitCode;
 
 use clap::CommandFactory as _;
 
+/// The name of the tool, as its messages begin with it.
+const TOOL: &str = "cron-guard";
+
 /// The whole program.
 pub fn main() -> ExitCode {
     if complete::answer() {
