@@ -44,7 +44,7 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return common::report::usage(&error),
     };
-    common::report::main::<error::Error>("cron-guard", cli.output.json, || cmd::run(&cli))
+    common::report::main::<error::Error>(TOOL, cli.output.json, || cmd::run(&cli))
 }
 
 /// The command line as data: man pages are made of it.
