@@ -34,7 +34,7 @@ fn a_server_says_when_it_is_ready_and_ends_cleanly_on_term_and_on_int() {
 fn systemd_is_told_and_scripts_can_have_the_socket_as_json() {
     let sandbox = Sandbox::new();
     let ears = UnixDatagram::bind(sandbox.path("notify")).unwrap();
-    ears.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    ears.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     let mut child = sandbox
         .command()
         .env("NOTIFY_SOCKET", sandbox.path("notify"))
