@@ -24,10 +24,11 @@ struct Watchdog(mpsc::Sender<()>);
 impl Watchdog {
     fn new() -> Self {
         let (done, is_done) = mpsc::channel();
+        let test = thread::current().name().unwrap_or_default().to_owned();
         thread::spawn(move || {
             let answer = is_done.recv_timeout(Duration::from_mins(3));
             if answer == Err(mpsc::RecvTimeoutError::Timeout) {
-                let _ = writeln!(std::io::stderr(), "a supervisor hangs");
+                let _ = writeln!(std::io::stderr(), "a supervisor hangs in {test}");
                 std::process::abort();
             }
         });
