@@ -24,6 +24,9 @@ use crate::sys;
 /// How long a daemon that somebody else starts may take to answer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// How long a daemon that somebody else starts is waited for before another one is started.
+const ANOTHER: Duration = Duration::from_millis(500);
+
 /// A log that has grown beyond this begins anew.
 const MAX_LOG: u64 = 1024 * 1024;
 
@@ -41,8 +44,15 @@ pub(crate) fn connect(
     if !may_start {
         return Err(Error::NoDaemon { socket: home.socket() });
     }
-    start(home, key_command)?;
-    wait_for(home, caller)
+    let began = Instant::now();
+    while began.elapsed() < PATIENCE {
+        start(home, key_command)?;
+        // The one that was there already may be about to end, and then nobody answers.
+        if let Some(client) = wait_for(home, &caller)? {
+            return Ok(client);
+        }
+    }
+    Err(Error::NoDaemon { socket: home.socket() })
 }
 
 /// Starts a daemon. Another one that is there already, or is just starting, is no error.
@@ -149,16 +159,14 @@ fn failed(message: String) -> Error {
     Error::StartFailed { message, hint: None, exit: Exit::Failed }
 }
 
-/// Waits for a daemon that is on its way.
-fn wait_for(home: &Home, caller: impl Fn() -> Caller) -> Result<Client, Error> {
-    let started = Instant::now();
-    loop {
+/// Waits for a daemon that is on its way; `None` when none came.
+fn wait_for(home: &Home, caller: impl Fn() -> Caller) -> Result<Option<Client>, Error> {
+    let began = Instant::now();
+    while began.elapsed() < ANOTHER {
         if let Some(client) = Client::connect(home, caller())? {
-            return Ok(client);
-        }
-        if started.elapsed() > PATIENCE {
-            return Err(Error::NoDaemon { socket: home.socket() });
+            return Ok(Some(client));
         }
         std::thread::sleep(Duration::from_millis(5));
     }
+    Ok(None)
 }

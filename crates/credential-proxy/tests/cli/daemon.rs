@@ -1,7 +1,7 @@
 //! The daemon: private, single, alive whatever a client sends, and gone when it is told.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
@@ -247,6 +247,23 @@ fn a_killed_daemon_leaves_a_stale_socket_that_the_next_command_replaces() {
         assert_ne!(home.pid(), pid);
     }
     home.run(&["audit", "verify"]).code(0);
+}
+
+#[test]
+fn a_command_that_meets_a_daemon_about_to_end_starts_the_next_one() {
+    let home = Sandbox::with("a.com", "me", "secret-a");
+    // What such a daemon still has is its lock; nobody listens any more.
+    let lock = std::fs::File::create(home.dir().join("daemon.lock")).unwrap();
+    std::fs::set_permissions(home.dir().join("daemon.lock"), PermissionsExt::from_mode(0o600))
+        .unwrap();
+    lock.lock().unwrap();
+    let get = home.command(&["get", "a.com"]).stdout(Stdio::piped()).spawn().unwrap();
+    let log = home.dir().join("daemon.log");
+    wait_for("a daemon gives way", || {
+        std::fs::read_to_string(&log).is_ok_and(|text| text.contains("already running"))
+    });
+    drop(lock);
+    assert_eq!(get.wait_with_output().unwrap().stdout, b"secret-a\n");
 }
 
 #[test]
