@@ -65,7 +65,7 @@ fn a_plain_file_behind_a_lock_loses_no_increment_and_tokens_strictly_rise() {
     let sandbox = Sandbox::new();
     std::fs::File::create(sandbox.path("tokens")).unwrap();
     let script = "i=0; while [ $i -lt 12 ]; do \
-        agent-state lock exec counter --wait 60s -- sh -c \
+        agent-state lock exec counter --wait 60s --busy-timeout 60s -- sh -c \
             'echo $AGENT_STATE_LOCK_TOKEN_1 >> tokens; n=$(cat n 2>/dev/null || echo 0); echo $((n+1)) > n' || exit 1; \
         i=$((i+1)); done";
     let children: Vec<Child> = (0..16).map(|_| start_sh(&sandbox, script)).collect();
@@ -90,6 +90,8 @@ fn killed_holders_and_waiters_stop_nobody_and_the_database_stays_whole() {
             "exec",
             "repo",
             "--wait",
+            "60s",
+            "--busy-timeout",
             "60s",
             "--",
             "sh",
