@@ -167,7 +167,16 @@ impl<'a> Supervisor<'a> {
         if let Some(terminal) = &terminal {
             terminal.give_to(pid);
         }
-        Ok(Running { plan: self, child, pid, started, signals, terminal, streams: Vec::new() })
+        Ok(Running {
+            plan: self,
+            child,
+            pid,
+            started,
+            signals,
+            terminal,
+            wants_terminal: false,
+            streams: Vec::new(),
+        })
     }
 }
 
@@ -180,6 +189,8 @@ pub struct Running<'a> {
     started: Instant,
     signals: Signals,
     terminal: Option<Terminal>,
+    /// The child was stopped for want of a terminal that was not ours to lend at that moment.
+    wants_terminal: bool,
     streams: Vec<Stream<'a>>,
 }
 
@@ -258,6 +269,9 @@ impl<'a> Running<'a> {
                 }
                 Ok(None) | Err(_) => {}
             }
+            if self.wants_terminal {
+                self.lend_terminal();
+            }
             // Those behind a child that had to end have the same grace time as the child.
             let is_group_left =
                 ending.as_ref().is_some_and(|ending| !ending.killed) && self.is_group_left();
@@ -286,6 +300,8 @@ impl<'a> Running<'a> {
                 look_at,
                 self.deadline().filter(|_| ending.is_none()),
                 ending.as_ref().filter(|ending| !ending.killed).and_then(|ending| ending.kill_at),
+                // Nobody tells us that the terminal is ours now.
+                self.wants_terminal.then(|| now.checked_add(Duration::from_millis(100))).flatten(),
                 // The end of a grandchild whose parent lives is no news to us.
                 ended.and_then(|_| now.checked_add(Duration::from_millis(20))),
             ];
@@ -381,10 +397,17 @@ impl<'a> Running<'a> {
         if let Some(terminal) = &self.terminal {
             terminal.stop_with(self.pid);
         } else if matches!(signal, libc::SIGTTIN | libc::SIGTTOU) {
-            self.terminal = Terminal::controlling();
-            if let Some(terminal) = &self.terminal {
-                terminal.give_to(self.pid);
-            }
+            self.lend_terminal();
+        }
+    }
+
+    /// Lends the terminal to a child that was stopped for want of it, as soon as it is ours: who started us may
+    /// still be about to lend it to us, or a shell may bring us to the foreground later.
+    fn lend_terminal(&mut self) {
+        self.terminal = Terminal::controlling();
+        self.wants_terminal = self.terminal.is_none();
+        if let Some(terminal) = &self.terminal {
+            terminal.give_to(self.pid);
         }
     }
 

@@ -236,3 +236,39 @@ fn a_child_that_wants_the_terminal_gets_it_although_our_stdin_is_a_pipe() {
     assert_eq!(supervisor.wait().unwrap().code(), Some(5));
     assert_eq!(fs::read_to_string(&heard).unwrap(), "word\n");
 }
+
+#[test]
+fn a_child_that_waits_for_the_terminal_gets_it_when_we_come_to_the_foreground() {
+    let (_turn, _dog) = (turn::beside_others(), Watchdog::new());
+    let (outer, inner) = pseudo_terminal();
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name);
+    let (pid, go, heard) = (file("pid"), file("go"), file("heard"));
+    let role = supervisor_process("").get_program().to_owned();
+    let mut shell = sh(&format!(
+        "set -m; {} --exact child::hostile::role --nocapture & \
+         until [ -e {} ]; do sleep 0.01; done; fg; exit $?",
+        role.display(),
+        go.display()
+    ));
+    shell
+        .env(
+            SCRIPT,
+            format!(
+                "echo $$ > {}; read -r word < /dev/tty; echo $word > {}; exit 5",
+                pid.display(),
+                heard.display()
+            ),
+        )
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    sys::lead_session(&mut shell, inner);
+    let mut shell = shell.spawn().unwrap();
+    wait_until("the stop", || {
+        fs::read_to_string(&pid).is_ok_and(|pid| state_of(&pid) == Some('T'))
+    });
+    drop(fs::File::create(&go).unwrap());
+    rustix::io::write(&outer, b"word\n").unwrap();
+    assert_eq!(shell.wait().unwrap().code(), Some(5));
+    assert_eq!(fs::read_to_string(&heard).unwrap(), "word\n");
+}
