@@ -214,7 +214,11 @@ fn read_request(stream: &mut TcpStream) -> String {
     let mut request = String::new();
     let mut piece = [0_u8; 4096];
     loop {
-        let n_bytes = stream.read(&mut piece).unwrap_or(0);
+        let n_bytes = match stream.read(&mut piece) {
+            // A machine that was stopped and goes on.
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+            read => read.unwrap_or(0),
+        };
         request.push_str(&String::from_utf8_lossy(&piece[..n_bytes]));
         let Some((head, body)) = request.split_once("\r\n\r\n") else {
             if n_bytes == 0 {
