@@ -36,7 +36,7 @@ fn the_originals_python_client_works_unchanged() {
         "client.py",
         "import json, os, socket, sys\n\
          s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)\n\
-         s.settimeout(5)\n\
+         s.settimeout(60)\n\
          s.connect(os.path.expanduser('~/.local/share/credential-proxy/proxy.sock'))\n\
          s.sendall((json.dumps({'action': 'get', 'service': sys.argv[1]}) + '\\n').encode())\n\
          data = b''\n\

@@ -82,7 +82,18 @@ fn steps(body: &[&str]) -> Vec<Step> {
 
 /// A line with what differs from run to run replaced by its kind, and with single spaces.
 fn shape(line: &str) -> String {
-    line.split_whitespace().map(shape_of_word).collect::<Vec<_>>().join(" ")
+    let mut words: Vec<String> = Vec::new();
+    for word in line.split_whitespace() {
+        // A process id has any number of digits.
+        let is_pid = words.last().is_some_and(|before| before == "pid");
+        words.push(if is_pid { shape_of_pid(word) } else { shape_of_word(word) });
+    }
+    words.join(" ")
+}
+
+fn shape_of_pid(word: &str) -> String {
+    let rest = word.trim_start_matches(|c: char| c.is_ascii_digit());
+    if rest.len() < word.len() { format!("<number>{rest}") } else { word.to_owned() }
 }
 
 fn shape_of_word(word: &str) -> String {

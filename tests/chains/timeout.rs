@@ -13,7 +13,7 @@ fn a_job_that_hangs_is_ended_with_its_whole_tree_and_its_lock_is_free() {
     );
     let seen = home.expect(
         124,
-        "cron-guard exec nightly --timeout 1s --grace 200ms -- agent-state exec deployer --lock site -- my-agent",
+        "cron-guard exec nightly --timeout 5s --grace 200ms -- agent-state exec deployer --lock site -- my-agent",
     );
     assert_eq!(seen.stdout, "");
     let pids = home.read("pids");

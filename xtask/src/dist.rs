@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use crate::run::{TOOLS, build_tools, cargo, has_cargo, root};
+use crate::run::{TOOLS, build_tools, cargo, has_cargo, must, root};
 
 /// The name of the package, and the beginning of the name of the tarball.
 const PACKAGE: &str = "agent-plumbing";
@@ -262,13 +262,5 @@ fn place(from: &Path, to: &Path, mode: u32) -> Result<()> {
 fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     fs::create_dir_all(path.parent().context("a file has a folder")?)?;
     fs::File::create(path)?.write_all(bytes)?;
-    Ok(())
-}
-
-fn must(command: &mut Command) -> Result<()> {
-    let status = command
-        .status()
-        .with_context(|| format!("cannot run {}", command.get_program().display()))?;
-    ensure!(status.success(), "{command:?} failed: {status}");
     Ok(())
 }

@@ -22,32 +22,37 @@ pub(crate) fn cargo<S: AsRef<str>>(args: &[S]) -> Result<()> {
 
 /// Runs cargo with more environment variables.
 pub(crate) fn cargo_with<S: AsRef<str>>(args: &[S], variables: &[(&str, &str)]) -> Result<()> {
-    let args: Vec<&str> = args.iter().map(AsRef::as_ref).collect();
-    println!("$ cargo {}", args.join(" "));
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(cargo)
-        .args(&args)
-        .envs(variables.iter().copied())
-        .current_dir(root())
-        .status()
-        .context("cannot run cargo")?;
-    ensure!(status.success(), "cargo {} failed: {status}", args.join(" "));
+    let mut cargo = cargo_command(args);
+    let status = cargo.envs(variables.iter().copied()).status().context("cannot run cargo")?;
+    ensure!(status.success(), "{cargo:?} failed: {status}");
     Ok(())
 }
 
 /// Runs cargo at the top of the workspace, and returns what it prints.
 pub(crate) fn cargo_output<S: AsRef<str>>(args: &[S]) -> Result<String> {
+    let mut cargo = cargo_command(args);
+    let output = cargo.stderr(Stdio::inherit()).output().context("cannot run cargo")?;
+    ensure!(output.status.success(), "{cargo:?} failed: {}", output.status);
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+/// Cargo at the top of the workspace; says what it is about to do.
+fn cargo_command<S: AsRef<str>>(args: &[S]) -> Command {
     let args: Vec<&str> = args.iter().map(AsRef::as_ref).collect();
     println!("$ cargo {}", args.join(" "));
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let output = Command::new(cargo)
-        .args(&args)
-        .current_dir(root())
-        .stderr(Stdio::inherit())
-        .output()
-        .context("cannot run cargo")?;
-    ensure!(output.status.success(), "cargo {} failed: {}", args.join(" "), output.status);
-    Ok(String::from_utf8(output.stdout)?)
+    let mut command = Command::new(cargo);
+    command.args(&args).current_dir(root());
+    command
+}
+
+/// Runs a command that has to succeed.
+pub(crate) fn must(command: &mut Command) -> Result<()> {
+    let status = command
+        .status()
+        .with_context(|| format!("cannot run {}", command.get_program().display()))?;
+    ensure!(status.success(), "{command:?} failed: {status}");
+    Ok(())
 }
 
 /// Whether a subcommand of cargo is installed here.

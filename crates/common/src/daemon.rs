@@ -136,7 +136,7 @@ const FLAGS: SocketFlags = SocketFlags::CLOEXEC;
 ///
 /// It is bound beside the path and renamed into place: nobody sees a socket that does not listen yet, and what
 /// is at the path is replaced without a gap. A path that is too long is [`io::ErrorKind::InvalidFilename`].
-pub fn bind_private(path: &Path) -> io::Result<UnixListener> {
+fn bind_private(path: &Path) -> io::Result<UnixListener> {
     let mut staging = path.as_os_str().to_owned();
     staging.push(".new");
     let staging = PathBuf::from(staging);

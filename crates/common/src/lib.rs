@@ -10,6 +10,8 @@ pub mod atomic;
 pub mod child;
 pub mod cli;
 pub mod clock;
+#[cfg(feature = "complete")]
+pub mod complete;
 pub mod daemon;
 pub mod duration;
 pub mod environment;

@@ -1,56 +1,43 @@
 //! Replaces secrets that are certain by their form, with an engine that costs a short process nothing.
 
 use std::borrow::Cow;
-use std::sync::LazyLock;
+use std::ops::Range;
+use std::sync::OnceLock;
 
-use regex_lite::{Captures, Regex};
+use regex_lite::Regex;
 
 pub use crate::secret_forms::Tally;
-use crate::secret_forms::{FORMS, replaced};
-
-/// A form that is built when it is needed.
-type Pattern = LazyLock<Option<Regex>, Box<dyn Fn() -> Option<Regex> + Send>>;
+use crate::secret_forms::{self, FORMS};
 
 /// The forms, each built when a text first has one of its literals.
-static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
-    FORMS
-        .iter()
-        .map(|(_, _, form)| {
-            let build: Box<dyn Fn() -> Option<Regex> + Send> =
-                Box::new(move || Regex::new(form).ok());
-            LazyLock::new(build)
-        })
-        .collect()
-});
+static PATTERNS: [OnceLock<Option<Regex>>; FORMS.len()] = [const { OnceLock::new() }; FORMS.len()];
 
 /// The text without its secrets.
 pub fn redact<'a>(text: &'a str, tally: &mut Tally) -> Cow<'a, str> {
-    let mut clean = Cow::Borrowed(text);
-    for ((kind, literals, _), pattern) in FORMS.iter().zip(PATTERNS.iter()) {
-        if !literals.iter().any(|literal| clean.contains(literal)) {
-            continue;
+    secret_forms::redact(text, tally, |form, text| {
+        let Some((_, literals, _)) = FORMS.get(form) else { return Vec::new() };
+        if literals.iter().any(|literal| text.contains(literal)) {
+            secrets(form, text)
+        } else {
+            Vec::new()
         }
-        let Some(pattern) = pattern.as_ref() else { continue };
-        let mut n_found = 0;
-        let text = pattern.replace_all(&clean, |found: &Captures<'_>| {
-            n_found += 1;
-            replacement(kind, found)
-        });
-        if n_found > 0 {
-            let text = text.into_owned();
-            clean = Cow::Owned(text);
-            *tally.entry(kind).or_default() += n_found;
-        }
-    }
-    clean
+    })
 }
 
-/// The match with its secret replaced.
-fn replacement(kind: &str, found: &Captures<'_>) -> String {
-    let Some(whole) = found.get(0) else { return String::new() };
-    let secret = found.name("secret");
-    let place = secret.map(|secret| secret.start() - whole.start()..secret.end() - whole.start());
-    replaced(kind, whole.as_str(), place)
+/// Where the secrets of a form are.
+fn secrets(form: usize, text: &str) -> Vec<Range<usize>> {
+    let Some(pattern) = pattern(form) else { return Vec::new() };
+    let found = pattern.captures_iter(text);
+    found
+        .filter_map(|found| found.name("secret").or_else(|| found.get(0)))
+        .map(|secret| secret.range())
+        .collect()
+}
+
+/// The pattern of a form.
+fn pattern(form: usize) -> Option<&'static Regex> {
+    let (_, _, pattern) = FORMS.get(form)?;
+    PATTERNS.get(form)?.get_or_init(|| Regex::new(pattern).ok()).as_ref()
 }
 
 #[cfg(test)]
@@ -65,7 +52,7 @@ mod tests {
 
     #[test]
     fn every_form_is_a_pattern_that_builds() {
-        assert!(PATTERNS.iter().all(|pattern| pattern.is_some()));
+        assert!((0..FORMS.len()).all(|form| pattern(form).is_some()));
     }
 
     #[test]

@@ -173,7 +173,7 @@ pub fn usage(error: &clap::Error) -> ExitCode {
         let safe: Vec<_> = text.lines().map(sanitize).collect();
         writeln!(io::stderr().lock(), "{}", safe.join("\n"))
     };
-    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+    u8::try_from(error.exit_code()).map_or(Exit::Usage.into(), ExitCode::from)
 }
 
 /// What is wrong with the arguments, in one line that names all of them.

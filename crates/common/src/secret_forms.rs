@@ -1,10 +1,12 @@
-//! The forms of secrets that are certain by their form alone, and how one is replaced.
+//! The forms of secrets that are certain by their form alone, and how they are replaced.
 //!
 //! Only forms that nothing else has: tokens with the prefixes of the big providers, private key
 //! blocks, passwords in connection strings, JSON web tokens. No engine: who starts on every tick looks with a small
 //! one, who reads whole trees with a fast one.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// How many secrets of each kind were replaced.
 pub type Tally = BTreeMap<&'static str, usize>;
@@ -83,12 +85,75 @@ pub const FORMS: &[(&str, &[&str], &str)] = &[
     ),
 ];
 
-/// A match with its secret replaced by `[redacted:KIND]`: the kind and nothing of the secret, so that a text stays the
-/// same from run to run. `secret` is the place of the group within the match; without one all of it is replaced.
-pub fn replaced(kind: &str, found: &str, secret: Option<std::ops::Range<usize>>) -> String {
-    let mark = format!("[redacted:{kind}]");
-    let Some(secret) = secret else { return mark };
-    let before = found.get(..secret.start).unwrap_or_default();
-    let after = found.get(secret.end..).unwrap_or_default();
-    format!("{before}{mark}{after}")
+/// The text without its secrets: each is replaced by `[redacted:KIND]`, the kind and nothing of the secret, so that a
+/// text stays the same from run to run.
+///
+/// `find` is the engine: the places of the secrets of one of [`FORMS`] in a text, in their order. It is asked for one
+/// form after the other, each time with the text that the forms before have left.
+pub fn redact<'a>(
+    text: &'a str,
+    tally: &mut Tally,
+    mut find: impl FnMut(usize, &str) -> Vec<Range<usize>>,
+) -> Cow<'a, str> {
+    let mut clean = Cow::Borrowed(text);
+    for (form, (kind, ..)) in FORMS.iter().enumerate() {
+        let secrets = find(form, &clean);
+        if !secrets.is_empty() {
+            *tally.entry(kind).or_default() += secrets.len();
+            clean = Cow::Owned(without(&secrets, &clean, &format!("[redacted:{kind}]")));
+        }
+    }
+    clean
+}
+
+/// The text with a mark in each place of a secret.
+fn without(secrets: &[Range<usize>], text: &str, mark: &str) -> String {
+    let mut clean = String::with_capacity(text.len());
+    let mut from = 0;
+    for secret in secrets {
+        clean.push_str(text.get(from..secret.start).unwrap_or_default());
+        clean.push_str(mark);
+        from = secret.end;
+    }
+    clean.push_str(text.get(from..).unwrap_or_default());
+    clean
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The form that a literal belongs to.
+    fn form_of(literal: &str) -> usize {
+        FORMS.iter().position(|(_, literals, _)| literals.contains(&literal)).unwrap()
+    }
+
+    #[test]
+    fn every_place_an_engine_finds_is_replaced_and_counted_and_the_rest_stays() {
+        let mut tally = Tally::new();
+        let clean = redact("a NPM b NPM, c", &mut tally, |form, text| {
+            let places = text.match_indices("NPM").map(|(at, found)| at..at + found.len());
+            if form == form_of("npm_") { places.collect() } else { Vec::new() }
+        });
+        assert_eq!(clean, "a [redacted:npm-token] b [redacted:npm-token], c");
+        assert_eq!(tally, Tally::from([("npm-token", 2)]));
+    }
+
+    #[test]
+    fn a_form_is_looked_for_in_what_the_forms_before_it_have_left() {
+        let mut seen = String::new();
+        redact("xyz", &mut Tally::new(), |form, text| {
+            if form == form_of("://") {
+                seen.push_str(text);
+            }
+            let place = text.find('x').map(|at| at..at + 1);
+            place.filter(|_| form == form_of("npm_")).into_iter().collect()
+        });
+        assert_eq!(seen, "[redacted:npm-token]yz");
+    }
+
+    #[test]
+    fn a_text_without_secrets_is_not_copied() {
+        assert!(matches!(redact("x", &mut Tally::new(), |_, _| Vec::new()), Cow::Borrowed(_)));
+    }
 }

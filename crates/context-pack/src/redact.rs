@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
-use std::sync::LazyLock;
+use std::ops::Range;
+use std::sync::{LazyLock, OnceLock};
 
 pub(crate) use common::secret_forms::Tally;
-use common::secret_forms::{FORMS, replaced};
-use regex::{Captures, Regex};
+use common::secret_forms::{self, FORMS};
+use regex::Regex;
 
 /// One look for any of the literals, longer ones before those that they begin with.
 static LITERALS: LazyLock<Option<Regex>> = LazyLock::new(|| {
@@ -17,41 +18,19 @@ static LITERALS: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(&literals.join("|")).ok()
 });
 
-/// A form that is built when it is needed.
-type Pattern = LazyLock<Option<Regex>, Box<dyn Fn() -> Option<Regex> + Send>>;
-
 /// The forms, each built when a text first has one of its literals.
-static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
-    FORMS
-        .iter()
-        .map(|(_, _, form)| {
-            let build: Box<dyn Fn() -> Option<Regex> + Send> =
-                Box::new(move || Regex::new(form).ok());
-            LazyLock::new(build)
-        })
-        .collect()
-});
+static PATTERNS: [OnceLock<Option<Regex>>; FORMS.len()] = [const { OnceLock::new() }; FORMS.len()];
 
 /// The text without its secrets.
 pub(crate) fn redact<'a>(text: &'a str, tally: &mut Tally) -> Cow<'a, str> {
     let likely = likely_forms(text);
-    let mut clean = Cow::Borrowed(text);
-    for (((kind, _, _), pattern), _) in
-        FORMS.iter().zip(PATTERNS.iter()).zip(likely).filter(|(_, is_likely)| *is_likely)
-    {
-        let Some(pattern) = pattern.as_ref() else { continue };
-        let mut n_found = 0;
-        let text = pattern.replace_all(&clean, |found: &Captures<'_>| {
-            n_found += 1;
-            replacement(kind, found)
-        });
-        if n_found > 0 {
-            let text = text.into_owned();
-            clean = Cow::Owned(text);
-            *tally.entry(kind).or_default() += n_found;
+    secret_forms::redact(text, tally, |form, text| {
+        if likely.get(form).is_some_and(|is_likely| *is_likely) {
+            secrets(form, text)
+        } else {
+            Vec::new()
         }
-    }
-    clean
+    })
 }
 
 /// Which forms have one of their literals in a place of the text where the form can be.
@@ -93,12 +72,17 @@ fn may_have_password(address: &str) -> bool {
         && authority.contains(':')
 }
 
-/// The match with its secret replaced.
-fn replacement(kind: &str, found: &Captures<'_>) -> String {
-    let whole = found.get_match();
-    let secret = found.name("secret");
-    let place = secret.map(|secret| secret.start() - whole.start()..secret.end() - whole.start());
-    replaced(kind, whole.as_str(), place)
+/// Where the secrets of a form are.
+fn secrets(form: usize, text: &str) -> Vec<Range<usize>> {
+    let Some(pattern) = pattern(form) else { return Vec::new() };
+    let found = pattern.captures_iter(text);
+    found.map(|found| found.name("secret").unwrap_or(found.get_match()).range()).collect()
+}
+
+/// The pattern of a form.
+fn pattern(form: usize) -> Option<&'static Regex> {
+    let (_, _, pattern) = FORMS.get(form)?;
+    PATTERNS.get(form)?.get_or_init(|| Regex::new(pattern).ok()).as_ref()
 }
 
 #[cfg(test)]
@@ -114,7 +98,7 @@ mod tests {
     #[test]
     fn every_form_is_a_pattern_that_builds() {
         assert!(LITERALS.is_some());
-        assert!(PATTERNS.iter().all(|pattern| pattern.is_some()));
+        assert!((0..FORMS.len()).all(|form| pattern(form).is_some()));
     }
 
     #[test]

@@ -20,11 +20,7 @@ const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Answers the shell's script, if it is the one that asks. Returns whether it was.
 pub(crate) fn answer() -> bool {
-    environment::os(VARIABLE).is_some()
-        && clap_complete::CompleteEnv::with_factory(cli::command)
-            .var(VARIABLE)
-            .try_complete(std::env::args_os(), std::env::current_dir().ok().as_deref())
-            .unwrap_or(false)
+    common::complete::answer(VARIABLE, cli::command)
 }
 
 /// Completes a service.

@@ -1,6 +1,6 @@
 //! What a process does before it reads its first secret: no core, no debugger, no swap of secrets.
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, setrlimit};
 
 /// Forbids cores and, on Linux, reading of the memory by other processes of this user.
 pub(crate) fn harden() {
@@ -17,10 +17,4 @@ pub(crate) fn hide() {
         let _ =
             rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
     }
-}
-
-/// Allows as many open files as the system lets us have, for a crowd of clients.
-pub(crate) fn raise_file_limit() {
-    let limit = getrlimit(Resource::Nofile);
-    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
 }

@@ -24,6 +24,9 @@ use crate::sys;
 /// How long a daemon that somebody else starts may take to answer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// How long a daemon that somebody else starts is waited for before another one is started.
+const ANOTHER: Duration = Duration::from_millis(500);
+
 /// A log that has grown beyond this begins anew.
 const MAX_LOG: u64 = 1024 * 1024;
 
@@ -41,15 +44,49 @@ pub(crate) fn connect(
     if !may_start {
         return Err(Error::NoDaemon { socket: home.socket() });
     }
-    start(home, key_command)?;
-    wait_for(home, caller)
+    let began = Instant::now();
+    while began.elapsed() < PATIENCE {
+        start(home, key_command)?;
+        // The one that was there already may be about to end, and then nobody answers.
+        if let Some(client) = wait_for(home, &caller)? {
+            return Ok(client);
+        }
+    }
+    Err(Error::NoDaemon { socket: home.socket() })
 }
 
 /// Starts a daemon. Another one that is there already, or is just starting, is no error.
 pub(crate) fn start(home: &Home, key_command: Option<&str>) -> Result<(), Error> {
-    let program = this_program()?;
-    let log = open_log(home)?;
-    let mut command = Command::new(program);
+    let mut daemon =
+        command(home, key_command)?.spawn().map_err(|source| failed(source.to_string()))?;
+    let mut line = String::new();
+    if let Some(stdout) = daemon.stdout.take() {
+        // The daemon says one line and closes the pipe; a dead one closes it without a line.
+        let _ = BufReader::new(stdout).read_line(&mut line);
+    }
+    let answer: Value = serde_json::from_str(&line).unwrap_or_default();
+    if answer.get("ready").is_some() {
+        return Ok(());
+    }
+    let error = answer.get("error").cloned().unwrap_or_default();
+    let text = |key: &str| error.get(key).and_then(Value::as_str).map(str::to_owned);
+    if text("code").as_deref() == Some("already_running") {
+        return Ok(());
+    }
+    let can_work_later =
+        error.get("exit").and_then(Value::as_u64) == Some(Exit::Again.code().into());
+    Err(Error::StartFailed {
+        message: text("message").unwrap_or_else(|| "it ended without a word".to_owned()),
+        hint: text("hint").or_else(|| {
+            Some(format!("its last words may be in {}", place::for_people(&home.log())))
+        }),
+        exit: if can_work_later { Exit::Again } else { Exit::Failed },
+    })
+}
+
+/// The daemon as a command: in a session of its own, with little in its environment.
+fn command(home: &Home, key_command: Option<&str>) -> Result<Command, Error> {
+    let mut command = Command::new(this_program()?);
     command
         .arg("serve")
         .arg("--background")
@@ -59,7 +96,7 @@ pub(crate) fn start(home: &Home, key_command: Option<&str>) -> Result<(), Error>
         .env_clear()
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(log);
+        .stderr(open_log(home)?);
     if let Some(key_command) = key_command {
         // Not as an argument: everybody can read those.
         command.env("CREDENTIAL_PROXY_KEY_COMMAND", key_command);
@@ -79,31 +116,7 @@ pub(crate) fn start(home: &Home, key_command: Option<&str>) -> Result<(), Error>
         command.env("HOME", user_home);
     }
     sys::detach(&mut command);
-    let mut daemon = command.spawn().map_err(|source| failed(source.to_string()))?;
-    let mut line = String::new();
-    if let Some(stdout) = daemon.stdout.take() {
-        // The daemon says one line and closes the pipe; a dead one closes it without a line.
-        let _ = BufReader::new(stdout).read_line(&mut line);
-    }
-    let answer: Value = serde_json::from_str(&line).unwrap_or_default();
-    if answer.get("ready").is_some() {
-        return Ok(());
-    }
-    let error = answer.get("error").cloned().unwrap_or_default();
-    let text = |key: &str| error.get(key).and_then(Value::as_str).map(str::to_owned);
-    if text("code").as_deref() == Some("already_running") {
-        return Ok(());
-    }
-    Err(Error::StartFailed {
-        message: text("message").unwrap_or_else(|| "it ended without a word".to_owned()),
-        hint: text("hint").or_else(|| {
-            Some(format!("its last words may be in {}", place::for_people(&home.log())))
-        }),
-        exit: match error.get("exit").and_then(Value::as_u64) {
-            Some(4) => Exit::Again,
-            _ => Exit::Failed,
-        },
-    })
+    Ok(command)
 }
 
 /// The file of this program; where there is no /proc, the path by which the kernel was asked for it.
@@ -149,16 +162,14 @@ fn failed(message: String) -> Error {
     Error::StartFailed { message, hint: None, exit: Exit::Failed }
 }
 
-/// Waits for a daemon that is on its way.
-fn wait_for(home: &Home, caller: impl Fn() -> Caller) -> Result<Client, Error> {
-    let started = Instant::now();
-    loop {
+/// Waits for a daemon that is on its way; `None` when none came.
+fn wait_for(home: &Home, caller: impl Fn() -> Caller) -> Result<Option<Client>, Error> {
+    let began = Instant::now();
+    while began.elapsed() < ANOTHER {
         if let Some(client) = Client::connect(home, caller())? {
-            return Ok(client);
-        }
-        if started.elapsed() > PATIENCE {
-            return Err(Error::NoDaemon { socket: home.socket() });
+            return Ok(Some(client));
         }
         std::thread::sleep(Duration::from_millis(5));
     }
+    Ok(None)
 }

@@ -5,6 +5,10 @@
 
 use std::str::FromStr;
 
+use crate::credential::Credential;
+use crate::error::{Candidate, Error};
+use crate::service;
+
 /// Which credential is meant.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Wanted {
@@ -16,6 +20,32 @@ pub(crate) struct Wanted {
 impl Wanted {
     pub(crate) fn service(service: &str) -> Self {
         Self { service: service.to_owned(), ..Self::default() }
+    }
+
+    /// The one credential that is meant, among all of them: by the service as it was typed, else by its normal form.
+    pub(crate) fn among(&self, all: Vec<Credential>) -> Result<Credential, Error> {
+        let matches = |one: &Credential, service: &str| {
+            one.service == service
+                && self.username.as_ref().is_none_or(|username| &one.username == username)
+                && self.id.is_none_or(|id| one.id == id)
+        };
+        let normal = service::normal(&self.service);
+        let is_exact = all.iter().any(|one| matches(one, &self.service));
+        let service = if is_exact { &self.service } else { &normal };
+        let mut found: Vec<Credential> =
+            all.into_iter().filter(|one| matches(one, service)).collect();
+        match (found.pop(), found.is_empty()) {
+            (Some(one), true) => Ok(one),
+            (None, _) => Err(Error::NotFound { names: vec![self.service.clone()] }),
+            (Some(last), false) => {
+                found.push(last);
+                let candidates = found
+                    .iter()
+                    .map(|one| Candidate { id: one.id, username: one.username.clone() })
+                    .collect();
+                Err(Error::Ambiguous { service: self.service.clone(), candidates })
+            }
+        }
     }
 }
 

@@ -4,12 +4,10 @@
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::CommandFactory as _;
-use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
-use common::environment;
-use common::fleet::DatabaseArgs;
+use clap_complete::engine::ArgValueCompleter;
+use common::{complete, environment};
 
 use crate::cli::Cli;
 use crate::settings::Settings;
@@ -20,23 +18,12 @@ pub(crate) const VARIABLE: &str = "_CRON_GUARD_COMPLETE";
 
 /// Answers the shell's script, if it is the one that asks. Returns whether it was.
 pub(crate) fn answer() -> bool {
-    environment::os(VARIABLE).is_some()
-        && clap_complete::CompleteEnv::with_factory(Cli::command)
-            .var(VARIABLE)
-            .try_complete(std::env::args_os(), std::env::current_dir().ok().as_deref())
-            .unwrap_or(false)
+    complete::answer(VARIABLE, Cli::command)
 }
 
 /// Completes jobs.
 pub(crate) fn jobs() -> ArgValueCompleter {
-    ArgValueCompleter::new(|typed: &OsStr| {
-        let typed = typed.to_string_lossy();
-        known()
-            .into_iter()
-            .filter(|name| name.starts_with(typed.as_ref()))
-            .map(CompletionCandidate::new)
-            .collect()
-    })
+    ArgValueCompleter::new(|typed: &OsStr| complete::offer(typed, known()))
 }
 
 fn known() -> BTreeSet<String> {
@@ -45,13 +32,8 @@ fn known() -> BTreeSet<String> {
     if let Ok(settings) = Settings::load(config.as_deref()) {
         names.extend(settings.declared().map(ToOwned::to_owned));
     }
-    let db = environment::os("AGENT_STATE_DB").map(Into::into);
-    let database = DatabaseArgs { db, busy_timeout: Duration::from_millis(200) };
-    // A completion must not create a database.
-    if database.path().is_ok_and(|path| path.exists())
-        && let Ok(newest) = database
-            .open_read_only()
-            .and_then(|database| database.read("read names in", journal::newest_runs))
+    if let Some(fleet) = complete::fleet()
+        && let Ok(newest) = fleet.read("read names in", journal::newest_runs)
     {
         names.extend(newest.into_keys());
     }

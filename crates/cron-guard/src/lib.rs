@@ -32,6 +32,9 @@ use std::process::ExitCode;
 
 use clap::CommandFactory as _;
 
+/// The name of the tool, as its messages begin with it.
+const TOOL: &str = "cron-guard";
+
 /// The whole program.
 pub fn main() -> ExitCode {
     if complete::answer() {
@@ -41,7 +44,7 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return common::report::usage(&error),
     };
-    common::report::main::<error::Error>("cron-guard", cli.output.json, || cmd::run(&cli))
+    common::report::main::<error::Error>(TOOL, cli.output.json, || cmd::run(&cli))
 }
 
 /// The command line as data: man pages are made of it.

@@ -3,10 +3,10 @@
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::Result;
 
 use super::row::Row;
-use crate::run::{binaries, build_tools, cargo};
+use crate::run::{binaries, build_tools, cargo, must};
 
 /// The gate chain around `true` against an empty process: the price of a tick.
 pub(super) fn run() -> Result<Vec<Row>> {
@@ -22,19 +22,19 @@ pub(super) fn run() -> Result<Vec<Row>> {
             .env("PATH", format!("{}:/usr/bin:/bin", bin.display()));
         command
     };
-    check(tool("credential-proxy", &["init"]).stdout(Stdio::null()))?;
+    must(tool("credential-proxy", &["init"]).stdout(Stdio::null()))?;
     let csv = home.path().join("export.csv");
     std::fs::write(
         &csv,
         "name,url,username,password,note\ngithub.com,https://github.com/,me,a-long-secret,\n",
     )?;
-    check(
+    must(
         tool("credential-proxy", &["import", "chrome"])
             .arg(&csv)
             .stdout(Stdio::null())
             .stderr(Stdio::null()),
     )?;
-    check(tool("credential-proxy", &["start"]).stdout(Stdio::null()))?;
+    must(tool("credential-proxy", &["start"]).stdout(Stdio::null()))?;
     let line = |masking: &str| {
         let words = format!(
             "exec bench -- agent-state exec bench -- credential-proxy exec {masking} --env KEY=github.com -- true"
@@ -68,18 +68,10 @@ pub(super) fn run() -> Result<Vec<Row>> {
     ])
 }
 
-fn check(command: &mut Command) -> Result<()> {
-    let status = command
-        .status()
-        .with_context(|| format!("cannot run {}", command.get_program().display()))?;
-    ensure!(status.success(), "{command:?} failed: {status}");
-    Ok(())
-}
-
 fn time(command: &mut Command) -> Result<Duration> {
     command.stdin(Stdio::null());
     let started = Instant::now();
-    check(command)?;
+    must(command)?;
     Ok(started.elapsed())
 }
 

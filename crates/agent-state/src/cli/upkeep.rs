@@ -59,26 +59,5 @@ Examples:
   agent-state completions fish > agent-state.fish")]
 pub(crate) struct Completions {
     /// The shell
-    pub(crate) shell: Shell,
-}
-
-#[derive(Debug, Clone, Copy, clap::ValueEnum)]
-pub(crate) enum Shell {
-    Bash,
-    Elvish,
-    Fish,
-    Powershell,
-    Zsh,
-}
-
-impl Shell {
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Bash => "bash",
-            Self::Elvish => "elvish",
-            Self::Fish => "fish",
-            Self::Powershell => "powershell",
-            Self::Zsh => "zsh",
-        }
-    }
+    pub(crate) shell: clap_complete::Shell,
 }

@@ -1,5 +1,6 @@
 //! `completions`: the script that a shell sources.
 
+use common::complete;
 use common::exit::Exit;
 
 use super::context::Ctx;
@@ -8,13 +9,6 @@ use crate::cli::upkeep::Completions;
 use crate::complete::VARIABLE;
 
 pub(crate) fn run(args: &Completions, ctx: &mut Ctx) -> anyhow::Result<Exit> {
-    let shells = clap_complete::env::Shells::builtins();
-    let mut script = Vec::new();
-    if let Some(shell) = shells.completer(args.shell.as_str()) {
-        shell
-            .write_registration(VARIABLE, TOOL, TOOL, TOOL, &mut script)
-            .map_err(common::Error::Output)?;
-    }
-    ctx.out.bytes(&script)?;
+    ctx.out.bytes(&complete::script(VARIABLE, TOOL, args.shell)?)?;
     Ok(Exit::Done)
 }

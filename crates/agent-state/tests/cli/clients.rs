@@ -121,7 +121,7 @@ fn a_line_that_is_not_ended_is_given_up_after_ten_seconds_and_nobody_else_waits(
 #[test]
 fn a_silent_client_is_dropped_after_the_time_that_was_chosen() {
     let sandbox = Sandbox::new();
-    let server = Server::of(sandbox.command().args(["serve", "--idle", "300ms"]));
+    let server = Server::of(sandbox.command().args(["serve", "--idle", "2s"]));
     let mut client = server.client();
     client.works();
     assert!(client.answer().is_none());

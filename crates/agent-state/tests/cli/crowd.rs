@@ -32,8 +32,7 @@ fn n_waiters(sandbox: &Sandbox) -> i64 {
 #[test]
 fn sixteen_processes_of_two_hundred_writes_each_lose_nothing() {
     let sandbox = Sandbox::with_agents(["a"]);
-    let script =
-        "i=0; while [ $i -lt 200 ]; do agent-state state set a k $i || exit 1; i=$((i+1)); done";
+    let script = "i=0; while [ $i -lt 200 ]; do agent-state state set a k $i --busy-timeout 60s || exit 1; i=$((i+1)); done";
     let children: Vec<Child> = (0..16).map(|_| start_sh(&sandbox, script)).collect();
     let mut versions: Vec<u32> = Vec::new();
     for child in children {
@@ -50,8 +49,9 @@ fn sixteen_processes_of_two_hundred_writes_each_lose_nothing() {
 #[test]
 fn two_hundred_runs_fired_at_once_are_all_recorded() {
     let sandbox = Sandbox::new();
-    let children: Vec<Child> =
-        (0..200).map(|_| sandbox.start(["exec", "a", "--job", "tick", "--", "true"])).collect();
+    // How long two hundred writes take is the disk's affair.
+    let exec = ["exec", "a", "--job", "tick", "--busy-timeout", "60s", "--", "true"];
+    let children: Vec<Child> = (0..200).map(|_| sandbox.start(exec)).collect();
     for child in children {
         collect(child).ok();
     }
@@ -65,7 +65,7 @@ fn a_plain_file_behind_a_lock_loses_no_increment_and_tokens_strictly_rise() {
     let sandbox = Sandbox::new();
     std::fs::File::create(sandbox.path("tokens")).unwrap();
     let script = "i=0; while [ $i -lt 12 ]; do \
-        agent-state lock exec counter --wait 60s -- sh -c \
+        agent-state lock exec counter --wait 60s --busy-timeout 60s -- sh -c \
             'echo $AGENT_STATE_LOCK_TOKEN_1 >> tokens; n=$(cat n 2>/dev/null || echo 0); echo $((n+1)) > n' || exit 1; \
         i=$((i+1)); done";
     let children: Vec<Child> = (0..16).map(|_| start_sh(&sandbox, script)).collect();
@@ -90,6 +90,8 @@ fn killed_holders_and_waiters_stop_nobody_and_the_database_stays_whole() {
             "exec",
             "repo",
             "--wait",
+            "60s",
+            "--busy-timeout",
             "60s",
             "--",
             "sh",

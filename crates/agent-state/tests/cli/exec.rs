@@ -125,7 +125,7 @@ fn a_lock_that_is_lost_ends_the_command_and_fails_the_run() {
         "--lock",
         "repo",
         "--ttl",
-        "600ms",
+        "2s",
         "--",
         "sh",
         "-c",
@@ -155,11 +155,11 @@ fn a_lock_is_renewed_for_as_long_as_its_command_runs() {
         "--lock",
         "repo",
         "--ttl",
-        "500ms",
+        "3s",
         "--",
         "sh",
         "-c",
-        "touch ready; sleep 2",
+        "touch ready; sleep 7",
     ]);
     wait_until(|| sandbox.path("ready").exists());
     let mut n_refused = 0;

@@ -78,7 +78,9 @@ fn an_edit_around_the_tool_is_noticed_and_kept() {
 fn of_fifty_puts_on_one_version_exactly_one_wins() {
     let sandbox = Sandbox::new();
     let first = sandbox.run_fed(b"0", ["file", "put", "f", "--if-version", "absent"]).ok();
-    let script = format!("echo $0 | agent-state file put f --if-version {first} --wait 60s");
+    let script = format!(
+        "echo $0 | agent-state file put f --if-version {first} --wait 60s --busy-timeout 60s"
+    );
     let children: Vec<Child> = (0..50)
         .map(|n| {
             let mut command = std::process::Command::new("/bin/sh");

@@ -2,11 +2,12 @@
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::symlink;
-use std::process::Stdio;
+use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
 
 use super::sandbox::{Done, Sandbox, collect, kill, wait_until};
+use super::server::n_waiting;
 
 /// A request line.
 pub(crate) fn line(id: &Value, method: &str, params: &Value) -> String {
@@ -15,6 +16,17 @@ pub(crate) fn line(id: &Value, method: &str, params: &Value) -> String {
 
 fn rpc(sandbox: &Sandbox, input: &[u8]) -> Done {
     sandbox.run_fed(input, ["rpc"])
+}
+
+/// A process that answers requests for as long as its stdin is open.
+fn talk(command: &mut Command) -> Child {
+    command
+        .arg("rpc")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
 }
 
 /// The answers to these requests, in one process.
@@ -275,34 +287,16 @@ fn a_run_over_the_wire_has_a_lease_and_no_process_and_outlives_the_server() {
     let released =
         answers(&sandbox, &[("lock.release", json!({ "resource": "repo", "agent": "a" }))]);
     assert_eq!(released[0]["error"]["code"], "not_holder");
-    let by_environment = sandbox
-        .command()
-        .env("AGENT_STATE_RUN_ID", &run)
-        .arg("rpc")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map(|mut child| {
-            let request =
-                line(&json!(1), "lock.release", &json!({ "resource": "repo", "agent": "a" }));
-            child.stdin.take().unwrap().write_all(request.as_bytes()).unwrap();
-            collect(child)
-        });
-    assert_eq!(by_environment.unwrap().json()["result"]["status"], "released");
+    let mut in_the_run = talk(sandbox.command().env("AGENT_STATE_RUN_ID", &run));
+    let request = line(&json!(1), "lock.release", &json!({ "resource": "repo", "agent": "a" }));
+    in_the_run.stdin.take().unwrap().write_all(request.as_bytes()).unwrap();
+    assert_eq!(collect(in_the_run).json()["result"]["status"], "released");
 }
 
 #[test]
 fn each_answer_comes_before_the_next_request_and_sees_what_others_wrote() {
     let sandbox = Sandbox::with_agents(["a"]);
-    let mut child = sandbox
-        .command()
-        .arg("rpc")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child = talk(&mut sandbox.command());
     let mut requests = child.stdin.take().unwrap();
     let mut answers = BufReader::new(child.stdout.take().unwrap());
     let mut ask = |method: &str, params: Value| -> Value {
@@ -339,29 +333,18 @@ fn each_answer_comes_before_the_next_request_and_sees_what_others_wrote() {
 fn a_waiter_whose_reader_has_gone_leaves_the_queue() {
     let sandbox = Sandbox::with_agents(["a", "b"]);
     sandbox.run(["lock", "acquire", "repo", "a"]).ok();
-    let mut child = sandbox
-        .command()
-        .arg("rpc")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child = talk(&mut sandbox.command());
     let request =
         line(&json!(1), "lock.acquire", &json!({ "resource": "repo", "agent": "b", "wait": "5m" }));
     child.stdin.take().unwrap().write_all(request.as_bytes()).unwrap();
-    let n_waiting = || {
-        let board = sandbox.run(["board", "--json"]).json();
-        board["waiting"].as_array().unwrap().len()
-    };
     // The end of the requests is no reason to stop waiting for the answers; the end of the reader is.
-    wait_until(|| n_waiting() == 1);
+    wait_until(|| n_waiting(&sandbox) == 1);
     drop(child.stdout.take());
-    wait_until(|| n_waiting() == 0);
+    wait_until(|| n_waiting(&sandbox) == 0);
     assert!(wait_for_end(&mut child));
 }
 
-fn wait_for_end(child: &mut std::process::Child) -> bool {
+fn wait_for_end(child: &mut Child) -> bool {
     wait_until(|| child.try_wait().unwrap().is_some());
     child.wait().unwrap().code() == Some(0)
 }
@@ -372,14 +355,7 @@ fn rpc_that_is_killed_in_the_middle_leaves_a_whole_database() {
     let requests: String = (0..3000)
         .map(|n| line(&json!(n), "state.set", &json!({ "agent": "a", "key": "k", "value": n })))
         .collect();
-    let mut child = sandbox
-        .command()
-        .arg("rpc")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut child = talk(&mut sandbox.command());
     let mut stdin = child.stdin.take().unwrap();
     let writer = std::thread::spawn(move || {
         let _ = stdin.write_all(requests.as_bytes());

@@ -44,6 +44,8 @@ fn of_fifty_starts_of_one_slot_exactly_one_wins_and_the_others_name_it() {
                 "--slot",
                 "12:00",
                 "--id-only",
+                "--busy-timeout",
+                "60s",
             ])
         })
         .collect();

@@ -72,7 +72,7 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn of(stream: UnixStream) -> Self {
-        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         let answers = BufReader::new(stream.try_clone().unwrap());
         Self { stream, answers }
     }

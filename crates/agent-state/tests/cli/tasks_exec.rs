@@ -132,16 +132,16 @@ fn the_lease_is_kept_while_the_command_runs() {
         "exec",
         "a",
         "--lease",
-        "2s",
+        "4s",
         "--",
         "sh",
         "-c",
         "touch up; while test ! -e end; do sleep 0.02; done",
     ]);
     wait_until(|| sandbox.path("up").exists());
-    // Past the first lease, which ran from before the command until two seconds later.
+    // Past the first lease, which ran from before the command until four seconds later.
     let started = Instant::now();
-    wait_until(|| started.elapsed() > Duration::from_millis(2200));
+    wait_until(|| started.elapsed() > Duration::from_millis(4200));
     assert_eq!(show(&sandbox, "t/n")["state"], "running");
     sandbox.run(["task", "next", "a"]).no();
     std::fs::File::create(sandbox.path("end")).unwrap();
@@ -199,7 +199,7 @@ fn an_exec_that_was_stopped_past_its_lease_ends_its_command_and_records_nothing(
         "exec",
         "a",
         "--lease",
-        "300ms",
+        "2s",
         "--",
         "sh",
         "-c",

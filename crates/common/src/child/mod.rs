@@ -167,7 +167,16 @@ impl<'a> Supervisor<'a> {
         if let Some(terminal) = &terminal {
             terminal.give_to(pid);
         }
-        Ok(Running { plan: self, child, pid, started, signals, terminal, streams: Vec::new() })
+        Ok(Running {
+            plan: self,
+            child,
+            pid,
+            started,
+            signals,
+            terminal,
+            wants_terminal: false,
+            streams: Vec::new(),
+        })
     }
 }
 
@@ -180,6 +189,8 @@ pub struct Running<'a> {
     started: Instant,
     signals: Signals,
     terminal: Option<Terminal>,
+    /// The child was stopped for want of a terminal that was not ours to lend at that moment.
+    wants_terminal: bool,
     streams: Vec<Stream<'a>>,
 }
 
@@ -209,59 +220,7 @@ impl<'a> Running<'a> {
     pub fn wait(mut self) -> Result<Fate, Error> {
         let mut forwarded = None;
         let mut ending: Option<Ending> = None;
-        let mut ended: Option<(End, Duration)> = None;
-        let mut look_at =
-            self.plan.every.as_ref().and_then(|(interval, _)| self.started.checked_add(*interval));
-        let (end, elapsed) = loop {
-            while let Some(signal) = self.signals.next() {
-                forwarded = Some(signal);
-                self.signal_group(signal);
-                // What is stopped could not obey.
-                self.signal_group(libc::SIGCONT);
-            }
-            match self.reap() {
-                Ok(Some(end)) => ended = Some((end, self.started.elapsed())),
-                Err(source) if ended.is_none() => {
-                    return Err(Error::Process {
-                        doing: "wait for the child",
-                        source: source.into(),
-                    });
-                }
-                Ok(None) | Err(_) => {}
-            }
-            // Those behind a child that had to end have the same grace time as the child.
-            let is_group_left =
-                ending.as_ref().is_some_and(|ending| !ending.killed) && self.is_group_left();
-            if let Some(ended) = ended
-                && !is_group_left
-            {
-                break ended;
-            }
-            let now = Instant::now();
-            if let Some(asked) = self.due(now, &mut look_at, ending.is_some()) {
-                let kill_at = now.checked_add(self.plan.grace.unwrap_or(GRACE));
-                ending = Some(Ending { timed_out: asked, kill_at, killed: false });
-                self.signal_group(libc::SIGTERM);
-                self.signal_group(libc::SIGCONT);
-            }
-            if let Some(ending) = &mut ending
-                && ending.kill_at.is_some_and(|kill_at| now >= kill_at)
-                && !ending.killed
-            {
-                ending.killed = true;
-                self.signal_group(libc::SIGKILL);
-                // The child may be gone for long, and then nothing more will wake us.
-                continue;
-            }
-            let moments = [
-                look_at,
-                self.deadline().filter(|_| ending.is_none()),
-                ending.as_ref().filter(|ending| !ending.killed).and_then(|ending| ending.kill_at),
-                // The end of a grandchild whose parent lives is no news to us.
-                ended.and_then(|_| now.checked_add(Duration::from_millis(20))),
-            ];
-            self.sleep_until(moments.into_iter().flatten().min())?;
-        };
+        let (end, elapsed) = self.wait_for_end(&mut ending, &mut forwarded)?;
         // A signal that came together with the end of the child is what ended it, too.
         forwarded = std::iter::from_fn(|| self.signals.next()).last().or(forwarded);
         if ending.is_some() {
@@ -282,6 +241,72 @@ impl<'a> Running<'a> {
             forwarded,
             elapsed,
         })
+    }
+
+    /// How the child ended, and after how long; notes what it was told meanwhile.
+    fn wait_for_end(
+        &mut self,
+        ending: &mut Option<Ending>,
+        forwarded: &mut Option<i32>,
+    ) -> Result<(End, Duration), Error> {
+        let mut ended: Option<(End, Duration)> = None;
+        let mut look_at =
+            self.plan.every.as_ref().and_then(|(interval, _)| self.started.checked_add(*interval));
+        loop {
+            while let Some(signal) = self.signals.next() {
+                *forwarded = Some(signal);
+                self.signal_group(signal);
+                // What is stopped could not obey.
+                self.signal_group(libc::SIGCONT);
+            }
+            match self.reap() {
+                Ok(Some(end)) => ended = Some((end, self.started.elapsed())),
+                Err(source) if ended.is_none() => {
+                    return Err(Error::Process {
+                        doing: "wait for the child",
+                        source: source.into(),
+                    });
+                }
+                Ok(None) | Err(_) => {}
+            }
+            if self.wants_terminal {
+                self.lend_terminal();
+            }
+            // Those behind a child that had to end have the same grace time as the child.
+            let is_group_left =
+                ending.as_ref().is_some_and(|ending| !ending.killed) && self.is_group_left();
+            if let Some(ended) = ended
+                && !is_group_left
+            {
+                return Ok(ended);
+            }
+            let now = Instant::now();
+            if let Some(timed_out) = self.due(now, &mut look_at, ending.is_some()) {
+                let kill_at = now.checked_add(self.plan.grace.unwrap_or(GRACE));
+                *ending = Some(Ending { timed_out, kill_at, killed: false });
+                self.signal_group(libc::SIGTERM);
+                self.signal_group(libc::SIGCONT);
+            }
+            if let Some(ending) = ending
+                && ending.kill_at.is_some_and(|kill_at| now >= kill_at)
+                && !ending.killed
+            {
+                ending.killed = true;
+                self.signal_group(libc::SIGKILL);
+                // The child may be gone for long, and then nothing more will wake us.
+                continue;
+            }
+            let moments = [
+                look_at,
+                self.deadline().filter(|_| ending.is_none()),
+                ending.as_ref().filter(|ending| !ending.killed).and_then(|ending| ending.kill_at),
+                // Nobody tells us that the terminal is ours now.
+                self.wants_terminal.then(|| now.checked_add(Duration::from_millis(100))).flatten(),
+                // The end of a grandchild whose parent lives is no news to us.
+                ended.and_then(|_| now.checked_add(Duration::from_millis(20))),
+            ];
+            self.sleep_until(moments.into_iter().flatten().min())?;
+        }
     }
 
     fn is_group_left(&self) -> bool {
@@ -372,10 +397,17 @@ impl<'a> Running<'a> {
         if let Some(terminal) = &self.terminal {
             terminal.stop_with(self.pid);
         } else if matches!(signal, libc::SIGTTIN | libc::SIGTTOU) {
-            self.terminal = Terminal::controlling();
-            if let Some(terminal) = &self.terminal {
-                terminal.give_to(self.pid);
-            }
+            self.lend_terminal();
+        }
+    }
+
+    /// Lends the terminal to a child that was stopped for want of it, as soon as it is ours: who started us may
+    /// still be about to lend it to us, or a shell may bring us to the foreground later.
+    fn lend_terminal(&mut self) {
+        self.terminal = Terminal::controlling();
+        self.wants_terminal = self.terminal.is_none();
+        if let Some(terminal) = &self.terminal {
+            terminal.give_to(self.pid);
         }
     }
 

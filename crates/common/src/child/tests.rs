@@ -46,7 +46,7 @@ fn on_timeout_the_whole_tree_dies_daemons_and_term_ignorers_included() {
     );
     let fate = run(
         Supervisor::new()
-            .with_timeout(Some(Duration::from_millis(600)))
+            .with_timeout(Some(Duration::from_secs(3)))
             .with_grace(Duration::from_millis(200)),
         sh(&script),
     );

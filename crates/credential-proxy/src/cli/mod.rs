@@ -12,8 +12,9 @@ pub(crate) use self::serving::{
     ServeArgs, ServiceArgs,
 };
 pub(crate) use self::vault::{
-    AddArgs, BackupArgs, BootstrapArgs, DeleteArgs, EditArgs, ImportArgs, ImportChromeArgs,
-    ImportHowArgs, InitArgs, ListArgs, OnConflict, RenameArgs, SecretArgs, ShowArgs, WhichArgs,
+    AddArgs, BackupArgs, BootstrapArgs, CredentialArgs, DeleteArgs, EditArgs, ImportArgs,
+    ImportChromeArgs, ImportHowArgs, InitArgs, ListArgs, OnConflict, RenameArgs, SecretArgs,
+    ShowArgs, WhichArgs,
 };
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use common::cli::OutputArgs;

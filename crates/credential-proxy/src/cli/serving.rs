@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use clap::{Args, ValueEnum};
 
-use super::WhichArgs;
+use super::CredentialArgs;
 use crate::complete;
 use crate::reference::Assignment;
 
@@ -49,11 +49,8 @@ Examples:
   aws configure set credential_process \\
       'credential-proxy aws-credential aws-prod'")]
 pub(crate) struct AwsArgs {
-    /// The service
-    #[arg(add = complete::services())]
-    pub(crate) service: String,
     #[command(flatten)]
-    pub(crate) which: WhichArgs,
+    pub(crate) credential: CredentialArgs,
 }
 
 /// Answer the prompts of git, ssh and sudo
@@ -86,11 +83,8 @@ Examples:
   credential-proxy get github.com
   credential-proxy get github.com --username me --field url")]
 pub(crate) struct GetArgs {
-    /// The service
-    #[arg(add = complete::services())]
-    pub(crate) service: String,
     #[command(flatten)]
-    pub(crate) which: WhichArgs,
+    pub(crate) credential: CredentialArgs,
     /// The field: password, username, url, note, or a name of its own
     #[arg(long, short, value_name = "FIELD", default_value = "password")]
     pub(crate) field: String,

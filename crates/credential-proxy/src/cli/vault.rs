@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use crate::complete;
+use crate::reference::Wanted;
 
 /// Create a vault, import a browser export and verify everything, in one go
 #[derive(Debug, Args)]
@@ -164,6 +165,23 @@ pub(crate) struct WhichArgs {
     pub(crate) id: Option<i64>,
 }
 
+/// One credential, by its service and, where that has several, its account.
+#[derive(Debug, Args)]
+pub(crate) struct CredentialArgs {
+    /// The service
+    #[arg(add = complete::services())]
+    pub(crate) service: String,
+    #[command(flatten)]
+    pub(crate) which: WhichArgs,
+}
+
+impl CredentialArgs {
+    pub(crate) fn wanted(&self) -> Wanted {
+        let WhichArgs { username, id } = &self.which;
+        Wanted { service: self.service.clone(), username: username.clone(), id: *id }
+    }
+}
+
 /// List services and accounts, never secrets
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -183,11 +201,8 @@ Examples:
   credential-proxy show github.com
   credential-proxy show github.com --json")]
 pub(crate) struct ShowArgs {
-    /// The service
-    #[arg(add = complete::services())]
-    pub(crate) service: String,
     #[command(flatten)]
-    pub(crate) which: WhichArgs,
+    pub(crate) credential: CredentialArgs,
 }
 
 /// Give a credential another service name
@@ -197,13 +212,10 @@ Examples:
   credential-proxy rename github.com github-bot
   credential-proxy rename github.com github-bot --username bot")]
 pub(crate) struct RenameArgs {
-    /// The service
-    #[arg(add = complete::services())]
-    pub(crate) service: String,
+    #[command(flatten)]
+    pub(crate) credential: CredentialArgs,
     /// Its new name
     pub(crate) new: String,
-    #[command(flatten)]
-    pub(crate) which: WhichArgs,
 }
 
 /// Change a credential
@@ -216,11 +228,8 @@ Examples:
   printf %s \"$NEW\" | credential-proxy edit github.com --stdin
   credential-proxy edit github.com --id 7 --set-username bot --expires 90d")]
 pub(crate) struct EditArgs {
-    /// The service
-    #[arg(add = complete::services())]
-    pub(crate) service: String,
     #[command(flatten)]
-    pub(crate) which: WhichArgs,
+    pub(crate) credential: CredentialArgs,
     /// The new username
     #[arg(long, value_name = "U")]
     pub(crate) set_username: Option<String>,

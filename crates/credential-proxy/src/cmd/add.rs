@@ -28,15 +28,8 @@ pub(super) fn run(args: &AddArgs, context: &mut Context) -> anyhow::Result<Exit>
         .into());
     }
     let username = args.details.username.clone().unwrap_or_default();
-    let exists = Error::Exists { service: service.clone(), username: username.clone() };
-    if vault
-        .credentials()?
-        .rows
-        .iter()
-        .any(|one| one.service == service && one.username == username)
-    {
-        return Err(exists.into());
-    }
+    // A new one has no id yet, so that every other counts.
+    details::check_free(&vault.credentials()?.rows, 0, &service, &username)?;
     let expires_at = match &args.details.expires {
         Some(text) => details::expiry(text, now)?,
         None => None,
@@ -56,11 +49,8 @@ pub(super) fn run(args: &AddArgs, context: &mut Context) -> anyhow::Result<Exit>
     };
     let id = vault.change(|change| {
         // Somebody may have added it while the secret was typed.
-        let taken = change
-            .credentials()?
-            .iter()
-            .any(|one| one.service == service && one.username == username);
-        if taken { Err(exists.into()) } else { Ok(change.insert(&credential)?) }
+        details::check_free(&change.credentials()?, 0, &service, &username)?;
+        Ok(change.insert(&credential)?)
     })?;
     context.announce_change()?;
     if context.json {

@@ -3,7 +3,7 @@
 use common::exit::Exit;
 use serde_json::json;
 
-use super::{Context, get};
+use super::Context;
 use crate::cli::AwsArgs;
 use crate::error::Error;
 use crate::protocol::Mode;
@@ -13,7 +13,7 @@ const SESSION_TOKEN: [&str; 4] =
     ["session_token", "SessionToken", "aws_session_token", "AWS_SESSION_TOKEN"];
 
 pub(super) fn run(args: &AwsArgs, context: &mut Context) -> anyhow::Result<Exit> {
-    let one = context.client()?.get(&get::wanted(&args.service, &args.which), Mode::Helper)?;
+    let one = context.client()?.get(&args.credential.wanted(), Mode::Helper)?;
     if one.username.is_empty() {
         // SDKs log what stands on stderr, so it names no more than the service.
         return Err(Error::NoField {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use common::exit::Exit;
 use common::place;
 
-use super::{Context, import, init, keep};
+use super::{Context, import, init, verify};
 use crate::cli::{BootstrapArgs, ImportHowArgs, OnConflict};
 use crate::error::Error;
 
@@ -30,7 +30,7 @@ pub(super) fn run(args: &BootstrapArgs, context: &mut Context) -> anyhow::Result
     }
     let how = ImportHowArgs { dry_run: false, keep: args.keep, on_conflict: OnConflict::KeepBoth };
     import::import(context, None, &file, &how)?;
-    keep::verify(context)
+    verify::run(context)
 }
 
 fn find() -> Result<PathBuf, Error> {

@@ -1,5 +1,6 @@
 //! `completions`: a script for the shell, from the same source as the help.
 
+use common::complete;
 use common::exit::Exit;
 
 use super::Context;
@@ -8,13 +9,6 @@ use crate::cli::CompletionsArgs;
 use crate::complete::VARIABLE;
 
 pub(super) fn run(args: &CompletionsArgs, context: &mut Context) -> anyhow::Result<Exit> {
-    let shells = clap_complete::env::Shells::builtins();
-    let mut script = Vec::new();
-    if let Some(shell) = shells.completer(&args.shell.to_string()) {
-        shell
-            .write_registration(VARIABLE, TOOL, TOOL, TOOL, &mut script)
-            .map_err(common::Error::Output)?;
-    }
-    context.out.bytes(&script)?;
+    context.out.bytes(&complete::script(VARIABLE, TOOL, args.shell)?)?;
     Ok(Exit::Done)
 }

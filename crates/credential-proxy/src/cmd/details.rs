@@ -1,4 +1,4 @@
-//! What `add` and `edit` share: secrets from prompts, stdin or chance, and dates.
+//! What `add`, `edit` and `rename` share: secrets from prompts, stdin or chance, dates, names that are free.
 
 use std::io::{IsTerminal as _, Read as _};
 
@@ -8,6 +8,7 @@ use common::duration;
 use zeroize::Zeroizing;
 
 use crate::cli::SecretArgs;
+use crate::credential::Credential;
 use crate::error::Error;
 use crate::seal::new_key;
 use crate::secret::Secret;
@@ -129,6 +130,21 @@ pub(super) fn generate(len: usize) -> Secret {
         text.push_str(key.expose().get(..42).unwrap_or_default());
     }
     Secret::new(text.get(..len).unwrap_or_default())
+}
+
+/// No other credential than the one with this id may have the service and the username.
+pub(super) fn check_free(
+    all: &[Credential],
+    id: i64,
+    service: &str,
+    username: &str,
+) -> Result<(), Error> {
+    let is_taken =
+        |one: &Credential| one.id != id && one.service == service && one.username == username;
+    if all.iter().any(is_taken) {
+        return Err(Error::Exists { service: service.to_owned(), username: username.to_owned() });
+    }
+    Ok(())
 }
 
 /// A date, a moment, or a duration from now; `never` is no end.

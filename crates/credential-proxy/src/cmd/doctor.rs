@@ -117,46 +117,50 @@ fn look(context: &Context, checks: &mut Checks) {
             "key.next is left of a rotation that was killed; the next `rotate-key` clears it up",
         );
     }
+    vault(context, checks);
+    daemon(context, checks);
+}
+
+/// The vault, every row of it, and the trail that its key proves.
+fn vault(context: &Context, checks: &mut Checks) {
     let vault = checks.take(
         "vault",
         context.vault().and_then(|vault| vault.check_file().map(|()| vault)),
         |_| "sound, and the key opens it".to_owned(),
     );
-    if let Some(vault) = vault {
-        match vault.credentials() {
-            Ok(opened) if opened.broken.is_empty() => {
-                checks.good(
-                    "vault",
-                    format!("{}, every one decrypted", count(opened.rows.len(), "credential")),
-                );
-            }
-            Ok(opened) => checks
-                .bad("vault", &Error::Undecryptable { path: home.vault(), ids: opened.broken }),
-            Err(error) => checks.bad("vault", &error),
-        }
-        match vault.audit_key().and_then(|key| read::verify(&home.audit(), &key)) {
-            Ok(Verdict::Sound { n_records }) => {
-                checks.good("audit", format!("{n_records} records, all as they were written"));
-            }
-            Ok(Verdict::Tampered(problem)) => {
-                checks.bad(
-                    "audit",
-                    &Error::Audit { path: home.audit().folder().to_path_buf(), problem },
-                );
-            }
-            Err(error) => checks.bad("audit", &error),
-        }
-        for path in home.audit().damaged() {
-            checks.warn(
-                "audit",
-                format!(
-                    "an earlier trail was damaged and put aside: {}",
-                    common::place::for_people(&path)
-                ),
+    let Some(vault) = vault else { return };
+    match vault.credentials() {
+        Ok(opened) if opened.broken.is_empty() => {
+            checks.good(
+                "vault",
+                format!("{}, every one decrypted", count(opened.rows.len(), "credential")),
             );
         }
+        Ok(opened) => checks
+            .bad("vault", &Error::Undecryptable { path: context.home.vault(), ids: opened.broken }),
+        Err(error) => checks.bad("vault", &error),
     }
-    daemon(context, checks);
+    match vault.audit_key().and_then(|key| read::verify(&context.home.audit(), &key)) {
+        Ok(Verdict::Sound { n_records }) => {
+            checks.good("audit", format!("{n_records} records, all as they were written"));
+        }
+        Ok(Verdict::Tampered(problem)) => {
+            checks.bad(
+                "audit",
+                &Error::Audit { path: context.home.audit().folder().to_path_buf(), problem },
+            );
+        }
+        Err(error) => checks.bad("audit", &error),
+    }
+    for path in context.home.audit().damaged() {
+        checks.warn(
+            "audit",
+            format!(
+                "an earlier trail was damaged and put aside: {}",
+                common::place::for_people(&path)
+            ),
+        );
+    }
 }
 
 fn daemon(context: &Context, checks: &mut Checks) {

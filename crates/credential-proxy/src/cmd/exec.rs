@@ -159,17 +159,7 @@ fn prepare<'a>(args: &'a ExecArgs, context: &Context) -> anyhow::Result<Plan<'a>
         command.env("CREDENTIAL_PROXY_SOCKET", context.home.socket());
     }
     for one in &values {
-        if one.value.expose().contains('\0') {
-            return Err(Error::NotStarted {
-                problems: vec![format!(
-                    "the value for {} has a NUL byte, which no variable can hold",
-                    one.variable
-                )],
-                hint: Some("pass it with --file".to_owned()),
-            }
-            .into());
-        }
-        command.env(&one.variable, one.value.expose());
+        command.env(&one.variable, without_nul(one)?);
     }
     let mut kept = Vec::new();
     for one in &files {
@@ -179,24 +169,43 @@ fn prepare<'a>(args: &'a ExecArgs, context: &Context) -> anyhow::Result<Plan<'a>
     }
     let secrets: Vec<&Resolved> = values.iter().chain(&files).filter(|one| one.is_secret).collect();
     if !args.no_masking {
-        for one in &secrets {
-            let n_chars = one.value.expose().chars().count();
-            if n_chars > 0 && n_chars < MIN_CHARS {
-                report::warn(
-                    crate::TOOL,
-                    &format!(
-                        "the value for {} has fewer than {MIN_CHARS} characters and is not masked",
-                        one.variable
-                    ),
-                );
-            }
-        }
+        warn_of_short(&secrets);
     }
     let masks = !args.no_masking && !secrets.is_empty();
     let patterns = masks.then(|| {
         Patterns::new(secrets.iter().map(|one| (one.service.as_str(), one.value.expose())))
     });
     Ok(Plan { command, patterns, files: kept, lender, program: &args.command })
+}
+
+/// A value that a variable can hold.
+fn without_nul(one: &Resolved) -> Result<&str, Error> {
+    if one.value.expose().contains('\0') {
+        return Err(Error::NotStarted {
+            problems: vec![format!(
+                "the value for {} has a NUL byte, which no variable can hold",
+                one.variable
+            )],
+            hint: Some("pass it with --file".to_owned()),
+        });
+    }
+    Ok(one.value.expose())
+}
+
+/// Names the secrets that are too short to be looked for in every output.
+fn warn_of_short(secrets: &[&Resolved]) {
+    for one in secrets {
+        let n_chars = one.value.expose().chars().count();
+        if n_chars > 0 && n_chars < MIN_CHARS {
+            report::warn(
+                crate::TOOL,
+                &format!(
+                    "the value for {} has fewer than {MIN_CHARS} characters and is not masked",
+                    one.variable
+                ),
+            );
+        }
+    }
 }
 
 /// Removes what is ours from the child's environment, or all but the little that it may keep.

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::Context;
 use crate::audit::{Access, Decision, Trail};
-use crate::cli::{GetArgs, WhichArgs};
+use crate::cli::GetArgs;
 use crate::credential::Credential;
 use crate::error::Error;
 use crate::grant::{self, Denial, Grant};
@@ -15,7 +15,7 @@ use crate::reference::Wanted;
 use crate::store::{Opened, Vault};
 
 pub(super) fn run(args: &GetArgs, context: &mut Context) -> anyhow::Result<Exit> {
-    let wanted = wanted(&args.service, &args.which);
+    let wanted = args.credential.wanted();
     let credential = if args.direct {
         direct(context, &wanted)?
     } else {
@@ -47,18 +47,13 @@ pub(super) fn run(args: &GetArgs, context: &mut Context) -> anyhow::Result<Exit>
     Ok(Exit::Done)
 }
 
-pub(super) fn wanted(service: &str, which: &WhichArgs) -> Wanted {
-    Wanted { service: service.to_owned(), username: which.username.clone(), id: which.id }
-}
-
 /// Opens the vault in this process. Grants hold here, too, and the access is recorded.
 fn direct(context: &Context, wanted: &Wanted) -> Result<Credential, Error> {
     let vault = context.vault()?;
     let opened = vault.credentials()?;
     let grants = vault.grants(Grant::from_plain)?;
     let n_broken = opened.broken.len();
-    let args = WhichArgs { username: wanted.username.clone(), id: wanted.id };
-    let found = match super::change::the_one(opened.rows, Some(&wanted.service), &args) {
+    let found = match wanted.among(opened.rows) {
         Err(Error::NotFound { .. }) if n_broken > 0 => {
             Err(Error::PerhapsBroken { service: wanted.service.clone(), n_broken })
         }

@@ -4,25 +4,30 @@ mod add;
 mod askpass;
 mod audit;
 mod aws_credential;
+mod backup;
 mod bootstrap;
-mod change;
 mod completions;
+mod delete;
 mod details;
 mod docker_credential;
 mod doctor;
+mod edit;
 mod env;
 mod exec;
 mod get;
 mod git_credential;
 mod import;
 mod init;
-mod keep;
 mod list;
+mod rename;
 mod report;
+mod rotate_key;
 mod serve;
 mod service;
+mod show;
 mod status;
 mod token;
+mod verify;
 
 use common::clock::{self, Timestamp};
 use common::environment;
@@ -103,6 +108,11 @@ pub(crate) fn token_of_caller() -> Result<Option<Secret>, Error> {
     Ok(Some(Secret::new(text.trim())))
 }
 
+/// People see how long from now, programs the moment.
+fn shown(at: Timestamp, context: &Context) -> String {
+    if context.out.is_terminal() { at.relative(Context::now()) } else { at.to_string() }
+}
+
 /// Runs the command that was asked for.
 pub(crate) fn run(cli: Cli) -> anyhow::Result<Exit> {
     let socket = environment::os("CREDENTIAL_PROXY_SOCKET").map(std::path::PathBuf::from);
@@ -123,10 +133,10 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Exit> {
         Verb::Exec(args) => exec::run(&args, &mut context),
         Verb::Env(args) => env::run(&args, &mut context),
         Verb::List(args) => list::run(&args, &mut context),
-        Verb::Show(args) => list::show(&args, &mut context),
-        Verb::Rename(args) => change::rename(&args, &mut context),
-        Verb::Edit(args) => change::edit(&args, &mut context),
-        Verb::Delete(args) => change::delete(&args, &mut context),
+        Verb::Show(args) => show::run(&args, &mut context),
+        Verb::Rename(args) => rename::run(&args, &mut context),
+        Verb::Edit(args) => edit::run(&args, &mut context),
+        Verb::Delete(args) => delete::run(&args, &mut context),
         Verb::Serve(args) => serve::run(&args, &mut context),
         Verb::Start => serve::start(&mut context),
         Verb::Stop => serve::stop(&mut context),
@@ -138,9 +148,9 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Exit> {
         Verb::Token(verb) => token::run(&verb, &mut context),
         Verb::Audit(args) => audit::run(&args, &mut context),
         Verb::Report => report::run(&mut context),
-        Verb::Verify => keep::verify(&mut context),
-        Verb::RotateKey => keep::rotate_key(&mut context),
-        Verb::Backup(args) => keep::backup(&args, &mut context),
+        Verb::Verify => verify::run(&mut context),
+        Verb::RotateKey => rotate_key::run(&mut context),
+        Verb::Backup(args) => backup::run(&args, &mut context),
         Verb::Doctor => doctor::run(&mut context),
         Verb::GitCredential(args) => git_credential::run(&args, &mut context),
         Verb::DockerCredential(args) => docker_credential::run(&args, &mut context),

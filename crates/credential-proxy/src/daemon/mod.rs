@@ -15,14 +15,14 @@ mod state;
 mod systemd;
 
 use std::io;
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 
-use self::listen::{Listening, OnlyOne};
+use self::listen::Door;
 use self::pool::Pool;
 use self::state::State;
 use crate::error::Error;
@@ -48,15 +48,15 @@ pub(crate) fn run(
     ready: impl FnOnce(&Ready<'_>),
 ) -> Result<(), Error> {
     guard::harden();
-    guard::raise_file_limit();
+    common::daemon::raise_file_limit();
     home.check()?;
-    let _only = OnlyOne::take(home)?;
+    let _only = listen::take_turn(home)?;
     let signals = Signals::watch()
         .map_err(|source| common::Error::Process { doing: "watch for signals", source })?;
     let state = Arc::new(State::open(home.clone(), source)?);
-    let listening = match systemd::activated(surroundings) {
-        Some(listener) => Listening::adopt(listener),
-        None => Listening::bind(home)?,
+    let door = match systemd::activated(surroundings) {
+        Some(listener) => Door::Passed(listener),
+        None => Door::bind(home)?,
     };
     let snapshot = state.snapshot();
     ready(&Ready {
@@ -66,9 +66,9 @@ pub(crate) fn run(
     });
     let notifier = systemd::Notifier::new(surroundings);
     notifier.ready();
-    let result = accept(&listening, &signals, &state, &notifier);
+    let result = accept(door.listener(), &signals, &state, &notifier);
     notifier.stopping();
-    drop(listening);
+    drop(door);
     // The pages are wiped before the process ends, not by its end.
     state.lock();
     state.ledger.settle();
@@ -118,7 +118,7 @@ pub(crate) struct Ready<'a> {
 }
 
 fn accept(
-    listening: &Listening,
+    listener: &UnixListener,
     signals: &Signals,
     state: &Arc<State>,
     notifier: &systemd::Notifier,
@@ -127,14 +127,12 @@ fn accept(
     let failed = |source: io::Error| {
         Error::from(common::Error::Process { doing: "wait for clients", source })
     };
-    listening.listener.set_nonblocking(true).map_err(failed)?;
+    listener.set_nonblocking(true).map_err(failed)?;
     loop {
         let pause = if pool.is_full() { 50 } else { notifier.interval_millis() };
         let pause = Timespec { tv_sec: pause / 1000, tv_nsec: pause % 1000 * 1_000_000 };
-        let mut fds = [
-            PollFd::new(&listening.listener, PollFlags::IN),
-            PollFd::new(&signals.wake, PollFlags::IN),
-        ];
+        let mut fds =
+            [PollFd::new(listener, PollFlags::IN), PollFd::new(&signals.wake, PollFlags::IN)];
         match poll(&mut fds, Some(&pause)) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(failed(error.into())),
@@ -152,7 +150,7 @@ fn accept(
         }
         notifier.alive();
         loop {
-            match listening.listener.accept() {
+            match listener.accept() {
                 Ok((stream, _)) => {
                     // The flag is not inherited on Linux, and is elsewhere.
                     let _ = stream.set_nonblocking(false);

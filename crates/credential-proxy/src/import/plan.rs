@@ -55,67 +55,15 @@ pub(crate) fn plan(
     conflicts: Conflicts,
     now: Timestamp,
 ) -> Plan {
-    let mut plan = Plan::default();
-    let mut all: Vec<(Credential, State)> =
-        existing.into_iter().map(|one| (one, State::Untouched)).collect();
-    let mut accounts: HashMap<(String, String), Vec<usize>> =
-        HashMap::with_capacity(all.len() + rows.len());
-    for (place, (one, _)) in all.iter().enumerate() {
-        accounts.entry((one.service.clone(), one.username.clone())).or_default().push(place);
-    }
+    let mut planner = Planner::new(existing, conflicts, now);
     for row in rows {
-        let Some(service) = service_of(row) else {
-            plan.skipped
-                .push(Skipped { line: row.line, reason: "it has neither a URL nor a name" });
-            continue;
-        };
-        let places = accounts.entry((service.clone(), row.username.clone())).or_default();
-        let same = places.iter().copied().find(|place| {
-            all.get(*place).is_some_and(|(one, _)| one.password.is_same(&row.password))
-        });
-        if let Some((one, state)) = same.and_then(|place| all.get_mut(place)) {
-            if merge(one, row) && *state == State::Untouched {
-                *state = State::Changed;
-            }
-            if *state == State::Changed {
-                one.updated_at = now;
-            }
-            plan.n_merged += 1;
-            continue;
+        match service_of(row) {
+            Some(service) => planner.take(row, service),
+            None => planner.skip(row, "it has neither a URL nor a name"),
         }
-        if !places.is_empty() {
-            plan.conflicts.push(Conflict {
-                line: row.line,
-                service: service.clone(),
-                username: row.username.clone(),
-            });
-            let old = places
-                .iter()
-                .copied()
-                .rfind(|place| all.get(*place).is_some_and(|(_, state)| *state != State::New));
-            match (conflicts, old.and_then(|place| all.get_mut(place))) {
-                (Conflicts::Skip, _) => {
-                    plan.skipped.push(Skipped {
-                        line: row.line,
-                        reason: "the account is there with another password",
-                    });
-                    continue;
-                }
-                (Conflicts::Replace, Some((one, state))) => {
-                    one.password = row.password.duplicate();
-                    one.updated_at = now;
-                    merge(one, row);
-                    *state = State::Changed;
-                    plan.n_replaced += 1;
-                    continue;
-                }
-                (Conflicts::KeepBoth | Conflicts::Replace, _) => {}
-            }
-        }
-        places.push(all.len());
-        all.push((credential(row, service, now), State::New));
     }
-    for (one, state) in all {
+    let mut plan = planner.plan;
+    for (one, state) in planner.all {
         match state {
             State::Untouched => {}
             State::Changed => plan.changed.push(one),
@@ -123,6 +71,90 @@ pub(crate) fn plan(
         }
     }
     plan
+}
+
+/// The credentials while the rows go by, and what was decided so far.
+struct Planner {
+    plan: Plan,
+    conflicts: Conflicts,
+    now: Timestamp,
+    all: Vec<(Credential, State)>,
+    /// From service and username to the places in `all`.
+    accounts: HashMap<(String, String), Vec<usize>>,
+}
+
+impl Planner {
+    fn new(existing: Vec<Credential>, conflicts: Conflicts, now: Timestamp) -> Self {
+        let mut accounts: HashMap<_, Vec<usize>> = HashMap::with_capacity(existing.len());
+        for (place, one) in existing.iter().enumerate() {
+            accounts.entry((one.service.clone(), one.username.clone())).or_default().push(place);
+        }
+        let all = existing.into_iter().map(|one| (one, State::Untouched)).collect();
+        Self { plan: Plan::default(), conflicts, now, all, accounts }
+    }
+
+    fn skip(&mut self, row: &Row, reason: &'static str) {
+        self.plan.skipped.push(Skipped { line: row.line, reason });
+    }
+
+    fn take(&mut self, row: &Row, service: String) {
+        let account = (service, row.username.clone());
+        let places = self.accounts.get(&account).cloned().unwrap_or_default();
+        if self.merges(row, &places) || self.settles_conflict(row, &account.0, &places) {
+            return;
+        }
+        self.all.push((credential(row, account.0.clone(), self.now), State::New));
+        self.accounts.entry(account).or_default().push(self.all.len() - 1);
+    }
+
+    /// Whether the account is there with this password, and has taken in what the row knows more.
+    fn merges(&mut self, row: &Row, places: &[usize]) -> bool {
+        let is_same = |place: &usize| {
+            self.all.get(*place).is_some_and(|(one, _)| one.password.is_same(&row.password))
+        };
+        let same = places.iter().copied().find(is_same);
+        let Some((one, state)) = same.and_then(|place| self.all.get_mut(place)) else {
+            return false;
+        };
+        if merge(one, row) && *state == State::Untouched {
+            *state = State::Changed;
+        }
+        if *state == State::Changed {
+            one.updated_at = self.now;
+        }
+        self.plan.n_merged += 1;
+        true
+    }
+
+    /// Whether the account is there with another password, and that was the end of the row.
+    fn settles_conflict(&mut self, row: &Row, service: &str, places: &[usize]) -> bool {
+        if places.is_empty() {
+            return false;
+        }
+        self.plan.conflicts.push(Conflict {
+            line: row.line,
+            service: service.to_owned(),
+            username: row.username.clone(),
+        });
+        let is_old =
+            |place: &usize| self.all.get(*place).is_some_and(|(_, state)| *state != State::New);
+        let old = places.iter().copied().rfind(is_old);
+        match (self.conflicts, old.and_then(|place| self.all.get_mut(place))) {
+            (Conflicts::Skip, _) => {
+                self.skip(row, "the account is there with another password");
+                true
+            }
+            (Conflicts::Replace, Some((one, state))) => {
+                one.password = row.password.duplicate();
+                one.updated_at = self.now;
+                merge(one, row);
+                *state = State::Changed;
+                self.plan.n_replaced += 1;
+                true
+            }
+            (Conflicts::KeepBoth | Conflicts::Replace, _) => false,
+        }
+    }
 }
 
 /// The service that a row belongs to.

@@ -1,20 +1,25 @@
 //! One secret goes through every command and every error path, and is found nowhere that it was not sent.
 
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::Stdio;
 
 use base64::Engine as _;
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::sandbox::{BIN, Sandbox, Seen, seen, wait_for};
 
-const CANARY: &str = "cAnary/7\"f3+ü 9xQz";
+/// The secret. It is another one in each process, since others may run this test on this machine at this moment.
+fn canary() -> String {
+    format!("cAnary/7\"f3+ü 9xQz{}", std::process::id())
+}
 
 /// A name that has nothing to do with it.
 const CANARY_FREE: &str = "generated.com";
 
 /// The secret in the forms in which it must not be found.
-fn forms() -> Vec<Vec<u8>> {
-    let bytes = CANARY.as_bytes();
+fn forms(canary: &str) -> Vec<Vec<u8>> {
+    let bytes = canary.as_bytes();
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     let percent: String = bytes
         .iter()
@@ -26,16 +31,11 @@ fn forms() -> Vec<Vec<u8>> {
             }
         })
         .collect();
-    let json = serde_json::to_string(CANARY).unwrap();
-    let ascii = "cAnary/7\\\"f3+\\u00fc 9xQz".to_owned();
-    let mut forms = vec![
-        CANARY.to_owned(),
-        hex.to_uppercase(),
-        hex,
-        percent,
-        json[1..json.len() - 1].to_owned(),
-        ascii,
-    ];
+    let json = serde_json::to_string(canary).unwrap();
+    let ascii = json.replace('ü', "\\u00fc");
+    let inner = |json: &str| json[1..json.len() - 1].to_owned();
+    let mut forms =
+        vec![canary.to_owned(), hex.to_uppercase(), hex, percent, inner(&json), inner(&ascii)];
     for offset in 0..3 {
         let text = base64::engine::general_purpose::STANDARD_NO_PAD
             .encode([&b"xx"[..offset], bytes].concat());
@@ -80,7 +80,8 @@ fn search_processes(forms: &[Vec<u8>], but: u32) {
 
 #[test]
 fn the_canary_is_found_nowhere_but_where_it_was_sent() {
-    let forms = forms();
+    let canary = &*canary();
+    let forms = forms(canary);
     let home = Sandbox::new();
     let quiet = |seen: Seen| {
         assert!(
@@ -91,8 +92,8 @@ fn the_canary_is_found_nowhere_but_where_it_was_sent() {
     };
     let csv = format!(
         "name,url,username,password,note\na,https://a.com/,me,\"{}\",\"{}\"\nb,https://b.com/,,,\n",
-        CANARY.replace('"', "\"\""),
-        CANARY.replace('"', "\"\"")
+        canary.replace('"', "\"\""),
+        canary.replace('"', "\"\"")
     );
     // A username of the same text is not a secret to the tool, so it is left out here.
     let file = home.write("e.csv", &csv);
@@ -101,12 +102,12 @@ fn the_canary_is_found_nowhere_but_where_it_was_sent() {
     quiet(home.run(&["import", "bitwarden", &file]));
     quiet(home.run(&["import", "env", &file]));
     std::fs::remove_file(&file).unwrap();
-    quiet(home.feed(&["add", "added.com", "--username", "me", "--stdin"], CANARY));
-    quiet(home.feed(&["add", "added.com", "--username", "me", "--stdin"], CANARY));
-    quiet(home.feed(&["edit", "added.com", "--field", "totp", "--stdin"], &format!("{CANARY}\n")));
-    quiet(home.feed(&["edit", "added.com", "--stdin", "--json"], CANARY));
+    quiet(home.feed(&["add", "added.com", "--username", "me", "--stdin"], canary));
+    quiet(home.feed(&["add", "added.com", "--username", "me", "--stdin"], canary));
+    quiet(home.feed(&["edit", "added.com", "--field", "totp", "--stdin"], &format!("{canary}\n")));
+    quiet(home.feed(&["edit", "added.com", "--stdin", "--json"], canary));
     // As a note, as a generated field's neighbor, and in exports of every kind that are refused or half taken.
-    let json = serde_json::to_string(CANARY).unwrap();
+    let json = serde_json::to_string(canary).unwrap();
     for (name, text) in [
         ("e.json", format!("{{\"encrypted\":true,\"data\":{json}}}")),
         (
@@ -114,13 +115,13 @@ fn the_canary_is_found_nowhere_but_where_it_was_sent() {
             format!("{{\"encrypted\":false,\"items\":[{{\"login\":{{\"password\":{json}"),
         ),
         ("wrong.json", format!("{{\"items\":[{{\"login\":{json}}}]}}")),
-        ("open.csv", format!("name,url,username,password\na,https://a.com/,me,\"{CANARY}\nb,")),
-        ("header.csv", format!("{CANARY},{CANARY}\n1,2\n")),
-        ("wide.csv", format!("name,url,username,password\na,https://a.com/,me,x,{CANARY}\n")),
-        ("open.env", format!("A='{CANARY}\n")),
-        ("line.env", format!("{CANARY}\nA={CANARY}\n")),
-        ("x.1pux", format!("PK\u{3}\u{4}{CANARY}")),
-        ("x.db", format!("SQLite format 3\0{CANARY}")),
+        ("open.csv", format!("name,url,username,password\na,https://a.com/,me,\"{canary}\nb,")),
+        ("header.csv", format!("{canary},{canary}\n1,2\n")),
+        ("wide.csv", format!("name,url,username,password\na,https://a.com/,me,x,{canary}\n")),
+        ("open.env", format!("A='{canary}\n")),
+        ("line.env", format!("{canary}\nA={canary}\n")),
+        ("x.1pux", format!("PK\u{3}\u{4}{canary}")),
+        ("x.db", format!("SQLite format 3\0{canary}")),
     ] {
         let file = home.write(name, &text);
         for args in
@@ -135,13 +136,13 @@ fn the_canary_is_found_nowhere_but_where_it_was_sent() {
     quiet(
         home.feed(
             &["add", "fields.com", "--field", "api", "--stdin"],
-            &format!("{CANARY}\n{CANARY}"),
+            &format!("{canary}\n{canary}"),
         ),
     );
-    quiet(home.feed(&["add", "fields.com", "--field", "api", "--stdin"], CANARY));
-    quiet(home.feed(&["edit", "absent.com", "--stdin"], CANARY));
-    quiet(home.feed(&["add", "", "--stdin"], CANARY));
-    quiet(home.feed(&["add", "late.com", "--stdin", "--expires", "soon"], CANARY));
+    quiet(home.feed(&["add", "fields.com", "--field", "api", "--stdin"], canary));
+    quiet(home.feed(&["edit", "absent.com", "--stdin"], canary));
+    quiet(home.feed(&["add", "", "--stdin"], canary));
+    quiet(home.feed(&["add", "late.com", "--stdin", "--expires", "soon"], canary));
     quiet(home.feed(
         &["docker-credential", "store"],
         &format!("{{\"ServerURL\":\"https://d.example\",\"Username\":\"me\",\"Secret\":{json}}}"),
@@ -149,13 +150,13 @@ fn the_canary_is_found_nowhere_but_where_it_was_sent() {
     quiet(home.feed(&["docker-credential", "list"], ""));
     quiet(home.feed(&["docker-credential", "get"], "https://absent.example"));
     quiet(home.feed(&["docker-credential", "erase"], "https://d.example"));
-    quiet(home.feed(&["docker-credential", &CANARY[..6]], CANARY));
+    quiet(home.feed(&["docker-credential", &canary[..6]], canary));
     quiet(home.feed(
         &["git-credential", "get"],
-        &format!("protocol=https\nhost=a.com\npassword={CANARY}"),
+        &format!("protocol=https\nhost=a.com\npassword={canary}"),
     ));
-    quiet(home.feed(&["git-credential", "get"], CANARY));
-    quiet(home.feed(&["git-credential", "approve"], CANARY));
+    quiet(home.feed(&["git-credential", "get"], canary));
+    quiet(home.feed(&["git-credential", "approve"], canary));
     // A token is as secret as what it opens, and the canary is a wrong one here.
     for args in [
         &["get", "added.com"][..],
@@ -164,14 +165,14 @@ fn the_canary_is_found_nowhere_but_where_it_was_sent() {
         &["get", "absent.com", "--direct"],
     ] {
         let mut command = home.command(args);
-        command.env("CREDENTIAL_PROXY_TOKEN", CANARY);
+        command.env("CREDENTIAL_PROXY_TOKEN", canary);
         // Where no token is needed a wrong one does no harm; only what asked for the value gets it.
         if args != ["get", "added.com"] {
             quiet(seen(command, ""));
         }
     }
     let mut wrong_key = home.command(&["verify"]);
-    wrong_key.env("CREDENTIAL_PROXY_KEY_COMMAND", "printf %s \"$THE_KEY\"").env("THE_KEY", CANARY);
+    wrong_key.env("CREDENTIAL_PROXY_KEY_COMMAND", "printf %s \"$THE_KEY\"").env("THE_KEY", canary);
     quiet(seen(wrong_key, ""));
     let lines: [&[&str]; 39] = [
         &["list"],
@@ -219,21 +220,21 @@ fn the_canary_is_found_nowhere_but_where_it_was_sent() {
     }
     quiet(home.feed(
         &["docker-credential", "store"],
-        &format!("{{\"ServerURL\":\"x\",\"Secret\":{}", serde_json::to_string(CANARY).unwrap()),
+        &format!("{{\"ServerURL\":\"x\",\"Secret\":{}", serde_json::to_string(canary).unwrap()),
     ));
     quiet(home.feed(
         &["git-credential", "store"],
-        &format!("protocol=https\nhost=git.com\nusername=me\npassword={CANARY}\n\n"),
+        &format!("protocol=https\nhost=git.com\nusername=me\npassword={canary}\n\n"),
     ));
     quiet(home.feed(
         &["git-credential", "erase"],
-        &format!("protocol=https\nhost=git.com\nusername=me\npassword={CANARY}\n\n"),
+        &format!("protocol=https\nhost=git.com\nusername=me\npassword={canary}\n\n"),
     ));
     // Broken requests that carry it are not repeated.
     for request in [
-        format!("{{\"action\":{CANARY}"),
-        format!("{{\"action\":\"{}\"}}", CANARY.replace('"', "\\\"")),
-        format!("\"{CANARY}"),
+        format!("{{\"action\":{canary}"),
+        format!("{{\"action\":\"{}\"}}", canary.replace('"', "\\\"")),
+        format!("\"{canary}"),
     ] {
         let answer = home.ask(&request);
         assert!(!holds(&forms, answer.as_bytes()), "{answer}");
@@ -259,21 +260,15 @@ fn the_canary_is_found_nowhere_but_where_it_was_sent() {
         std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.starts_with(b"sleep"))
     });
     search_processes(&forms, pid);
-    child.kill().unwrap();
+    let exec = Pid::from_child(&child);
+    kill_process(exec, Signal::TERM).unwrap();
     child.wait().unwrap();
     // A daemon that dies hard writes nothing down.
-    let daemon = home.pid();
-    rustix::process::kill_process(
-        rustix::process::Pid::from_raw(daemon).unwrap(),
-        rustix::process::Signal::ABORT,
-    )
-    .unwrap();
-    wait_for("the daemon is dead", || {
-        std::os::unix::net::UnixStream::connect(home.socket()).is_err()
-    });
+    kill_process(Pid::from_raw(home.pid()).unwrap(), Signal::ABORT).unwrap();
+    wait_for("the daemon is dead", || UnixStream::connect(home.socket()).is_err());
     search_files(&forms, home.home());
     // And it is there for those who ask for it.
-    assert_eq!(home.run(&["get", "added.com"]).code(0).stdout, format!("{CANARY}\n"));
+    assert_eq!(home.run(&["get", "added.com"]).code(0).stdout, format!("{canary}\n"));
     let mut direct = home.program(BIN, &["get", "added.com", "--direct"]);
     direct.env("CREDENTIAL_PROXY_TOKEN", "cp_unused");
     seen(direct, "").code(0);

@@ -66,9 +66,9 @@ fn creations(trace: &std::path::Path) -> Vec<String> {
 #[test]
 fn every_file_and_directory_is_private_from_its_first_moment_under_umask_000() {
     const TRACE: &str =
-        "umask 000; exec timeout -s KILL 30 strace -f -qq -e trace=openat,mkdir,mkdirat -o trace";
+        "umask 000; exec timeout -s KILL 120 strace -f -qq -e trace=openat,mkdir,mkdirat -o trace";
     let home = Sandbox::empty();
-    let tries = home.program("timeout", &["10", "strace", "-qq", "-o", "/dev/null", "true"]);
+    let tries = home.program("timeout", &["60", "strace", "-qq", "-o", "/dev/null", "true"]);
     if !has("strace") || seen(tries, "").code != 0 {
         return;
     }
@@ -127,7 +127,7 @@ fn a_plain_user_cannot_debug_the_daemon_nor_read_its_memory_or_environment() {
         done
         ls /proc/$pid/fd >/dev/null 2>&1 && echo "read fd"
         if command -v gdb >/dev/null; then gdb -batch -nx -p $pid 2>&1 | grep -q 'ptrace: Operation not permitted' || echo "gdb came in"; fi
-        if command -v strace >/dev/null; then timeout -s KILL 5 strace -p $pid 2>&1 | grep -q 'Operation not permitted' || echo "strace came in"; fi
+        if command -v strace >/dev/null; then timeout -s KILL 60 strace -p $pid 2>&1 | grep -q 'Operation not permitted' || echo "strace came in"; fi
         cp stop; echo "stopped $?"
     "#;
     let mut command = Command::new("setpriv");

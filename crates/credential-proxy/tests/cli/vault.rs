@@ -1,8 +1,10 @@
 //! The vault from the command line: private, exact, and clear about what is wrong.
 
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::process::Stdio;
 
-use crate::sandbox::{Sandbox, has, seen};
+use crate::sandbox::{Sandbox, has, seen, wait_for};
 
 #[test]
 fn init_makes_private_files_under_any_umask_and_leaves_an_existing_vault_alone() {
@@ -38,19 +40,44 @@ fn a_secret_comes_back_exactly_and_never_stands_in_an_argument() {
     home.run(&["add", "d.com"]).code(2);
 }
 
+/// Waits for each prompt and then for the terminal to hide what is typed: who types earlier sees it.
+const WATCH: &str = "for n in 1 2; do
+    until [ -e prompt.$n ]; do sleep 0.01; done
+    until stty -a < /dev/tty | grep -q -- ' -echo '; do sleep 0.01; done
+    touch hidden.$n
+done
+";
+
 #[test]
 fn a_prompt_does_not_echo() {
     if !has("script") {
         return;
     }
     let home = Sandbox::new();
-    let script = format!("{} add a.com", crate::sandbox::BIN);
-    let shown = seen(
-        home.program("script", &["-qec", &script, "/dev/null"]),
-        "typed-secret\ntyped-secret\n",
-    )
-    .code(0);
-    assert!(shown.stdout.contains("Secret:"), "{shown:?}");
+    home.write("watch", WATCH);
+    let line = format!("timeout --foreground 120 sh watch & {} add a.com", crate::sandbox::BIN);
+    let mut script = home
+        .program("script", &["-qec", &line, "/dev/null"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (mut keyboard, mut screen) = (script.stdin.take().unwrap(), script.stdout.take().unwrap());
+    let mut shown = String::new();
+    for (n, prompt) in [(1, "Secret: "), (2, "Once more: ")] {
+        let mut piece = [0; 256];
+        while !shown.contains(prompt) {
+            let n_bytes = screen.read(&mut piece).unwrap();
+            assert!(n_bytes > 0, "{shown:?}");
+            shown.push_str(&String::from_utf8_lossy(&piece[..n_bytes]));
+        }
+        home.write(&format!("prompt.{n}"), "");
+        wait_for("the echo is off", || home.home().join(format!("hidden.{n}")).exists());
+        keyboard.write_all(b"typed-secret\n").unwrap();
+    }
+    screen.read_to_string(&mut shown).unwrap();
+    assert!(script.wait().unwrap().success(), "{shown:?}");
+    assert!(!shown.contains("typed-secret"), "{shown:?}");
     assert_eq!(home.run(&["get", "a.com"]).code(0).stdout, "typed-secret\n");
 }
 

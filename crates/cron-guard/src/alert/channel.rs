@@ -13,6 +13,7 @@ use common::out::sanitize;
 use common::place;
 use rustix::process::{Pid, Signal, kill_process_group};
 
+use crate::TOOL;
 use crate::settings::{Alerts, CommandTable, DesktopTable, MailTable};
 use crate::store::alerts::Alert;
 
@@ -150,7 +151,7 @@ fn message(table: &MailTable, alert: &Alert) -> String {
 fn desktop(table: &DesktopTable, alert: &Alert) -> Result<(), String> {
     let program = table.program.clone().unwrap_or_else(|| PathBuf::from("notify-send"));
     let mut command = Command::new(&program);
-    command.args(["--app-name", "cron-guard", "--urgency"]);
+    command.args(["--app-name", TOOL, "--urgency"]);
     command.arg(if alert.is_bad_news() { "critical" } else { "normal" });
     command.args(["--", &alert.text("title"), &alert.text("text")]);
     // Cron knows nothing of the session; its bus has a fixed place on systems with systemd.

@@ -11,6 +11,7 @@ use common::fleet::runs::Run;
 use common::out::sanitize;
 use serde_json::{Value, json};
 
+use crate::TOOL;
 use crate::budget::Standing;
 use crate::machine::Effect;
 use crate::settings::JobSettings;
@@ -50,7 +51,7 @@ pub(crate) struct Facts<'a> {
 
 /// The command that resumes a job, as arguments.
 pub(crate) fn resume_argv(job: &str, named_db: Option<&Path>) -> Vec<String> {
-    let mut argv = vec!["cron-guard".to_owned(), "resume".to_owned()];
+    let mut argv = vec![TOOL.to_owned(), "resume".to_owned()];
     if let Some(db) = named_db {
         argv.extend(["--db".to_owned(), db.display().to_string()]);
     }
@@ -68,7 +69,7 @@ pub(crate) fn resume_argv(job: &str, named_db: Option<&Path>) -> Vec<String> {
 
 /// The command that ends a hold, as arguments.
 pub(crate) fn release_argv(scope: &str, named_db: Option<&Path>) -> Vec<String> {
-    let mut argv = vec!["cron-guard".to_owned(), "release".to_owned()];
+    let mut argv = vec![TOOL.to_owned(), "release".to_owned()];
     if let Some(db) = named_db {
         argv.extend(["--db".to_owned(), db.display().to_string()]);
     }

@@ -12,7 +12,7 @@ pub(super) fn send(table: &WebhookTable, alert: &Alert) -> Result<(), String> {
         .timeout_global(Some(table.timeout.map_or(super::channel::TIMEOUT, |limit| limit.0)))
         .max_redirects(5)
         .http_status_as_error(false)
-        .user_agent(concat!("cron-guard/", env!("CARGO_PKG_VERSION")))
+        .user_agent(format!("{}/{}", crate::TOOL, env!("CARGO_PKG_VERSION")))
         .build();
     let agent = ureq::Agent::new_with_config(config);
     let mut request = agent.post(&table.url).header("Idempotency-Key", &alert.id);

@@ -15,6 +15,8 @@ use common::cli::OutputArgs;
 use common::duration;
 use common::fleet::DatabaseArgs;
 
+use crate::TOOL;
+
 pub(crate) use gate::{CheckArgs, ExecArgs};
 pub(crate) use job::{JobArgs, JobVerb};
 pub(crate) use look::{HistoryArgs, ReportArgs, StatusArgs, SweepArgs};
@@ -28,7 +30,7 @@ pub(crate) use upkeep::{
 /// Without a command: evaluate every job, send what is due, print a summary, and write the pause
 /// instructions for programs. Meant for one cron line of its own.
 #[derive(Debug, Parser)]
-#[command(name = "cron-guard", version, args_conflicts_with_subcommands = false, after_help = AFTER_HELP)]
+#[command(name = TOOL, version, args_conflicts_with_subcommands = false, after_help = AFTER_HELP)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) verb: Option<Verb>,
@@ -54,7 +56,7 @@ pub(crate) struct Cli {
 /// The whole command line takes a third of a gate's time to build; this is tried first, and what it
 /// does not understand goes to the whole one, whose messages and help are meant for people.
 #[derive(Debug, Parser)]
-#[command(name = "cron-guard", disable_help_flag = true)]
+#[command(name = TOOL, disable_help_flag = true)]
 struct Tick {
     #[command(subcommand)]
     verb: TickVerb,

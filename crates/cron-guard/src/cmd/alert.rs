@@ -7,6 +7,7 @@ use common::table::Columns;
 use serde_json::{Value, json};
 
 use super::Ctx;
+use crate::TOOL;
 use crate::alert::{channel, channels, compose, send};
 use crate::cli::{AlertListArgs, AlertTestArgs, AlertVerb};
 use crate::guard::Guard;
@@ -122,10 +123,7 @@ fn retry(ctx: &mut Ctx<'_>) -> anyhow::Result<Exit> {
         ctx.out.line(format!("{} delivered, {} failed", sent.delivered, sent.failed))?;
     }
     if sent.failed > 0 {
-        report::warn(
-            "cron-guard",
-            "some alerts could not be delivered; see `cron-guard alert list`",
-        );
+        report::warn(TOOL, "some alerts could not be delivered; see `cron-guard alert list`");
         return Ok(Exit::No);
     }
     Ok(Exit::Done)

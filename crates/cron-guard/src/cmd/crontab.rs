@@ -10,6 +10,7 @@ use common::{Error as CommonError, Exit, atomic, place, report};
 use serde_json::json;
 
 use super::Ctx;
+use crate::TOOL;
 use crate::alert::channel::run_with_input;
 use crate::cli::CrontabArgs;
 use crate::crontab::{self, Job, Named, Wrapped, Wrapping, quote_word};
@@ -29,7 +30,7 @@ pub(crate) fn run(args: &CrontabArgs, ctx: &mut Ctx<'_>) -> anyhow::Result<Exit>
     }
     let wrapped = wrap(&before, &settings, ctx)?;
     for (number, why) in &wrapped.unread {
-        report::warn("cron-guard", &format!("line {number} stays as it is: {why}"));
+        report::warn(TOOL, &format!("line {number} stays as it is: {why}"));
     }
     if !args.act.install {
         if ctx.json {
@@ -165,7 +166,7 @@ fn withdraw(settings: &Settings, names: &[String]) -> anyhow::Result<()> {
             editor.remove(name);
         } else if settings.job(name).declared {
             let left = format!("{name} stays declared in guard.toml, since its table was edited");
-            report::warn("cron-guard", &left);
+            report::warn(TOOL, &left);
         }
     }
     editor.save(&settings.path)

@@ -9,6 +9,7 @@ use common::{Exit, place, report};
 use serde_json::json;
 
 use super::Ctx;
+use crate::TOOL;
 use crate::alert;
 use crate::cli::DoctorArgs;
 use crate::guard::Guard;
@@ -164,8 +165,7 @@ fn about_crontab(findings: &mut Vec<String>) {
     let text = String::from_utf8_lossy(&output);
     let sets_path = text.lines().any(|line| line.trim_start().starts_with("PATH"));
     let is_bare = |line: &str| {
-        !line.trim_start().starts_with('#')
-            && line.split_whitespace().any(|word| word == "cron-guard")
+        !line.trim_start().starts_with('#') && line.split_whitespace().any(|word| word == TOOL)
     };
     let in_short_path =
         ["/usr/bin/cron-guard", "/bin/cron-guard"].iter().any(|path| Path::new(path).exists());

@@ -5,6 +5,7 @@ use common::report;
 use serde_json::json;
 
 use super::Ctx;
+use crate::TOOL;
 use crate::actor::Actor;
 use crate::cli::{AckArgs, HoldArgs, ScopeArgs};
 use crate::error::Error;
@@ -17,7 +18,7 @@ pub(crate) fn hold(args: &HoldArgs, ctx: &mut Ctx<'_>) -> anyhow::Result<Exit> {
     if let Scope::Label(label) = &scope
         && settings.with_label(label).next().is_none()
     {
-        report::warn("cron-guard", &format!("no job in guard.toml has the label {label}"));
+        report::warn(TOOL, &format!("no job in guard.toml has the label {label}"));
     }
     let reason = reason(&args.reason)?;
     let is_new = ctx.guard(&settings)?.hold(&scope, &Actor::here(), reason)?;

@@ -5,6 +5,7 @@ use common::{Exit, report};
 use serde_json::json;
 
 use super::Ctx;
+use crate::TOOL;
 use crate::actor::Actor;
 use crate::cli::{JobArgs, JobVerb};
 use crate::error::Error;
@@ -60,7 +61,7 @@ fn change(
         guard.redeclare(&after, job, order.kind, &Actor::here().name, &reason)
     });
     if let Err(error) = recorded {
-        report::warn("cron-guard", &format!("the change is not in the journal: {error}"));
+        report::warn(TOOL, &format!("the change is not in the journal: {error}"));
     }
     if ctx.json {
         ctx.out.json(&json!({ "job": job, "settings": before.path, "changes": changes }))?;

@@ -4,6 +4,7 @@ use common::report;
 use common::sqlite::Database;
 
 use super::Ctx;
+use crate::TOOL;
 use crate::alert::{self, compose, send};
 use crate::error::Error;
 use crate::guard::{Block, Guard, Verdict, decide};
@@ -32,7 +33,7 @@ pub(super) fn decide_without(
     let cause = with_cause(&error);
     if outage::begin(&journal, Guard::now()) {
         let text = outage::text(&journal, &cause);
-        report::warn("cron-guard", &text);
+        report::warn(TOOL, &text);
         let body = compose::about_journal(&text, Guard::now());
         let is_told = send::send_now(settings.alerts(), &body);
         // Without a channel the line above is the alert, since cron mails it.

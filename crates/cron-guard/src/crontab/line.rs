@@ -1,6 +1,7 @@
 //! The forms of one line of a crontab.
 
 use super::MARKER;
+use crate::TOOL;
 use crate::schedule::Schedule;
 
 /// One line.
@@ -140,7 +141,7 @@ pub(crate) fn quote_word(word: &str) -> String {
 }
 
 fn is_guard(word: &str) -> bool {
-    word.rsplit('/').next() == Some("cron-guard")
+    word.rsplit('/').next() == Some(TOOL)
 }
 
 /// Whether the command calls the guard by itself.

@@ -2,9 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::time::Duration;
 
-use crate::cron::{Night, begin, faketime, n_runs, wait_for};
+use crate::cron::{LIMIT, Night, begin, faketime, n_runs, wait_for};
 use crate::sandbox::Sandbox;
 
 /// Schedule and command; each writes what it saw to `OUT`. All are due in the first minutes of 1 January 2023,
@@ -116,20 +115,14 @@ fn wrapped_lines_do_under_real_cron_what_the_bare_ones_do() {
     let nights = [run(&bare, &library, &bare_text), run(&guarded, &library, &wrapped)];
     // A line that runs at this moment has emptied its file, so one look may miss what it wrote a minute ago.
     let mut agreed = BTreeSet::new();
-    wait_for(
-        "every line to write what the bare one writes",
-        Duration::from_secs(60),
-        &guarded,
-        || {
-            let wrote = written(&guarded);
-            let same =
-                written(&bare).into_iter().filter(|(line, text)| wrote.get(line) == Some(text));
-            agreed.extend(same.map(|(line, _)| line));
-            agreed.len() >= n_lines
-        },
-    );
+    wait_for("every line to write what the bare one writes", LIMIT, &guarded, || {
+        let wrote = written(&guarded);
+        let same = written(&bare).into_iter().filter(|(line, text)| wrote.get(line) == Some(text));
+        agreed.extend(same.map(|(line, _)| line));
+        agreed.len() >= n_lines
+    });
     for name in &names {
-        wait_for(name, Duration::from_secs(60), &guarded, || n_runs(&guarded, name) >= 1);
+        wait_for(name, LIMIT, &guarded, || n_runs(&guarded, name) >= 1);
     }
     drop(nights);
 

@@ -17,6 +17,9 @@ use crate::sandbox::Sandbox;
 /// Seconds of the night in one real second.
 const SPEED: i64 = 300;
 
+/// How long a test waits for anything of a night.
+pub(crate) const LIMIT: Duration = Duration::from_mins(3);
+
 /// What the night needs, or `None` with a word about what is missing.
 pub(crate) fn faketime() -> Option<PathBuf> {
     let library = ["x86_64", "aarch64"]

@@ -58,13 +58,13 @@ fn measured(sandbox: &Sandbox, page: &str, width: u32, is_dark: bool) -> Value {
     let frame = sandbox.write(
         "frame.html",
         format!(
-            "<!doctype html><body><iframe src=\"page.html\" width=\"{width}\" height=\"800\"></iframe>\
-             <script>onmessage = event => {{ document.title = event.data }}</script></body>"
+            "<!doctype html><body><script>onmessage = event => {{ document.title = event.data }}</script>\
+             <iframe src=\"page.html\" width=\"{width}\" height=\"800\"></iframe></body>"
         ),
     );
     let output = Command::new("/usr/bin/chromium")
         .args(["--headless", "--no-sandbox", "--disable-gpu", "--window-size=1600,1000"])
-        .args(["--virtual-time-budget=10000", "--timeout=30000"])
+        .args(["--virtual-time-budget=10000", "--timeout=120000"])
         .arg(format!("--blink-settings=preferredColorScheme={}", u8::from(!is_dark)))
         .arg(format!("--user-data-dir={}", sandbox.path("chromium").display()))
         .args(["--dump-dom", &format!("file://{}", frame.display())])

@@ -12,13 +12,14 @@ mod status;
 mod submit;
 
 use common::exit::Exit;
-use common::out::Tone;
+use common::out::{Tone, sanitize};
 use common::table::Columns;
 use serde::Serialize;
 
 use super::context::Ctx;
 use crate::cli::task::Verb;
 use crate::task::{Node, State};
+use crate::value::Json;
 
 pub(crate) fn run(verb: &Verb, ctx: &mut Ctx) -> anyhow::Result<Exit> {
     match verb {
@@ -44,8 +45,9 @@ struct Ended<'a> {
     changed: bool,
 }
 
-/// The facts of a node for people.
-fn rows(table: &mut Columns, node: &Node) {
+/// A node for people: its task (by its name where it has one), its facts, then what it was given and gave.
+fn described(node: &Node, task: Option<&String>, values: &[(&str, Option<&Json>)]) -> String {
+    let mut table = Columns::new(["node", &sanitize(&node.id)]);
     let mut add = |label: &str, value: Option<String>| {
         if let Some(value) = value {
             table.row([label.to_owned(), value]);
@@ -53,6 +55,7 @@ fn rows(table: &mut Columns, node: &Node) {
     };
     let waits = (node.state == State::Pending && node.waiting_for > 0)
         .then(|| format!("for {}", node.waiting_for));
+    add("task", Some(task.unwrap_or(&node.task_id).clone()));
     add("node id", Some(node.node_id.clone()));
     add("state", Some(node.state.as_str().to_owned()));
     add("waits", waits);
@@ -66,6 +69,10 @@ fn rows(table: &mut Columns, node: &Node) {
     add("reason", node.reason.clone());
     add("error", node.error.clone());
     add("blocked by", node.blocked_by.clone());
+    for (label, value) in values {
+        add(label, value.map(|value| value.as_str().to_owned()));
+    }
+    table.render()
 }
 
 /// The color of a state.

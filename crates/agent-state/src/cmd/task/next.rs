@@ -1,10 +1,9 @@
 //! `task next`: one node that is ready, under a lease.
 
 use common::exit::Exit;
-use common::table::Columns;
 
 use super::super::context::Ctx;
-use super::rows;
+use super::described;
 use crate::cli::task::Next;
 use crate::store;
 use crate::store::tasks::{self, Handed, Taking};
@@ -25,21 +24,14 @@ pub(super) fn run(args: &Next, ctx: &mut Ctx) -> anyhow::Result<Exit> {
 }
 
 fn describe(handed: &Handed) -> String {
-    let node = &handed.node;
-    let task = handed.task.as_ref().unwrap_or(&node.task_id);
-    let mut table = Columns::new(["node", &common::out::sanitize(&node.id)]);
-    table.row(["task".to_owned(), task.clone()]);
-    rows(&mut table, node);
-    let mut add = |label: &str, value: &Option<crate::value::Json>| {
-        if let Some(value) = value {
-            table.row([label.to_owned(), value.as_str().to_owned()]);
-        }
-    };
-    add("goal", &handed.goal);
-    add("context", &handed.context);
-    add("payload", &handed.payload);
-    for above in &handed.dependencies {
-        add(&format!("after {}", above.id), &above.result);
-    }
-    table.render()
+    let after: Vec<String> =
+        handed.dependencies.iter().map(|above| format!("after {}", above.id)).collect();
+    let mut values = vec![
+        ("goal", handed.goal.as_ref()),
+        ("context", handed.context.as_ref()),
+        ("payload", handed.payload.as_ref()),
+    ];
+    let results = handed.dependencies.iter().map(|above| above.result.as_ref());
+    values.extend(after.iter().map(String::as_str).zip(results));
+    described(&handed.node, handed.task.as_ref(), &values)
 }

@@ -24,10 +24,11 @@ struct Watchdog(mpsc::Sender<()>);
 impl Watchdog {
     fn new() -> Self {
         let (done, is_done) = mpsc::channel();
+        let test = thread::current().name().unwrap_or_default().to_owned();
         thread::spawn(move || {
-            let answer = is_done.recv_timeout(Duration::from_secs(30));
+            let answer = is_done.recv_timeout(Duration::from_mins(3));
             if answer == Err(mpsc::RecvTimeoutError::Timeout) {
-                let _ = writeln!(std::io::stderr(), "a supervisor hangs");
+                let _ = writeln!(std::io::stderr(), "a supervisor hangs in {test}");
                 std::process::abort();
             }
         });
@@ -66,7 +67,7 @@ fn role() {
 }
 
 fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let until = Instant::now() + Duration::from_secs(20);
+    let until = Instant::now() + Duration::from_mins(1);
     while !is_so() {
         assert!(Instant::now() < until, "{what} did not come true");
         thread::sleep(Duration::from_millis(2));
@@ -179,16 +180,19 @@ fn the_death_of_the_supervisor_is_the_death_of_the_child() {
 }
 
 #[test]
-fn every_code_and_every_signal_of_a_child_is_that_of_the_supervisor() {
-    let (others, _dog) = (turn::beside_others(), Watchdog::new());
+fn every_signal_of_a_child_is_that_of_the_supervisor() {
+    let (_turn, _dog) = (turn::beside_others(), Watchdog::new());
     let signals = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 31, 34, 64];
     let start = |script: String| supervisor_process(&script).spawn().unwrap();
     let mut killed: Vec<_> = signals.iter().map(|n| start(format!("kill -{n} $$"))).collect();
     for (signal, supervisor) in signals.iter().zip(&mut killed) {
         assert_eq!(supervisor.wait().unwrap().signal(), Some(*signal));
     }
-    drop(others);
-    let _turn = turn::alone();
+}
+
+#[test]
+fn every_code_of_a_child_is_that_of_the_supervisor() {
+    let (_turn, _dog) = (turn::alone(), Watchdog::new());
     for code in 0..=255 {
         assert_eq!(run(Supervisor::new(), sh(&format!("exit {code}"))).end, End::Code(code));
     }
@@ -230,5 +234,41 @@ fn a_child_that_wants_the_terminal_gets_it_although_our_stdin_is_a_pipe() {
     let mut supervisor = command.spawn().unwrap();
     rustix::io::write(&outer, b"word\n").unwrap();
     assert_eq!(supervisor.wait().unwrap().code(), Some(5));
+    assert_eq!(fs::read_to_string(&heard).unwrap(), "word\n");
+}
+
+#[test]
+fn a_child_that_waits_for_the_terminal_gets_it_when_we_come_to_the_foreground() {
+    let (_turn, _dog) = (turn::beside_others(), Watchdog::new());
+    let (outer, inner) = pseudo_terminal();
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name);
+    let (pid, go, heard) = (file("pid"), file("go"), file("heard"));
+    let role = supervisor_process("").get_program().to_owned();
+    let mut shell = sh(&format!(
+        "set -m; {} --exact child::hostile::role --nocapture & \
+         until [ -e {} ]; do sleep 0.01; done; fg; exit $?",
+        role.display(),
+        go.display()
+    ));
+    shell
+        .env(
+            SCRIPT,
+            format!(
+                "echo $$ > {}; read -r word < /dev/tty; echo $word > {}; exit 5",
+                pid.display(),
+                heard.display()
+            ),
+        )
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    sys::lead_session(&mut shell, inner);
+    let mut shell = shell.spawn().unwrap();
+    wait_until("the stop", || {
+        fs::read_to_string(&pid).is_ok_and(|pid| state_of(&pid) == Some('T'))
+    });
+    drop(fs::File::create(&go).unwrap());
+    rustix::io::write(&outer, b"word\n").unwrap();
+    assert_eq!(shell.wait().unwrap().code(), Some(5));
     assert_eq!(fs::read_to_string(&heard).unwrap(), "word\n");
 }

@@ -15,6 +15,7 @@ use common::report;
 use super::Ctx;
 use super::check::describe;
 use super::unrecorded::{self, Unrecorded};
+use crate::TOOL;
 use crate::cli::ExecArgs;
 use crate::guard::{Admission, Block, Guard, Terms, Verdict};
 use crate::settings::Settings;
@@ -29,7 +30,7 @@ pub(crate) fn run(args: &ExecArgs, ctx: &mut Ctx<'_>) -> anyhow::Result<Exit> {
     let settings = match ctx.settings() {
         Ok(settings) => settings,
         Err(error) => {
-            report::fail::<crate::error::Error>("cron-guard", ctx.json, &error);
+            report::fail::<crate::error::Error>(TOOL, ctx.json, &error);
             return Ok(Exit::NotStarted);
         }
     };
@@ -97,7 +98,7 @@ fn recorded(
         // Nobody set up a channel; cron mails what stands on stderr, so this one line is the alert.
         let resume = alert::compose::resume_argv(start.job, guard.named_db.as_deref());
         let resume = alert::compose::as_shell(&resume);
-        report::warn("cron-guard", &format!("{} is blocked: {reason}; {resume}", start.job));
+        report::warn(TOOL, &format!("{} is blocked: {reason}; {resume}", start.job));
     }
     result
 }

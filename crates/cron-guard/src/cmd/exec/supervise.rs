@@ -15,6 +15,7 @@ use common::fleet::{JOB_VARIABLE, RUN_ID_VARIABLE};
 use common::report::{self, Explain as _};
 
 use super::held::Held;
+use crate::TOOL;
 use crate::cli::ExecArgs;
 use crate::guard::{Guard, LEASE};
 use crate::machine::outcome::TIMED_OUT;
@@ -76,7 +77,7 @@ impl<'a, 's> Recorder<'a, 's> {
                     thread::sleep(Duration::from_millis(20));
                 }
                 Err(error) => {
-                    report::fail::<crate::error::Error>("cron-guard", false, &error.into());
+                    report::fail::<crate::error::Error>(TOOL, false, &error.into());
                     return;
                 }
             }
@@ -122,7 +123,7 @@ pub(super) fn supervise(
             Ok(output) => *held.borrow_mut() = Some(output),
             Err(error) => {
                 recorder.close(start, &not_started(&error), false);
-                report::fail::<crate::error::Error>("cron-guard", false, &error.into());
+                report::fail::<crate::error::Error>(TOOL, false, &error.into());
                 return Ok(Exit::NotStarted);
             }
         }

@@ -1,0 +1,50 @@
+//! `delete`: takes one credential out of the vault.
+
+use common::exit::Exit;
+use common::out::sanitize;
+use serde_json::json;
+
+use super::Context;
+use crate::cli::{DeleteArgs, WhichArgs};
+use crate::credential::Credential;
+use crate::error::Error;
+use crate::reference::Wanted;
+use crate::store::Opened;
+
+pub(super) fn run(args: &DeleteArgs, context: &mut Context) -> anyhow::Result<Exit> {
+    let mut vault = context.vault()?;
+    let opened = vault.credentials()?;
+    let (id, name) = meant(args, opened)?;
+    vault.change(|change| Ok(change.delete(id)?))?;
+    context.announce_change()?;
+    if context.json {
+        context.out.json(&json!({ "id": id, "deleted": name }))?;
+    } else {
+        context.out.line(format_args!("deleted {}", sanitize(&name)))?;
+    }
+    Ok(Exit::Done)
+}
+
+/// The id of what is meant, and its name for people.
+fn meant(args: &DeleteArgs, opened: Opened<Credential>) -> Result<(i64, String), Error> {
+    let WhichArgs { username, id } = &args.which;
+    // A row that cannot be decrypted has no name; its id is the only way to be rid of it.
+    if let Some(id) = id.filter(|id| opened.broken.contains(id)) {
+        return Ok((id, format!("id {id}")));
+    }
+    let found = match (&args.service, id) {
+        (Some(service), _) => {
+            Wanted { service: service.clone(), username: username.clone(), id: *id }
+                .among(opened.rows)?
+        }
+        (None, id) => {
+            let is_meant = |one: &Credential| {
+                Some(one.id) == *id && username.as_ref().is_none_or(|name| *name == one.username)
+            };
+            let name = id.map(|id| format!("id {id}")).unwrap_or_default();
+            let found = opened.rows.into_iter().find(is_meant);
+            found.ok_or_else(|| Error::NotFound { names: vec![name] })?
+        }
+    };
+    Ok((found.id, found.service.clone()))
+}
