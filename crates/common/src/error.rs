@@ -90,6 +90,14 @@ pub enum Error {
         /// The part of the URL before the colon; never more of it, for a URL can hold a password.
         scheme: String,
     },
+    /// A URL, with the service file and the environment, names no server.
+    #[cfg(feature = "postgres")]
+    #[error(transparent)]
+    Server(#[from] crate::postgres::ServerError),
+    /// No host of a server gave a usable connection.
+    #[cfg(feature = "postgres")]
+    #[error(transparent)]
+    Connect(#[from] crate::postgres::ConnectError),
 }
 
 impl Explain for Error {
@@ -120,6 +128,10 @@ impl Explain for Error {
             | Self::Newer { .. }
             | Self::Foreign { .. }
             | Self::Scheme { .. } => Exit::Failed,
+            #[cfg(feature = "postgres")]
+            Self::Server(error) => error.exit(),
+            #[cfg(feature = "postgres")]
+            Self::Connect(error) => error.exit(),
         }
     }
 
@@ -140,6 +152,10 @@ impl Explain for Error {
             Self::Foreign { .. } => "foreign_database",
             #[cfg(feature = "sqlite")]
             Self::Scheme { .. } => "scheme",
+            #[cfg(feature = "postgres")]
+            Self::Server(error) => error.code(),
+            #[cfg(feature = "postgres")]
+            Self::Connect(error) => error.code(),
         }
     }
 
@@ -182,6 +198,10 @@ impl Explain for Error {
             }
             #[cfg(feature = "sqlite")]
             Self::Scheme { .. } => "name a file with --db",
+            #[cfg(feature = "postgres")]
+            Self::Server(error) => return error.hint(),
+            #[cfg(feature = "postgres")]
+            Self::Connect(error) => return error.hint(),
         };
         Some(hint.to_owned())
     }

@@ -22,6 +22,8 @@ pub mod fleet;
 pub mod name;
 pub mod out;
 pub mod place;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 #[cfg(feature = "redact")]
 pub mod redact;
 pub mod report;

@@ -12,6 +12,19 @@ use std::{io, mem, ptr};
 
 /// The home directory of this user from the password database.
 pub(crate) fn passwd_home() -> Option<PathBuf> {
+    let home = passwd(|entry| entry.pw_dir)?;
+    let home = PathBuf::from(OsStr::from_bytes(&home));
+    home.is_absolute().then_some(home)
+}
+
+/// The name of this user from the password database.
+#[cfg(feature = "postgres")]
+pub(crate) fn passwd_name() -> Option<String> {
+    String::from_utf8(passwd(|entry| entry.pw_name)?).ok()
+}
+
+/// A text of this user's entry in the password database.
+fn passwd(field: impl FnOnce(&libc::passwd) -> *mut libc::c_char) -> Option<Vec<u8>> {
     let mut buffer = vec![0_u8; 16 * 1024];
     // SAFETY: all-zero is a valid `passwd`: integers and null pointers.
     let mut entry: libc::passwd = unsafe { mem::zeroed() };
@@ -26,13 +39,13 @@ pub(crate) fn passwd_home() -> Option<PathBuf> {
             &raw mut found,
         )
     };
-    if status != 0 || found.is_null() || entry.pw_dir.is_null() {
+    let text = field(&entry);
+    if status != 0 || found.is_null() || text.is_null() {
         return None;
     }
-    // SAFETY: the call succeeded, so `pw_dir` is a C string inside `buffer`, which is still alive.
-    let home = unsafe { CStr::from_ptr(entry.pw_dir) };
-    let home = PathBuf::from(OsStr::from_bytes(home.to_bytes()));
-    home.is_absolute().then_some(home)
+    // SAFETY: the call succeeded, so the field is a C string inside `buffer`, which is still alive.
+    let text = unsafe { CStr::from_ptr(text) };
+    Some(text.to_bytes().to_vec())
 }
 
 /// Whether this process was started with `signal` ignored, as nohup does with HUP.
