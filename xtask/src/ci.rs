@@ -1,15 +1,31 @@
 //! What has to pass before a change lands; `.ci/run` installs what the tests need and calls it.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use crate::run::{TOOLS, cargo, cargo_with, has_cargo};
-use crate::tidy;
+use crate::{postgres, tidy};
 
 /// Every test of the workspace.
 pub(crate) fn test(args: &[String]) -> Result<()> {
     let mut command = vec!["test".to_owned(), "--workspace".to_owned(), "--locked".to_owned()];
     command.extend(args.iter().cloned());
-    cargo(&command)
+    cargo(&command)?;
+    test_on_postgres(args)
+}
+
+/// What keeps a fleet database is tested once more with that database on a PostgreSQL of its own.
+fn test_on_postgres(args: &[String]) -> Result<()> {
+    let Some(server) = postgres::start()? else {
+        ensure!(std::env::var_os("CI").is_none(), "CI lacks PostgreSQL");
+        println!("test: passed over: fleet databases on PostgreSQL (apt install postgresql)");
+        return Ok(());
+    };
+    let mut command = vec!["test".to_owned(), "--locked".to_owned()];
+    for member in ["common", "agent-state", "cron-guard"] {
+        command.extend(["--package".to_owned(), member.to_owned()]);
+    }
+    command.extend(args.iter().cloned());
+    cargo_with(&command, &[(postgres::VARIABLE, &server.url("postgres"))])
 }
 
 /// The tests, then the checks.
@@ -53,7 +69,7 @@ fn install() -> Result<()> {
         let output = std::process::Command::new(folder.path().join("bin").join(tool))
             .arg("--version")
             .output()?;
-        anyhow::ensure!(output.status.success(), "{tool} --version failed after cargo install");
+        ensure!(output.status.success(), "{tool} --version failed after cargo install");
     }
     Ok(())
 }

@@ -10,8 +10,12 @@
 
 mod bench;
 mod ci;
+#[expect(dead_code, unreachable_pub, reason = "shared with the stories, which use all of it")]
+#[path = "../../tests/src/postgres/cluster.rs"]
+mod cluster;
 mod demo;
 mod dist;
+mod postgres;
 mod run;
 mod soak;
 mod targets;
@@ -23,9 +27,10 @@ const USAGE: &str = "\
 cargo xtask COMMAND
 
   demo                  build the four tools and run the whole chain in a throw-away home
-  test [ARGS]           run every test; ARGS go to cargo test
+  test [ARGS]           run every test, those of a fleet database also on PostgreSQL; ARGS go to cargo test
   check                 format, lints, documentation, tidy, each tool installed alone
   ci                    what has to pass before a change lands: test, then check
+  postgres -- COMMAND   run a command with a throw-away PostgreSQL, named by AGENT_PLUMBING_TEST_POSTGRES
   targets               the oldest Rust, static musl binaries, macOS, as far as each can be checked here
   tidy                  the rules of the source tree that no compiler checks
   dist [--debug]        a tarball and a Debian package under target/dist, tried in clean roots
@@ -41,6 +46,7 @@ fn main() -> ExitCode {
         "test" => ci::test(&rest),
         "check" => ci::check(),
         "ci" => ci::run(),
+        "postgres" => postgres::run(&rest),
         "targets" => targets::run(),
         "tidy" => tidy::run(),
         "dist" => dist::run(&rest),

@@ -20,6 +20,7 @@ mod keyword;
 mod passfile;
 mod password;
 mod refuse;
+pub mod scratch;
 mod security;
 mod server;
 mod service;
