@@ -2,6 +2,7 @@
 //!
 //! Stories that need only some server use the one of `AGENT_PLUMBING_TEST_POSTGRES`, as the tests of the tools do.
 
+pub mod authority;
 pub mod cluster;
 
 use std::path::PathBuf;

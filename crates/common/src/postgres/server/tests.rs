@@ -1,3 +1,5 @@
+//! Which parameter comes from where, what is shown of a server, what is refused.
+
 #![expect(clippy::disallowed_methods, reason = "what a person would have written")]
 
 use std::fs;

@@ -1,3 +1,5 @@
+//! The rules of libpq, by its own examples, and what is stricter here.
+
 use proptest::prelude::*;
 
 use super::*;

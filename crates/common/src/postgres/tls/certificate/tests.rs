@@ -1,3 +1,5 @@
+//! Fields of certificates that openssl made, and bytes that nobody made.
+
 use std::time::Duration;
 
 use proptest::prelude::*;

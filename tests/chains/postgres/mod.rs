@@ -1,0 +1,4 @@
+//! Stories on real PostgreSQL servers, which they start, cut off and stop.
+
+mod connect;
+mod tls;
