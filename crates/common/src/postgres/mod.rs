@@ -15,6 +15,8 @@
 
 mod client;
 mod connect;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod host;
 mod keyword;
 mod passfile;

@@ -59,7 +59,7 @@ fn read(path: &Path) -> io::Result<Zeroizing<String>> {
 }
 
 /// The parameters in the section `[name]` of a service file, or `None` where there is no such section.
-fn section(
+pub(super) fn section(
     text: &str,
     name: &str,
     path: &Path,

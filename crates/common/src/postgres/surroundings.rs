@@ -82,7 +82,7 @@ impl Surroundings {
     }
 
     /// Surroundings for a test: these variables, this home, the user `me`.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(super) fn for_test(home: &Path, variables: &[(&str, &str)]) -> Self {
         let variables: std::collections::BTreeMap<String, OsString> =
             variables.iter().map(|(name, value)| ((*name).to_owned(), value.into())).collect();

@@ -21,6 +21,12 @@ use super::wrong::ServerError;
 /// The name that PostgreSQL has for itself where TLS comes first.
 const ALPN: &[u8] = b"postgresql";
 
+/// Reads bytes as a certificate, and hashes it.
+#[cfg(fuzzing)]
+pub(super) fn fuzz(bytes: &[u8]) {
+    let _ = certificate::end_point_hash(&CertificateDer::from(bytes));
+}
+
 /// What `security` asks of TLS, made ready.
 pub(super) fn configure(security: &Security) -> Result<Arc<ClientConfig>, ServerError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
