@@ -11,7 +11,7 @@
 mod bench;
 mod ci;
 #[expect(dead_code, unreachable_pub, reason = "shared with the stories, which use all of it")]
-#[path = "../../tests/src/postgres/cluster.rs"]
+#[path = "../../tests/src/postgres/cluster/mod.rs"]
 mod cluster;
 mod demo;
 mod dist;

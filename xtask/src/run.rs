@@ -28,9 +28,13 @@ pub(crate) fn cargo_with<S: AsRef<str>>(args: &[S], variables: &[(&str, &str)]) 
     Ok(())
 }
 
-/// Runs cargo at the top of the workspace, and returns what it prints.
-pub(crate) fn cargo_output<S: AsRef<str>>(args: &[S]) -> Result<String> {
+/// Runs cargo at the top of the workspace with more environment variables, and returns what it prints.
+pub(crate) fn cargo_output<S: AsRef<str>>(
+    args: &[S],
+    variables: &[(&str, String)],
+) -> Result<String> {
     let mut cargo = cargo_command(args);
+    cargo.envs(variables.iter().map(|(name, value)| (name, value)));
     let output = cargo.stderr(Stdio::inherit()).output().context("cannot run cargo")?;
     ensure!(output.status.success(), "{cargo:?} failed: {}", output.status);
     Ok(String::from_utf8(output.stdout)?)

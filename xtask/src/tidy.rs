@@ -15,6 +15,7 @@ pub(crate) fn run() -> Result<()> {
             fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
         opens_with_its_promise(&path, &text, &mut findings);
         layers_hold(&path, &text, &mut findings);
+        statements_know_no_engine(&path, &text, &mut findings);
     }
     for path in files(&root(), "toml")? {
         if path.file_name().is_some_and(|name| name == "Cargo.toml") {
@@ -91,6 +92,42 @@ fn layers_hold(path: &Path, text: &str, findings: &mut Vec<String>) {
             findings.push(format!("{shown}:{number}: SQL stands only in store"));
         }
     }
+}
+
+/// What a fleet database is asked runs on every engine: no module but those that open one names an engine, and no
+/// statement has a function that only SQLite knows.
+fn statements_know_no_engine(path: &Path, text: &str, findings: &mut Vec<String>) {
+    let shown = shown(path);
+    let is_fleet =
+        ["crates/agent-state/src/", "crates/cron-guard/src/", "crates/common/src/fleet/"]
+            .iter()
+            .any(|folder| shown.starts_with(folder));
+    // The database of another tool is a file of SQLite, whatever ours is.
+    if !is_fleet || shown.contains("/import/") || shown.ends_with("/database.rs") {
+        return;
+    }
+    let ours = text.split("#[cfg(test)]").next().unwrap_or_default();
+    for (number, line) in (1..).zip(ours.lines()) {
+        let code = line.trim_start();
+        if code.starts_with("use rusqlite") || code.contains("PRAGMA ") {
+            findings.push(format!(
+                "{shown}:{number}: only common::sqlite and common::postgres know an engine"
+            ));
+        }
+        let of_sqlite =
+            ["last_insert_rowid", "INSERT OR ", "json_extract(", "strftime(", "ifnull(", " GLOB "];
+        if of_sqlite.iter().any(|word| code.contains(word)) || has_max_of_two(code) {
+            findings.push(format!("{shown}:{number}: only SQLite knows this; see common::sql"));
+        }
+    }
+}
+
+/// Whether a statement takes the larger of two values, as `max(a, b)`; of a column it is `max(a)`.
+fn has_max_of_two(code: &str) -> bool {
+    code.match_indices("= max(").any(|(at, found)| {
+        let inside = code[at + found.len()..].split(')').next().unwrap_or_default();
+        inside.contains(',')
+    })
 }
 
 /// Members share the lints, and no tool depends on a tool.

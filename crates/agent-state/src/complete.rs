@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use clap::CommandFactory as _;
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 use common::complete;
-use rusqlite::Connection;
+use common::sql::{self, Connection};
 
 use crate::cli::Cli;
 use crate::store::{names, tasks};
@@ -40,7 +40,7 @@ pub(crate) fn tasks() -> ArgValueCompleter {
 
 fn offer(
     typed: &OsStr,
-    names: impl FnOnce(&Connection) -> rusqlite::Result<Vec<String>>,
+    names: impl FnOnce(&Connection) -> sql::Result<Vec<String>>,
 ) -> Vec<CompletionCandidate> {
     let names = complete::fleet().and_then(|fleet| fleet.read("read names in", names).ok());
     complete::offer(typed, names.unwrap_or_default())

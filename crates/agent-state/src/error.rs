@@ -82,8 +82,16 @@ pub(crate) enum Error {
     Graph(#[from] GraphError),
     #[error("cannot back up onto the database itself: {}", .path.display())]
     BackupOntoItself { path: PathBuf },
+    #[error("cannot back up the database {}: a server keeps it", .name.display())]
+    BackupOfServer { name: PathBuf },
     #[error("{} serves {} already", .pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}")), common::place::for_people(.socket))]
     AlreadyServing { socket: PathBuf, pid: Option<u32> },
+    #[error("the database {} is in use: {what}", .name.display())]
+    StillRunning { name: PathBuf, what: String },
+    #[error("the database {} is not empty: it has rows in {table}", .name.display())]
+    NotEmpty { name: PathBuf, table: &'static str },
+    #[error("the copy of {table} differs from the original; nothing was kept of it")]
+    CopyDiffers { table: &'static str },
     #[error("{} is no database of the Python agent-state", .path.display())]
     NotImportable { path: PathBuf },
     #[error("the database {} is damaged: {damage}", .path.display())]
@@ -185,11 +193,15 @@ impl Explain for Error {
             | Self::TaskEnded { .. }
             | Self::NothingReady { .. }
             | Self::StaleLease { .. }
-            | Self::OtherResult { .. } => Exit::No,
+            | Self::OtherResult { .. }
+            | Self::StillRunning { .. }
+            | Self::NotEmpty { .. } => Exit::No,
             Self::OtherFingerprint { .. }
             | Self::NotAFile { .. }
             | Self::NotImportable { .. }
-            | Self::Damaged { .. } => Exit::Failed,
+            | Self::Damaged { .. }
+            | Self::BackupOfServer { .. }
+            | Self::CopyDiffers { .. } => Exit::Failed,
             Self::BackupOntoItself { .. }
             | Self::FileTooLarge { .. }
             | Self::Graph(_)
@@ -234,6 +246,10 @@ impl Explain for Error {
             Self::FileTooLarge { .. } => "too_large",
             Self::BackupOntoItself { .. } => "same_file",
             Self::NotImportable { .. } => "not_importable",
+            Self::BackupOfServer { .. } => "server_database",
+            Self::StillRunning { .. } => "still_running",
+            Self::NotEmpty { .. } => "not_empty",
+            Self::CopyDiffers { .. } => "copy_differs",
             Self::Damaged { .. } => "damaged",
             Self::Value(_) => "bad_value",
             Self::Name(_) => "bad_name",
@@ -250,6 +266,10 @@ impl Explain for Error {
             Self::Graph(_) => {
                 Some("mend the graph and submit it again; nothing of it was taken in".to_owned())
             }
+            Self::BackupOfServer { .. } => Some(
+                "back up the server with pg_dump, or take a file of it with agent-state migrate"
+                    .to_owned(),
+            ),
             Self::Damaged { .. } => Some("keep the file, and restore a former backup".to_owned()),
             Self::NotAFile { .. } => {
                 Some("name a regular file, or one link to a regular file".to_owned())

@@ -8,8 +8,8 @@ use std::collections::HashMap;
 use common::clock::Timestamp;
 use common::fleet;
 use common::fleet::liveness::Here;
+use common::sql::{self, Value};
 use common::sqlite::Database;
-use rusqlite::types::Value;
 
 use crate::cmd::agent::object;
 use crate::store::{Stop, import};
@@ -95,7 +95,7 @@ pub fn import(rows: &[u8]) {
     FLEET.with_borrow_mut(|fleet| {
         let Some((_, database)) = fleet else { panic!("the database for the fuzz target opens") };
         // Nothing is kept, so that each input meets the same empty database.
-        let undone = database.write("import rows into", |tx| -> rusqlite::Result<()> {
+        let undone = database.write("import rows into", |tx| -> sql::Result<()> {
             for _ in 0..2 {
                 match import::take_rows(tx, rows.clone(), &Here::now(), Timestamp(NOW)) {
                     Ok(_) => {}
@@ -103,7 +103,7 @@ pub fn import(rows: &[u8]) {
                     Err(Stop::Sql(error)) => panic!("the database refuses a row: {error}"),
                 }
             }
-            Err(rusqlite::Error::QueryReturnedNoRows)
+            Err(sql::Error::NoRow)
         });
         assert!(undone.is_err());
     });

@@ -17,6 +17,8 @@ mod cli {
     mod help;
     mod languages;
     mod locks;
+    #[cfg(feature = "postgres")]
+    mod postgres;
     mod results;
     mod rpc;
     mod runs;

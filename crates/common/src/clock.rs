@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chrono::{DateTime, SecondsFormat, TimeZone as _, Utc};
@@ -104,15 +105,41 @@ fn hands(setting: Option<&str>) -> Hands {
     parsed.unwrap_or(Hands::Running)
 }
 
+/// Where the clock that is followed stood when the machine started, in Unix milliseconds; nothing is followed yet.
+static FOLLOWED: AtomicI64 = AtomicI64::new(i64::MIN);
+
+/// From now on moments are of another clock than this machine's: of the server that has the fleet database, on
+/// which several machines agree. It stood at `there` just now; a clock set for tests goes on by itself.
+pub fn follow(there: Timestamp) {
+    FOLLOWED.store(there.0.saturating_sub(steady_millis()), Ordering::Relaxed);
+}
+
 /// The moment now.
 pub fn now() -> Timestamp {
     static HANDS: OnceLock<Hands> = OnceLock::new();
     let hands = *HANDS.get_or_init(|| hands(environment::text("AGENT_PLUMBING_CLOCK").as_deref()));
     match hands {
-        Hands::Running => Timestamp(system_millis()),
+        Hands::Running => Timestamp(followed().unwrap_or_else(system_millis)),
         Hands::Stopped(millis) => Timestamp(millis),
         Hands::Shifted(by) => Timestamp(system_millis().saturating_add(by)),
     }
+}
+
+/// The clock that is followed, which goes on between two looks at it however this machine's is set.
+fn followed() -> Option<i64> {
+    let started = FOLLOWED.load(Ordering::Relaxed);
+    (started != i64::MIN).then(|| started.saturating_add(steady_millis()))
+}
+
+/// Milliseconds that nobody sets, sleep included.
+fn steady_millis() -> i64 {
+    #[cfg(target_os = "linux")]
+    {
+        let since = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        since.tv_sec.saturating_mul(1_000).saturating_add(since.tv_nsec / 1_000_000)
+    }
+    #[cfg(not(target_os = "linux"))]
+    system_millis()
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the place that the rule points to")]

@@ -45,12 +45,12 @@ pub fn offer(typed: &OsStr, names: impl IntoIterator<Item = String>) -> Vec<Comp
 ///
 /// A completion must not create a database, and whoever typed does not wait long for one that is busy.
 #[cfg(feature = "fleet")]
-pub fn fleet() -> Option<crate::sqlite::Database> {
+pub fn fleet() -> Option<crate::fleet::Database> {
     let database = crate::fleet::DatabaseArgs {
         db: crate::environment::os("AGENT_STATE_DB").map(Into::into),
         busy_timeout: std::time::Duration::from_millis(200),
     };
-    let exists = database.path().is_ok_and(|path| path.exists());
+    let exists = database.place().is_ok_and(|place| place.may_exist());
     exists.then(|| database.open_read_only().ok()).flatten()
 }
 

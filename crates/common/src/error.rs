@@ -49,10 +49,10 @@ pub enum Error {
     #[cfg(feature = "sqlite")]
     #[error("the database {} is busy", .path.display())]
     Busy {
-        /// The database file.
+        /// The database file, or the address of its server.
         path: PathBuf,
-        /// What SQLite answered.
-        source: rusqlite::Error,
+        /// What the engine answered.
+        source: crate::sql::Error,
     },
     /// A database could not be used.
     #[cfg(feature = "sqlite")]
@@ -83,6 +83,23 @@ pub enum Error {
         /// The database file.
         path: PathBuf,
     },
+    /// A server did not do what was asked of it.
+    #[cfg(feature = "postgres")]
+    #[error("cannot {doing} the database {name}")]
+    Statement {
+        /// What was being done, as in "cannot … the database NAME".
+        doing: &'static str,
+        /// The address, without its password.
+        name: String,
+        /// What the server answered, or why it did not.
+        source: crate::sql::Error,
+    },
+    /// The password of a server stands in an argument, where every user of the machine can read it.
+    #[cfg(feature = "postgres")]
+    #[error(
+        "the password of a database must not stand in an argument: every user of this machine can read it there"
+    )]
+    PasswordInArgument,
     /// The database is named by a URL that this build cannot open.
     #[cfg(feature = "sqlite")]
     #[error("this build opens SQLite files only, not {scheme}: databases")]
@@ -98,6 +115,19 @@ pub enum Error {
     #[cfg(feature = "postgres")]
     #[error(transparent)]
     Connect(#[from] crate::postgres::ConnectError),
+}
+
+#[cfg(feature = "sqlite")]
+impl Error {
+    /// Whether a database cannot be used: not a busy one, which can be used in a moment.
+    pub fn is_of_database(&self) -> bool {
+        match self {
+            Self::Database { .. } | Self::Newer { .. } | Self::Foreign { .. } => true,
+            #[cfg(feature = "postgres")]
+            Self::Statement { .. } | Self::Connect(_) => true,
+            _ => false,
+        }
+    }
 }
 
 impl Explain for Error {
@@ -123,6 +153,12 @@ impl Explain for Error {
             }
             #[cfg(feature = "sqlite")]
             Self::Busy { .. } => Exit::Again,
+            #[cfg(feature = "postgres")]
+            Self::Statement { source, .. } if source.is_transient() => Exit::Again,
+            #[cfg(feature = "postgres")]
+            Self::Statement { .. } => Exit::Failed,
+            #[cfg(feature = "postgres")]
+            Self::PasswordInArgument => Exit::Usage,
             #[cfg(feature = "sqlite")]
             Self::Database { .. }
             | Self::Newer { .. }
@@ -144,6 +180,12 @@ impl Explain for Error {
             Self::Output(_) => "output",
             #[cfg(feature = "sqlite")]
             Self::Busy { .. } => "busy",
+            #[cfg(feature = "postgres")]
+            Self::Statement { source, .. } if source.is_transient() => "unreachable",
+            #[cfg(feature = "postgres")]
+            Self::Statement { .. } => "database",
+            #[cfg(feature = "postgres")]
+            Self::PasswordInArgument => "password_in_argument",
             #[cfg(feature = "sqlite")]
             Self::Database { .. } => "database",
             #[cfg(feature = "sqlite")]
@@ -187,6 +229,12 @@ impl Explain for Error {
             #[cfg(feature = "sqlite")]
             Self::Busy { .. } => {
                 "another process is writing; run the command again, or give it more time with --busy-timeout"
+            }
+            #[cfg(feature = "postgres")]
+            Self::Statement { source, .. } => return source.hint(),
+            #[cfg(feature = "postgres")]
+            Self::PasswordInArgument => {
+                "put the URL into AGENT_STATE_DB, or the password into ~/.pgpass, mode 0600"
             }
             #[cfg(feature = "sqlite")]
             Self::Database { source, .. } => return crate::sqlite::hint(source),

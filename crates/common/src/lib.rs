@@ -29,6 +29,8 @@ pub mod redact;
 pub mod report;
 pub mod secret_forms;
 #[cfg(feature = "sqlite")]
+pub mod sql;
+#[cfg(feature = "sqlite")]
 pub mod sqlite;
 mod sys;
 pub mod table;

@@ -101,6 +101,14 @@ pub(crate) fn unblock(signal: i32) {
     }
 }
 
+/// The group of this process; 0 when its leader is outside of this pid namespace, as under `nsenter`.
+///
+/// rustix takes for granted that it is never 0.
+pub(crate) fn process_group() -> i32 {
+    // SAFETY: the call has no arguments, touches no memory and cannot fail.
+    unsafe { libc::getpgrp() }
+}
+
 /// Makes process group `group` the foreground of the terminal `terminal`.
 ///
 /// A background process that asks for this is stopped by TTOU, so the signal is blocked meanwhile.

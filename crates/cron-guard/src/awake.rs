@@ -1,7 +1,7 @@
 //! Since when this machine has been awake: it was off before it booted, and asleep in between.
 
 use common::clock::Timestamp;
-use rusqlite::Connection;
+use common::sql::{self, Connection};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::store::facts;
@@ -32,17 +32,14 @@ fn since_boot(millis: impl Fn(ClockId) -> i64) -> i64 {
 }
 
 /// Since when the machine has been awake, as far as is known; and what to remember of it.
-pub(crate) fn since(
-    connection: &Connection,
-    now: Timestamp,
-) -> rusqlite::Result<(Timestamp, String)> {
+pub(crate) fn since(connection: &Connection, now: Timestamp) -> sql::Result<(Timestamp, String)> {
     let (awake, up) = clocks();
     let known = facts::get(connection, FACT)?;
     Ok(judge(known.as_ref().map(|(value, _)| value.as_str()), up - awake, up, now))
 }
 
 /// Remembers what [`since`] said.
-pub(crate) fn remember(tx: &Connection, value: &str, now: Timestamp) -> rusqlite::Result<()> {
+pub(crate) fn remember(tx: &Connection, value: &str, now: Timestamp) -> sql::Result<()> {
     facts::put(tx, FACT, value, now)
 }
 

@@ -3,7 +3,7 @@
 //! Over the cap is blocked with reason `budget`; that ends by itself as the window slides.
 
 use common::clock::Timestamp;
-use rusqlite::Connection;
+use common::sql::{self, Connection};
 
 use crate::settings::{Budget, JobSettings, Settings, Unit};
 use crate::store::spending::{self, Spent};
@@ -77,7 +77,7 @@ pub(crate) fn of_job(
     name: &str,
     own: &JobSettings,
     now: Timestamp,
-) -> rusqlite::Result<Vec<Standing>> {
+) -> sql::Result<Vec<Standing>> {
     let mut standings = Vec::new();
     for budget in &own.budgets {
         let spent = spending::of_job(connection, name, now.minus(budget.window), now)?;
@@ -95,7 +95,7 @@ pub(crate) fn of_everything(
     connection: &Connection,
     settings: &Settings,
     now: Timestamp,
-) -> rusqlite::Result<Vec<Standing>> {
+) -> sql::Result<Vec<Standing>> {
     let mut standings = Vec::new();
     for name in settings.declared() {
         for budget in &settings.job(name).budgets {
@@ -115,7 +115,7 @@ fn of_label(
     settings: &Settings,
     label: &str,
     now: Timestamp,
-) -> rusqlite::Result<Vec<Standing>> {
+) -> sql::Result<Vec<Standing>> {
     let mut standings = Vec::new();
     for budget in settings.label_budgets(label) {
         let mut spent = Spent::default();
@@ -132,7 +132,7 @@ fn of_fleet(
     connection: &Connection,
     settings: &Settings,
     now: Timestamp,
-) -> rusqlite::Result<Vec<Standing>> {
+) -> sql::Result<Vec<Standing>> {
     settings
         .fleet_budgets()
         .iter()

@@ -10,8 +10,8 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use common::clock::Timestamp;
+use common::sql::{self, Connection};
 use common::{atomic, place};
-use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 
 use crate::guard::{Block, Verdict, block_by_hold};
@@ -37,7 +37,7 @@ fn beside(journal: &Path, suffix: &str) -> PathBuf {
 
 impl LastKnown {
     /// What the journal says now.
-    pub(crate) fn of(connection: &Connection) -> rusqlite::Result<Self> {
+    pub(crate) fn of(connection: &Connection) -> sql::Result<Self> {
         let open = jobs::all(connection)?
             .into_values()
             .filter(|job| job.breaker.state == State::Open)

@@ -11,18 +11,25 @@ use std::fs;
 
 use anyhow::{Result, ensure};
 
+use crate::cluster::Cluster;
+use crate::postgres;
 use crate::run::{cargo_output, root};
 use row::Row;
 
 /// The benches of the tools: the package and the name of its bench.
-const TOOL_BENCHES: [(&str, &str); 6] = [
+const TOOL_BENCHES: [(&str, &str); 8] = [
     ("agent-state", "fleet"),
     ("agent-state", "tasks"),
+    ("agent-state", POSTGRES),
     ("cron-guard", "gate"),
+    ("cron-guard", POSTGRES),
     ("context-pack", "speed"),
     ("context-pack", "recall"),
     ("credential-proxy", "proxy"),
 ];
+
+/// The name of the benches that need a server.
+const POSTGRES: &str = "postgres";
 
 /// Runs the bench that is named by its package or its own name, or all of them.
 pub(crate) fn run(args: &[String]) -> Result<()> {
@@ -40,7 +47,17 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
         if name.is_empty() || name == package || name == bench {
             is_known = true;
             let takes_them = !name.is_empty() || package == "context-pack";
-            let measured = tool(package, bench, if takes_them { rest } else { &[] })?;
+            let server = if bench == POSTGRES {
+                let Some(server) = server()? else {
+                    println!("\n{package} {bench}: passed over, no PostgreSQL 14 or newer is here");
+                    continue;
+                };
+                Some(server)
+            } else {
+                None
+            };
+            let args = if takes_them { rest } else { &[] };
+            let measured = tool(package, bench, args, server.as_ref())?;
             row::print(&measured);
             rows.extend(measured);
         }
@@ -54,9 +71,19 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
     Ok(())
 }
 
-fn tool(package: &str, bench: &str, args: &[String]) -> Result<Vec<Row>> {
+/// A server that waits for its disk, as a user's does.
+fn server() -> Result<Option<Cluster>> {
+    let Some(mut server) = postgres::start()? else { return Ok(None) };
+    server.set("fsync", "on");
+    server.set("full_page_writes", "on");
+    server.restart()?;
+    Ok(Some(server))
+}
+
+fn tool(package: &str, bench: &str, args: &[String], server: Option<&Cluster>) -> Result<Vec<Row>> {
     let mut command = vec!["bench", "--quiet", "--package", package, "--bench", bench, "--"];
     command.extend(args.iter().map(String::as_str));
-    let printed = cargo_output(&command)?;
+    let variable = server.map(|server| (postgres::VARIABLE, server.url("postgres")));
+    let printed = cargo_output(&command, variable.as_slice())?;
     printed.lines().map(|line| Row::read(&format!("{package} {bench}"), line)).collect()
 }

@@ -102,6 +102,8 @@ Examples:
     Backup(upkeep::Backup),
     /// Take over the database of the Python tool
     Import(upkeep::Import),
+    /// Copy a fleet database to another place, as from a file to a server
+    Migrate(upkeep::Migrate),
     /// Forget what is old
     Prune(upkeep::Prune),
     /// Answer requests on a Unix socket, for programs in other languages

@@ -52,6 +52,24 @@ pub(crate) struct Import {
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
+Every table is copied, those of cron-guard too, and the copy is held against the original row for row. The
+original stays as it is; the target must be empty. Stop the crontab first: while a run, a lock or a task's
+node is alive, nothing is copied. Passwords come from ~/.pgpass or PGPASSWORD, as psql has them.
+
+Exit codes: 1 when the original is in use, or the target is not empty.
+
+Examples:
+  agent-state migrate \"$HOME/.local/state/agent-state/state.db\" copy.db
+  agent-state migrate copy.db back.db --json")]
+pub(crate) struct Migrate {
+    /// The database to copy: a file, or postgres://user@host/dbname
+    pub(crate) from: PathBuf,
+    /// Where the copy goes: a file, or postgres://user@host/dbname
+    pub(crate) to: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
 Names of agents, jobs and locks are completed from the database.
 
 Examples:

@@ -9,11 +9,13 @@ use serde_json::json;
 use super::context::Ctx;
 use crate::cli::upkeep::Backup;
 use crate::error::Error;
-use crate::store::backup;
 
 pub(crate) fn run(args: &Backup, ctx: &mut Ctx) -> anyhow::Result<Exit> {
     let database = ctx.database.open_read_only()?;
-    let is_the_database = match (args.file.canonicalize(), database.path().canonicalize()) {
+    let Some(source) = database.file() else {
+        return Err(Error::BackupOfServer { name: database.name().to_owned() }.into());
+    };
+    let is_the_database = match (args.file.canonicalize(), source.path().canonicalize()) {
         (Ok(target), Ok(source)) => target == source,
         _ => false,
     };
@@ -29,9 +31,9 @@ pub(crate) fn run(args: &Backup, ctx: &mut Ctx) -> anyhow::Result<Exit> {
         .prefix(".agent-state-backup-")
         .tempfile_in(folder)
         .map_err(file("write into", folder))?;
-    let damage = database.read("copy", |connection| backup::copy(connection, temporary.path()))?;
+    let damage = source.copy_to(temporary.path())?;
     if let Some(damage) = damage.into_iter().next() {
-        return Err(Error::Damaged { path: database.path().to_owned(), damage }.into());
+        return Err(Error::Damaged { path: source.path().to_owned(), damage }.into());
     }
     temporary.as_file().sync_all().map_err(file("write", &args.file))?;
     let n_bytes = temporary.as_file().metadata().map_err(file("look at", &args.file))?.len();

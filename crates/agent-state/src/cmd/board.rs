@@ -9,8 +9,8 @@ use common::exit::Exit;
 use common::fleet::liveness::Here;
 use common::fleet::runs::{self, Filter, Run, Status};
 use common::out::{Tone, sanitize};
+use common::sql::{self, Connection};
 use common::table::Columns;
-use rusqlite::Connection;
 use serde::Serialize;
 
 use super::context::Ctx;
@@ -39,11 +39,7 @@ pub(super) struct Board {
 }
 
 impl Board {
-    pub(super) fn read(
-        connection: &Connection,
-        here: &Here,
-        now: Timestamp,
-    ) -> rusqlite::Result<Self> {
+    pub(super) fn read(connection: &Connection, here: &Here, now: Timestamp) -> sql::Result<Self> {
         let running: Vec<Run> = runs::with_status(connection, Status::Running)?
             .into_iter()
             .map(|run| run.as_seen(here, now))

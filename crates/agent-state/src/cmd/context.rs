@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use common::clock::Timestamp;
 use common::environment;
+use common::fleet::Database;
 use common::fleet::agents::Agent;
 use common::fleet::liveness::Here;
 use common::fleet::runs::RunId;
 use common::fleet::{self, AGENT_VARIABLE, DatabaseArgs};
 use common::out::Out;
-use common::sqlite::Database;
-use rusqlite::Connection;
+use common::sql::{self, Connection};
 use serde::Serialize;
 
 use crate::cli::Cli;
@@ -38,6 +38,8 @@ pub(crate) struct Ctx {
     pub(crate) input: Input,
     /// Whether somebody still waits for the answer; always, for a command line.
     pub(crate) is_wanted: Box<dyn Fn() -> bool>,
+    /// How long a database may keep this command waiting: as the command line says, or less for what has no time.
+    busy_timeout: Cell<Duration>,
     here: OnceCell<Here>,
     /// The connection that writes, kept for the next write: opening costs more than writing.
     writer: RefCell<Option<Database>>,
@@ -83,6 +85,7 @@ impl Ctx {
         Self {
             out,
             json: true,
+            busy_timeout: Cell::new(database.busy_timeout),
             database,
             outer_run: None,
             outer_agent: None,
@@ -100,9 +103,10 @@ impl Ctx {
     /// A server that lives for days must not hold on to a database that was replaced by its backup.
     pub(crate) fn look_at_connections(&self) {
         let Keeping::On(known) = &self.keeping else { return };
-        let path = self.database.path().ok();
-        let found = path.and_then(|path| fs::metadata(path).ok());
-        let place = found.map(|found| (found.dev(), found.ino()));
+        let Ok(place) = self.database.place() else { return };
+        // A server's address leads to the server of that name, whatever became of the one before.
+        let Some(file) = place.file() else { return };
+        let place = fs::metadata(file).ok().map(|found| (found.dev(), found.ino()));
         if place.is_none() || place != known.get() {
             self.drop_connections();
             known.set(place);
@@ -137,14 +141,23 @@ impl Ctx {
     /// Whether a path leads to a file of the database.
     pub(crate) fn is_of_database(&self, path: &Path) -> bool {
         let place = |path: &Path| fs::metadata(path).map(|found| (found.dev(), found.ino())).ok();
-        let (Some(place_of_path), Ok(database)) = (place(path), self.database.path()) else {
+        let (Some(place_of_path), Ok(database)) = (place(path), self.database.place()) else {
             return false;
         };
+        let Some(file) = database.file() else { return false };
         ["", "-wal", "-shm", "-journal"].iter().any(|suffix| {
-            let mut name = database.clone().into_os_string();
+            let mut name = file.as_os_str().to_owned();
             name.push(suffix);
             place(Path::new(&name)) == Some(place_of_path)
         })
+    }
+
+    /// Does `work` with less time to wait for the database than the command has.
+    pub(crate) fn within<T>(&self, time: Duration, work: impl FnOnce() -> T) -> T {
+        let usual = self.busy_timeout.replace(time.min(self.database.busy_timeout));
+        let done = work();
+        self.busy_timeout.set(usual);
+        done
     }
 
     /// Opens the database for writing.
@@ -158,9 +171,7 @@ impl Ctx {
         doing: &'static str,
         change: impl FnOnce(&Connection, Timestamp) -> Result<T, Stop>,
     ) -> anyhow::Result<T> {
-        self.with_writer(self.database.busy_timeout, |database| {
-            store::write(database, doing, change)
-        })
+        self.with_writer(self.busy_timeout.get(), |database| store::write(database, doing, change))
     }
 
     /// As [`Ctx::write`], without waiting for the disk: for what is news and no promise.
@@ -169,9 +180,7 @@ impl Ctx {
         doing: &'static str,
         change: impl FnOnce(&Connection, Timestamp) -> Result<T, Stop>,
     ) -> anyhow::Result<T> {
-        self.with_writer(self.database.busy_timeout, |database| {
-            store::note(database, doing, change)
-        })
+        self.with_writer(self.busy_timeout.get(), |database| store::note(database, doing, change))
     }
 
     /// As [`Ctx::write`], for what has happened already: it is lost unless it is written, so a busy
@@ -191,7 +200,7 @@ impl Ctx {
         &self,
         work: impl FnOnce(&mut Database) -> anyhow::Result<T>,
     ) -> anyhow::Result<T> {
-        self.with_writer(self.database.busy_timeout, work)
+        self.with_writer(self.busy_timeout.get(), work)
     }
 
     /// Hands out the connection that writes. One that failed is not used again.
@@ -221,16 +230,19 @@ impl Ctx {
         doing: &'static str,
         query: impl FnOnce(&Connection, Timestamp) -> Result<T, Stop>,
     ) -> anyhow::Result<T> {
-        if matches!(self.keeping, Keeping::No) {
-            return store::read(&self.database.open_read_only()?, doing, query);
+        let busy_timeout = self.busy_timeout.get();
+        let open = || DatabaseArgs { busy_timeout, ..self.database.clone() }.open_read_only();
+        // A file is opened faster than it is known to be still the same; a server is not.
+        if matches!(self.keeping, Keeping::No) && !self.database.names_server() {
+            return store::read(&open()?, doing, query);
         }
         let kept = self.writer.take();
         let place = if kept.is_some() { &self.writer } else { &self.reader };
         let database = match kept.or_else(|| self.reader.take()) {
             Some(database) => database,
-            None => self.database.open_read_only()?,
+            None => open()?,
         };
-        database.wait_up_to(self.database.busy_timeout);
+        database.wait_up_to(busy_timeout);
         let result = store::read(&database, doing, query);
         if result.as_ref().err().is_none_or(anyhow::Error::is::<Error>) {
             place.replace(Some(database));
@@ -243,7 +255,7 @@ impl Ctx {
         &self,
         connection: &Connection,
         agent: &Agent,
-    ) -> rusqlite::Result<Option<RunId>> {
+    ) -> sql::Result<Option<RunId>> {
         store::outer_run_of(connection, self.outer_run.as_ref(), agent)
     }
 

@@ -4,10 +4,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use common::exit::Exit;
+use common::fleet::Database;
 use common::fleet::runs::Run;
 use common::out::sanitize;
 use common::report::{Explain as _, Report};
-use common::sqlite::Database;
 use common::{clock, duration, environment, place};
 use serde_json::json;
 
@@ -41,20 +41,27 @@ impl Findings {
 }
 
 pub(crate) fn run(ctx: &mut Ctx) -> anyhow::Result<Exit> {
-    let path = ctx.database.path()?;
+    let place = ctx.database.place()?;
     let mut findings = Findings::default();
+    let mut engine = None;
     match ctx.database.open_read_only() {
-        Ok(database) => look_inside(&database, ctx, &mut findings),
+        Ok(database) => {
+            engine = database.engine().ok();
+            look_inside(&database, ctx, &mut findings);
+        }
         Err(error) => {
             let hint = error.hint().unwrap_or_else(|| "nothing works before this does".to_owned());
             findings.add("open", said(&error.into()), hint);
         }
     }
-    look_around(&path, &mut findings);
+    if let Some(file) = place.file() {
+        look_around(file, &mut findings);
+    }
     look_at_environment(ctx, &mut findings);
     if ctx.json {
         ctx.out.json(&json!({
-            "path": path.display().to_string(),
+            "path": place.name().display().to_string(),
+            "engine": engine,
             "sqlite": rusqlite::version(),
             "findings": findings.0,
         }))?;
@@ -64,7 +71,7 @@ pub(crate) fn run(ctx: &mut Ctx) -> anyhow::Result<Exit> {
             ctx.out.line(sanitize(&line))?;
         }
         if findings.0.is_empty() {
-            ctx.out.line(format_args!("all well: {}", place::for_people(&path)))?;
+            ctx.out.line(format_args!("all well: {}", common::place::for_people(place.name())))?;
         }
     }
     Ok(if findings.0.is_empty() { Exit::Done } else { Exit::No })
@@ -75,7 +82,7 @@ fn said(error: &anyhow::Error) -> String {
 }
 
 fn look_inside(database: &Database, ctx: &Ctx, findings: &mut Findings) {
-    match database.read("check", doctor::damage) {
+    match database.damage() {
         Ok(damage) => {
             for line in damage {
                 findings.add("integrity", line, "keep the file, and restore a backup");

@@ -11,7 +11,7 @@ use common::fleet::liveness::Holder;
 use common::fleet::runs::{self, NewRun, Opened, Outcome, Run, Status};
 use common::fleet::{AGENT_ID_VARIABLE, AGENT_VARIABLE, JOB_VARIABLE, RUN_ID_VARIABLE};
 use common::report::{self, Report};
-use rusqlite::Connection;
+use common::sql::{self, Connection};
 
 use super::context::Ctx;
 use super::keeper::Keeper;
@@ -96,7 +96,7 @@ fn open(tx: &Connection, args: &Args, ctx: &Ctx, now: Timestamp) -> Result<Openi
 }
 
 /// The agent of a command that is about to run; it is registered when it is unknown or was retired.
-pub(super) fn agent(tx: &Connection, named: &str, now: Timestamp) -> rusqlite::Result<Agent> {
+pub(super) fn agent(tx: &Connection, named: &str, now: Timestamp) -> sql::Result<Agent> {
     match agents::find(tx, named)? {
         Some(agent) if agent.retired_at.is_none() => Ok(agent),
         known => {
@@ -107,12 +107,7 @@ pub(super) fn agent(tx: &Connection, named: &str, now: Timestamp) -> rusqlite::R
 }
 
 /// The run that an outer guard opened and that has no agent yet.
-fn adopt(
-    tx: &Connection,
-    ctx: &Ctx,
-    agent: &Agent,
-    now: Timestamp,
-) -> rusqlite::Result<Option<Run>> {
+fn adopt(tx: &Connection, ctx: &Ctx, agent: &Agent, now: Timestamp) -> sql::Result<Option<Run>> {
     let Some(outer) = &ctx.outer_run else { return Ok(None) };
     let is_free = runs::get(tx, outer.as_str())?.is_some_and(|run| run.agent_id.is_none());
     if is_free { runs::adopt(tx, outer, &agent.agent_id, now) } else { Ok(None) }

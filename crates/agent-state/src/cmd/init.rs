@@ -8,7 +8,7 @@ use super::context::Ctx;
 
 pub(crate) fn run(ctx: &mut Ctx) -> anyhow::Result<Exit> {
     let database = ctx.open()?;
-    let path = database.path().to_owned();
+    let path = database.name().to_owned();
     ctx.show(&json!({ "path": path }), || format!("the database is {}", place::for_people(&path)))?;
     Ok(Exit::Done)
 }

@@ -14,6 +14,9 @@ use crate::task::Node;
 /// How often a command that holds locks looks whether they were broken.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// How long a look may wait for the database, while it cannot see to the command.
+const HURRY: Duration = Duration::from_secs(2);
+
 /// What is kept alive, and until when it lasts without us.
 pub(super) struct Keeper<'a> {
     ctx: &'a Ctx,
@@ -82,9 +85,19 @@ impl<'a> Keeper<'a> {
         Some(interval.max(Duration::from_millis(1)))
     }
 
-    /// Renews what is due. A database that cannot be reached ends nothing before the locks run out.
+    /// Renews what is due. A database that cannot be reached ends nothing before the locks run out, and does
+    /// not keep the command alive beyond that.
     pub(super) fn look(&mut self) -> Watch {
         let now = clock::now();
+        let held_until = self.node.as_ref().map(|lease| lease.held_until);
+        let held_until =
+            held_until.into_iter().chain((!self.grants.is_empty()).then_some(self.held_until));
+        let left = held_until.min().map_or(HURRY, |until| until.since(now) / 4);
+        let ctx = self.ctx;
+        ctx.within(left.clamp(Duration::from_millis(100), HURRY), || self.renew(now))
+    }
+
+    fn renew(&mut self, now: Timestamp) -> Watch {
         if !self.grants.is_empty() && self.locks_are_lost(now) {
             return Watch::Stop;
         }
@@ -128,7 +141,7 @@ impl<'a> Keeper<'a> {
                 return !current;
             }
         }
-        now >= self.held_until
+        clock::now() >= self.held_until
     }
 }
 
@@ -154,6 +167,6 @@ impl NodeLease<'_> {
                 return !ours;
             }
         }
-        now >= self.held_until
+        clock::now() >= self.held_until
     }
 }

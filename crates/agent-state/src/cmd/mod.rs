@@ -17,6 +17,7 @@ mod init;
 mod journal;
 mod keeper;
 mod lock;
+mod migrate;
 mod once;
 mod prune;
 mod rpc;
@@ -52,9 +53,10 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<Exit> {
 }
 
 fn warn_if_open_to_others(ctx: &Ctx) -> anyhow::Result<()> {
-    let path = ctx.database.path()?;
-    if let Ok(Some(mode)) = place::looser_than_private(&path) {
-        let path = place::for_people(&path);
+    let place = ctx.database.place()?;
+    let mode = place.file().map(place::looser_than_private);
+    if let Some(Ok(Some(mode))) = mode {
+        let path = place::for_people(place.name());
         report::warn(
             TOOL,
             &format!("{path} has mode {mode:o}, so other users can look in; chmod 600 {path}"),
@@ -87,6 +89,7 @@ fn dispatch(noun: &Noun, ctx: &mut Ctx) -> anyhow::Result<Exit> {
         Noun::Doctor => doctor::run(ctx),
         Noun::Backup(args) => backup::run(args, ctx),
         Noun::Import(args) => import::run(args, ctx),
+        Noun::Migrate(args) => migrate::run(args, ctx),
         Noun::Prune(args) => prune::run(args, ctx),
     }
 }

@@ -5,8 +5,8 @@ use common::duration;
 use common::exit::Exit;
 use common::fleet::runs::{self, Filter, Finished, NewRun, Opened, Outcome, Run, RunId, Status};
 use common::fleet::{AGENT_ID_VARIABLE, RUN_ID_VARIABLE};
+use common::sql::{self, Connection};
 use common::table::Columns;
-use rusqlite::Connection;
 use serde_json::json;
 
 use super::context::Ctx;
@@ -143,7 +143,7 @@ fn list(args: &List, ctx: &mut Ctx) -> anyhow::Result<Exit> {
 }
 
 fn matching(
-    connection: &rusqlite::Connection,
+    connection: &sql::Connection,
     filter: &Filter,
     limit: u32,
     ctx: &Ctx,

@@ -81,7 +81,7 @@ pub(crate) fn run(args: &Serve, ctx: &mut Ctx) -> anyhow::Result<Exit> {
 fn socket(args: &Serve, database: &DatabaseArgs) -> anyhow::Result<PathBuf> {
     let named = match &args.socket {
         Some(socket) => socket.clone(),
-        None => database.path()?.with_file_name("agent-state.sock"),
+        None => database.place()?.local().with_file_name("agent-state.sock"),
     };
     Ok(std::path::absolute(&named).map_err(common::error::file("find the place of", &named))?)
 }

@@ -5,8 +5,8 @@ use std::io::Read as _;
 use common::exit::Exit;
 use common::fleet::agents::Agent;
 use common::fleet::runs::RunId;
+use common::sql::Connection;
 use common::table::Columns;
-use rusqlite::Connection;
 use serde::Serialize;
 use serde_json::json;
 

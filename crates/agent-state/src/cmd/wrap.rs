@@ -44,10 +44,12 @@ pub(super) fn command(words: &[OsString], ctx: &Ctx) -> Command {
         words.split_first().map_or((OsString::new(), words), |(first, rest)| (first.clone(), rest));
     let mut command = Command::new(program);
     command.args(args);
-    if let Some(database) = &ctx.database.db
-        && let Ok(absolute) = std::path::absolute(database)
-    {
-        command.env("AGENT_STATE_DB", absolute);
+    if let Some(named) = &ctx.database.db {
+        // The command may run elsewhere, where a relative path leads to another file.
+        let place = ctx.database.place().ok();
+        let absolute =
+            place.and_then(|place| place.file().map(std::path::absolute)).and_then(Result::ok);
+        command.env("AGENT_STATE_DB", absolute.as_ref().unwrap_or(named));
     }
     command
 }

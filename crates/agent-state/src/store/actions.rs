@@ -8,7 +8,7 @@ use common::fleet::agents::AgentId;
 use common::fleet::events::Event;
 use common::fleet::liveness::{Here, Holder};
 use common::fleet::runs::RunId;
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use common::sql::{self, Connection, OptionalExtension as _, Row, params};
 use serde_json::{Value, json};
 
 use super::{Stop, holder_from_row, is_running};
@@ -33,7 +33,7 @@ const SELECT: &str =
         x.host, x.boot_id, x.pid_space, x.pid, x.pid_started
    FROM actions x LEFT JOIN agents a ON a.id = x.agent_id";
 
-fn from_row(row: &Row<'_>) -> rusqlite::Result<Action> {
+fn from_row(row: &Row<'_>) -> sql::Result<Action> {
     let window_ms: i64 = row.get(11)?;
     Ok(Action {
         key: row.get(0)?,
@@ -49,14 +49,14 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Action> {
         lease_until: row.get(10)?,
         window: Duration::from_millis(u64::try_from(window_ms).unwrap_or(0)),
         ended_at: row.get(12)?,
-        result: row.get::<_, Option<String>>(13)?.map(Json::from),
+        result: row.get::<Option<String>>(13)?.map(Json::from),
         error: row.get(14)?,
         reason: row.get(15)?,
         holder: holder_from_row(row, 16)?,
     })
 }
 
-fn get(connection: &Connection, key: &str) -> rusqlite::Result<Option<Action>> {
+fn get(connection: &Connection, key: &str) -> sql::Result<Option<Action>> {
     connection.query_row(&format!("{SELECT} WHERE x.key = ?1"), [key], from_row).optional()
 }
 
@@ -65,7 +65,7 @@ fn is_left_behind(
     action: &Action,
     here: &Here,
     now: Timestamp,
-) -> rusqlite::Result<bool> {
+) -> sql::Result<bool> {
     let run_is_running = is_running(connection, action.run_id.as_ref(), here, now)?;
     Ok(action.is_left_behind(run_is_running, here, now))
 }
@@ -87,7 +87,7 @@ fn as_seen(
     mut action: Action,
     here: &Here,
     now: Timestamp,
-) -> rusqlite::Result<Action> {
+) -> sql::Result<Action> {
     if action.tier == Tier::Mutate && is_left_behind(connection, &action, here, now)? {
         action.state = State::Unknown;
     }
@@ -101,7 +101,7 @@ pub(crate) fn list(
     limit: u32,
     here: &Here,
     now: Timestamp,
-) -> rusqlite::Result<Vec<Action>> {
+) -> sql::Result<Vec<Action>> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     // What is unknown in truth can still stand as intended.
     let clause = match state {
@@ -114,7 +114,7 @@ pub(crate) fn list(
     let mut rows = statement.query([])?;
     let mut actions = Vec::new();
     while let Some(row) = rows.next()? {
-        let action = as_seen(connection, from_row(row)?, here, now)?;
+        let action = as_seen(connection, from_row(&row)?, here, now)?;
         if state.is_none_or(|state| state == action.state) {
             actions.push(action);
         }
@@ -180,7 +180,7 @@ pub(crate) fn begin(
             waiting.write(tx, key, beginning, now)?;
         }
         Verdict::Unknown if left_behind => {
-            tx.execute("UPDATE actions SET state = 'unknown' WHERE key = ?1", [key])?;
+            tx.send("UPDATE actions SET state = 'unknown' WHERE key = ?1", [key])?;
             event(tx, "action.unknown", key, known.as_ref(), &Value::Null, now)?;
         }
         _ => {}
@@ -214,10 +214,10 @@ impl Intention<'_> {
         key: &str,
         beginning: &Beginning,
         now: Timestamp,
-    ) -> rusqlite::Result<()> {
+    ) -> sql::Result<()> {
         let holder = beginning.holder.as_ref();
-        tx.execute("DELETE FROM actions WHERE key = ?1", [key])?;
-        tx.execute(
+        tx.send("DELETE FROM actions WHERE key = ?1", [key])?;
+        tx.send(
             "INSERT INTO actions (key, state, tier, irreversible, fingerprint, attempts, agent_id, run_id, begun_at,
                                   lease_until, window_ms, host, boot_id, pid_space, pid, pid_started)
              VALUES (?1, 'intended', ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
@@ -240,7 +240,7 @@ impl Intention<'_> {
             ],
         )?;
         if self.attempts > 0 {
-            tx.execute("DELETE FROM action_approvals WHERE key = ?1", [key])?;
+            tx.send("DELETE FROM action_approvals WHERE key = ?1", [key])?;
         }
         let kind = if self.attempts > 0 { "action.begin" } else { "action.ask" };
         Event { agent: Some(&beginning.agent), run: beginning.run.as_ref(), ..Event::of(kind, key) }
@@ -255,7 +255,7 @@ fn event(
     action: Option<&Action>,
     detail: &Value,
     now: Timestamp,
-) -> rusqlite::Result<()> {
+) -> sql::Result<()> {
     Event {
         agent: action.and_then(|action| action.agent_id.as_ref()),
         run: action.and_then(|action| action.run_id.as_ref()),
@@ -290,8 +290,8 @@ pub(crate) fn end(
         Ending::Failed(error) => (State::Failed, "action.fail", None, error),
         Ending::Unknown(error) => (State::Unknown, "action.unknown", None, Some(error)),
     };
-    tx.execute(
-        "UPDATE actions SET state = ?2, ended_at = max(begun_at, ?3), result = ?4, error = ?5 WHERE key = ?1",
+    tx.send(
+        "UPDATE actions SET state = ?2, ended_at = CASE WHEN begun_at > ?3 THEN begun_at ELSE ?3 END, result = ?4, error = ?5 WHERE key = ?1",
         params![key, state, now, result.map(Json::as_str), error],
     )?;
     event(tx, kind, key, Some(&action), &json!({ "result": result, "error": error }), now)?;
@@ -312,8 +312,8 @@ pub(crate) fn resolve(
         return Err(Error::ActionNotUnknown { action: Box::new(action) }.into());
     }
     let state = if is_done { State::Done } else { State::Failed };
-    tx.execute(
-        "UPDATE actions SET state = ?2, ended_at = max(begun_at, ?3), reason = ?4 WHERE key = ?1",
+    tx.send(
+        "UPDATE actions SET state = ?2, ended_at = CASE WHEN begun_at > ?3 THEN begun_at ELSE ?3 END, reason = ?4 WHERE key = ?1",
         params![key, state, now, reason],
     )?;
     let detail = json!({ "state": state, "reason": reason });
@@ -322,8 +322,8 @@ pub(crate) fn resolve(
 }
 
 /// Allows one attempt of an irreversible action, begun or not.
-pub(crate) fn approve(tx: &Connection, key: &str, now: Timestamp) -> rusqlite::Result<()> {
-    tx.execute(
+pub(crate) fn approve(tx: &Connection, key: &str, now: Timestamp) -> sql::Result<()> {
+    tx.send(
         "INSERT INTO action_approvals (key, approved_at) VALUES (?1, ?2)
          ON CONFLICT (key) DO UPDATE SET approved_at = ?2",
         params![key, now],

@@ -5,7 +5,7 @@ use common::fleet::agents::{Agent, AgentId};
 use common::fleet::events::Event;
 use common::fleet::liveness::Here;
 use common::fleet::runs::RunId;
-use rusqlite::{Connection, Row, params};
+use common::sql::{self, Connection, Row, params};
 use serde::Serialize;
 use serde_json::json;
 
@@ -58,7 +58,7 @@ const SELECT: &str =
         c.expires_at, c.ended_at
    FROM coordination c JOIN agents a ON a.id = c.agent_id";
 
-fn from_row(row: &Row<'_>) -> rusqlite::Result<Post> {
+fn from_row(row: &Row<'_>) -> sql::Result<Post> {
     Ok(Post {
         id: row.get(0)?,
         agent_id: row.get(1)?,
@@ -86,17 +86,17 @@ pub(crate) struct NewPost<'a> {
 }
 
 /// Writes a post. Starting anew and completing both end what the agent said before about the resource.
-pub(crate) fn post(tx: &Connection, new: &NewPost<'_>, now: Timestamp) -> rusqlite::Result<Post> {
+pub(crate) fn post(tx: &Connection, new: &NewPost<'_>, now: Timestamp) -> sql::Result<Post> {
     if matches!(new.action, Kind::WorkingOn | Kind::Completed) {
-        tx.execute(
+        tx.send(
             "UPDATE coordination SET ended_at = ?3
               WHERE agent_id = ?1 AND resource = ?2 AND expires_at IS NOT NULL AND ended_at IS NULL",
             params![new.agent.agent_id, new.resource, now],
         )?;
     }
-    tx.execute(
+    let id: i64 = tx.query_row(
         "INSERT INTO coordination (agent_id, run_id, action, resource, detail, posted_at, expires_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) RETURNING id",
         params![
             new.agent.agent_id,
             new.run,
@@ -106,8 +106,8 @@ pub(crate) fn post(tx: &Connection, new: &NewPost<'_>, now: Timestamp) -> rusqli
             now,
             new.expires_at
         ],
+        |row| row.get(0),
     )?;
-    let id = tx.last_insert_rowid();
     let kind = match new.action {
         Kind::WorkingOn => "coord.working_on",
         Kind::Completed => "coord.completed",
@@ -125,14 +125,14 @@ pub(crate) fn current(
     resource: Option<&str>,
     here: &Here,
     now: Timestamp,
-) -> rusqlite::Result<Vec<Post>> {
+) -> sql::Result<Vec<Post>> {
     let posts: Vec<Post> = connection
         .prepare(&format!(
             "{SELECT} WHERE c.expires_at IS NOT NULL AND c.ended_at IS NULL AND c.expires_at > ?1
-                AND (?2 IS NULL OR c.resource = ?2) ORDER BY c.resource, c.id"
+                AND (c.resource = ?2 OR ?2 IS NULL) ORDER BY c.resource, c.id"
         ))?
         .query_map(params![now, resource], from_row)?
-        .collect::<rusqlite::Result<_>>()?;
+        .collect::<sql::Result<_>>()?;
     let mut current = Vec::with_capacity(posts.len());
     for post in posts {
         if is_running(connection, post.run_id.as_ref(), here, now)? != Some(false) {
@@ -143,7 +143,7 @@ pub(crate) fn current(
 }
 
 /// The newest posts, newest first.
-pub(crate) fn recent(connection: &Connection, limit: u32) -> rusqlite::Result<Vec<Post>> {
+pub(crate) fn recent(connection: &Connection, limit: u32) -> sql::Result<Vec<Post>> {
     connection
         .prepare(&format!("{SELECT} ORDER BY c.id DESC LIMIT ?1"))?
         .query_map([limit], from_row)?
@@ -151,7 +151,7 @@ pub(crate) fn recent(connection: &Connection, limit: u32) -> rusqlite::Result<Ve
 }
 
 /// The newest post of each agent about each resource, where it says that the agent is blocked.
-pub(crate) fn blocked(connection: &Connection, since: Timestamp) -> rusqlite::Result<Vec<Post>> {
+pub(crate) fn blocked(connection: &Connection, since: Timestamp) -> sql::Result<Vec<Post>> {
     connection
         .prepare(&format!(
             "{SELECT} WHERE c.action = 'blocked_by' AND c.posted_at >= ?1 AND NOT EXISTS

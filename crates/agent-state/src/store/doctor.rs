@@ -3,28 +3,12 @@
 use common::clock::Timestamp;
 use common::fleet::liveness::Here;
 use common::fleet::runs::{self, Run, Status};
-use rusqlite::Connection;
+use common::sql::{self, Connection};
 
 use super::{actions, locks, tasks};
 use crate::action::State;
 use crate::store::locks::Grant;
 use crate::task::{Node, Task};
-
-/// What SQLite says of the file; empty when it is whole.
-pub(crate) fn damage(connection: &Connection) -> rusqlite::Result<Vec<String>> {
-    let lines: Vec<String> = connection
-        .prepare("SELECT integrity_check FROM pragma_integrity_check LIMIT 20")?
-        .query_map([], |row| row.get(0))?
-        .collect::<rusqlite::Result<_>>()?;
-    let mut damage: Vec<String> = lines.into_iter().filter(|line| line != "ok").collect();
-    let n_orphans: i64 =
-        connection
-            .query_row("SELECT count(*) FROM pragma_foreign_key_check", [], |row| row.get(0))?;
-    if n_orphans > 0 {
-        damage.push(format!("{n_orphans} rows refer to rows that are not there"));
-    }
-    Ok(damage)
-}
 
 /// What stands in the database and should not, or waits for somebody.
 pub(crate) struct Leftovers {
@@ -49,7 +33,7 @@ pub(crate) fn leftovers(
     silent_since: Timestamp,
     here: &Here,
     now: Timestamp,
-) -> rusqlite::Result<Leftovers> {
+) -> sql::Result<Leftovers> {
     let newest_event = connection.query_row("SELECT max(at) FROM events", [], |row| row.get(0))?;
     let (running, gone_runs): (Vec<Run>, Vec<Run>) =
         runs::with_status(connection, Status::Running)?

@@ -1,7 +1,7 @@
 //! The record of changes, read back. Writing it is the business of whoever changes something.
 
 use common::clock::Timestamp;
-use rusqlite::{Connection, Row};
+use common::sql::{self, Connection, Row};
 use serde::Serialize;
 
 use crate::value::Json;
@@ -23,7 +23,7 @@ pub(crate) struct Recorded {
 const SELECT: &str = "SELECT e.id, e.at, e.kind, e.subject, e.agent_id, a.name, e.run_id, e.detail
    FROM events e LEFT JOIN agents a ON a.id = e.agent_id";
 
-fn from_row(row: &Row<'_>) -> rusqlite::Result<Recorded> {
+fn from_row(row: &Row<'_>) -> sql::Result<Recorded> {
     Ok(Recorded {
         id: row.get(0)?,
         at: row.get(1)?,
@@ -32,16 +32,16 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Recorded> {
         agent_id: row.get(4)?,
         agent: row.get(5)?,
         run_id: row.get(6)?,
-        detail: row.get::<_, Option<String>>(7)?.map(Json::from),
+        detail: row.get::<Option<String>>(7)?.map(Json::from),
     })
 }
 
 /// The newest events, oldest first.
-pub(crate) fn newest(connection: &Connection, limit: u32) -> rusqlite::Result<Vec<Recorded>> {
+pub(crate) fn newest(connection: &Connection, limit: u32) -> sql::Result<Vec<Recorded>> {
     let mut events: Vec<Recorded> = connection
         .prepare(&format!("{SELECT} ORDER BY e.id DESC LIMIT ?1"))?
         .query_map([limit], from_row)?
-        .collect::<rusqlite::Result<_>>()?;
+        .collect::<sql::Result<_>>()?;
     events.reverse();
     Ok(events)
 }
@@ -51,15 +51,15 @@ pub(crate) fn newest_of_task(
     connection: &Connection,
     task_id: &str,
     limit: u32,
-) -> rusqlite::Result<Vec<Recorded>> {
+) -> sql::Result<Vec<Recorded>> {
     // The bounds are those of the index that has the events of tasks alone.
     let mut events: Vec<Recorded> = connection
         .prepare(&format!(
             "{} WHERE e.subject = ?1 AND e.kind >= 'task.' AND e.kind < 'task/' ORDER BY e.id DESC LIMIT ?2",
             SELECT.replace("e.detail", "CASE WHEN length(e.detail) <= 16384 THEN e.detail END")
         ))?
-        .query_map(rusqlite::params![task_id, limit], from_row)?
-        .collect::<rusqlite::Result<_>>()?;
+        .query_map(sql::params![task_id, limit], from_row)?
+        .collect::<sql::Result<_>>()?;
     events.reverse();
     Ok(events)
 }
@@ -69,7 +69,7 @@ pub(crate) fn since<E>(
     connection: &Connection,
     since: Timestamp,
     take: impl FnMut(Recorded) -> Result<(), E>,
-) -> rusqlite::Result<Result<(), E>> {
+) -> sql::Result<Result<(), E>> {
     each(connection, "e.at >= ?1 ORDER BY e.at, e.id", since.0, take)
 }
 
@@ -78,7 +78,7 @@ pub(crate) fn after<E>(
     connection: &Connection,
     id: i64,
     take: impl FnMut(Recorded) -> Result<(), E>,
-) -> rusqlite::Result<Result<(), E>> {
+) -> sql::Result<Result<(), E>> {
     each(connection, "e.id > ?1 ORDER BY e.id", id, take)
 }
 
@@ -87,11 +87,11 @@ fn each<E>(
     clause: &str,
     value: i64,
     mut take: impl FnMut(Recorded) -> Result<(), E>,
-) -> rusqlite::Result<Result<(), E>> {
+) -> sql::Result<Result<(), E>> {
     let mut statement = connection.prepare(&format!("{SELECT} WHERE {clause}"))?;
     let mut rows = statement.query([value])?;
     while let Some(row) = rows.next()? {
-        if let Err(error) = take(from_row(row)?) {
+        if let Err(error) = take(from_row(&row)?) {
             return Ok(Err(error));
         }
     }
@@ -99,6 +99,6 @@ fn each<E>(
 }
 
 /// The id of the newest event; 0 when there is none.
-pub(crate) fn last_id(connection: &Connection) -> rusqlite::Result<i64> {
+pub(crate) fn last_id(connection: &Connection) -> sql::Result<i64> {
     connection.query_row("SELECT coalesce(max(id), 0) FROM events", [], |row| row.get(0))
 }

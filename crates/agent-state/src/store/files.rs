@@ -4,7 +4,7 @@ use common::clock::Timestamp;
 use common::fleet::agents::AgentId;
 use common::fleet::events::Event;
 use common::fleet::runs::RunId;
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use common::sql::{self, Connection, OptionalExtension as _, Row, params};
 use serde::Serialize;
 use serde_json::json;
 
@@ -49,11 +49,11 @@ pub(crate) struct Author {
     pub(crate) run: Option<RunId>,
 }
 
-fn from_row(row: &Row<'_>) -> rusqlite::Result<Kept> {
+fn from_row(row: &Row<'_>) -> sql::Result<Kept> {
     Ok(Kept {
         id: row.get(0)?,
         path: row.get(1)?,
-        version: FileVersion::from(row.get::<_, String>(2)?),
+        version: FileVersion::from(row.get::<String>(2)?),
         n_bytes: row.get(3)?,
         origin: row.get(4)?,
         agent_id: row.get(5)?,
@@ -64,7 +64,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Kept> {
 }
 
 /// The kept versions of a file, newest first.
-pub(crate) fn log(connection: &Connection, path: &str) -> rusqlite::Result<Vec<Kept>> {
+pub(crate) fn log(connection: &Connection, path: &str) -> sql::Result<Vec<Kept>> {
     connection
         .prepare(
             "SELECT f.id, f.path, f.version, length(f.content), f.origin, f.agent_id, a.name, f.run_id, f.noted_at
@@ -110,7 +110,7 @@ pub(crate) fn keep(
     origin: Origin,
     author: &Author,
     now: Timestamp,
-) -> rusqlite::Result<()> {
+) -> sql::Result<()> {
     let newest: Option<String> = tx
         .query_row(
             "SELECT version FROM file_versions WHERE path = ?1 ORDER BY id DESC LIMIT 1",
@@ -121,12 +121,12 @@ pub(crate) fn keep(
     if origin == Origin::Found && newest.as_deref() == Some(version.as_str()) {
         return Ok(());
     }
-    tx.execute(
+    tx.send(
         "INSERT INTO file_versions (path, version, content, origin, agent_id, run_id, noted_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         params![path, version.as_str(), bytes, origin, author.agent, author.run, now],
     )?;
-    tx.execute(
+    tx.send(
         "DELETE FROM file_versions WHERE path = ?1 AND id NOT IN
                 (SELECT id FROM file_versions WHERE path = ?1 ORDER BY id DESC LIMIT ?2)",
         params![path, KEPT_VERSIONS],

@@ -4,7 +4,7 @@ use common::clock::Timestamp;
 use common::fleet::agents::{Agent, AgentId};
 use common::fleet::events::Event;
 use common::fleet::runs::RunId;
-use rusqlite::{Connection, params};
+use common::sql::{self, Connection, params};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -32,12 +32,12 @@ pub(crate) fn add(
     category: &str,
     entry: &Json,
     now: Timestamp,
-) -> rusqlite::Result<i64> {
-    tx.execute(
-        "INSERT INTO journal (agent_id, run_id, category, entry, written_at) VALUES (?1, ?2, ?3, ?4, ?5)",
+) -> sql::Result<i64> {
+    let id: i64 = tx.query_row(
+        "INSERT INTO journal (agent_id, run_id, category, entry, written_at) VALUES (?1, ?2, ?3, ?4, ?5) RETURNING id",
         params![agent.agent_id, run, category, entry.as_str(), now],
+        |row| row.get(0),
     )?;
-    let id = tx.last_insert_rowid();
     Event { agent: Some(&agent.agent_id), run, ..Event::of("journal.add", category) }.append(
         tx,
         &Value::Null,
@@ -56,9 +56,9 @@ pub(crate) struct Filter<'a> {
 }
 
 /// The newest entries that pass the filter, oldest first.
-pub(crate) fn list(connection: &Connection, filter: &Filter<'_>) -> rusqlite::Result<Vec<Entry>> {
+pub(crate) fn list(connection: &Connection, filter: &Filter<'_>) -> sql::Result<Vec<Entry>> {
     let mut clauses = vec!["1 = 1"];
-    let mut values: Vec<&dyn rusqlite::ToSql> = Vec::new();
+    let mut values: Vec<&dyn sql::ToSql> = Vec::new();
     if let Some(agent) = &filter.agent {
         clauses.push("j.agent_id = ?");
         values.push(agent);
@@ -86,11 +86,11 @@ pub(crate) fn list(connection: &Connection, filter: &Filter<'_>) -> rusqlite::Re
                 agent: row.get(2)?,
                 run_id: row.get(3)?,
                 category: row.get(4)?,
-                text: Json::from(row.get::<_, String>(5)?),
+                text: Json::from(row.get::<String>(5)?),
                 written_at: row.get(6)?,
             })
         })?
-        .collect::<rusqlite::Result<_>>()?;
+        .collect::<sql::Result<_>>()?;
     entries.reverse();
     Ok(entries)
 }

@@ -1,7 +1,6 @@
 //! The only SQL of agent-state. Functions take a connection inside a transaction of their caller.
 
 pub(crate) mod actions;
-pub(crate) mod backup;
 pub(crate) mod coord;
 pub(crate) mod doctor;
 pub(crate) mod events;
@@ -19,23 +18,23 @@ pub(crate) mod stats;
 pub(crate) mod tasks;
 
 use common::clock::{self, Timestamp};
+use common::fleet::Database;
 use common::fleet::agents::{self, Agent};
 use common::fleet::liveness::{Here, Holder};
 use common::fleet::runs::{self, Run, RunId, Status};
-use common::sqlite::Database;
-use rusqlite::{Connection, OptionalExtension as _, Row};
+use common::sql::{self, Connection, OptionalExtension as _, Row};
 
 use crate::error::Error;
 
 /// Why a transaction's work stopped: the database failed, or the answer is no.
 #[derive(Debug)]
 pub(crate) enum Stop {
-    Sql(rusqlite::Error),
+    Sql(sql::Error),
     No(Error),
 }
 
-impl From<rusqlite::Error> for Stop {
-    fn from(error: rusqlite::Error) -> Self {
+impl From<sql::Error> for Stop {
+    fn from(error: sql::Error) -> Self {
         Self::Sql(error)
     }
 }
@@ -76,7 +75,7 @@ pub(crate) fn read<T>(
 }
 
 /// A "no" is an answer, and only a failure of the database undoes the transaction.
-fn answer<T>(result: Result<T, Stop>) -> rusqlite::Result<Result<T, Error>> {
+fn answer<T>(result: Result<T, Stop>) -> sql::Result<Result<T, Error>> {
     match result {
         Ok(value) => Ok(Ok(value)),
         Err(Stop::No(no)) => Ok(Err(no)),
@@ -100,7 +99,7 @@ pub(crate) fn outer_run_of(
     connection: &Connection,
     outer: Option<&RunId>,
     agent: &Agent,
-) -> rusqlite::Result<Option<RunId>> {
+) -> sql::Result<Option<RunId>> {
     let Some(outer) = outer else { return Ok(None) };
     let run = runs::get(connection, outer.as_str())?;
     Ok(run.filter(|run| run.agent_id.as_ref() == Some(&agent.agent_id)).map(|run| run.run_id))
@@ -112,14 +111,14 @@ fn is_running(
     run: Option<&RunId>,
     here: &Here,
     now: Timestamp,
-) -> rusqlite::Result<Option<bool>> {
+) -> sql::Result<Option<bool>> {
     let Some(run) = run else { return Ok(None) };
     let run = runs::get(connection, run.as_str())?;
     Ok(Some(run.is_some_and(|run| run.as_seen(here, now).status == Status::Running)))
 }
 
 /// The process in the five columns from `first` on: host, boot, pid space, pid, start.
-fn holder_from_row(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<Holder>> {
+fn holder_from_row(row: &Row<'_>, first: usize) -> sql::Result<Option<Holder>> {
     let Some(pid) = row.get(first + 3)? else { return Ok(None) };
     Ok(Some(Holder {
         host: row.get(first)?,
@@ -131,22 +130,22 @@ fn holder_from_row(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<Holde
 }
 
 /// The next number of a counter that never goes back.
-fn next(tx: &Connection, name: &str) -> rusqlite::Result<i64> {
+fn next(tx: &Connection, name: &str) -> sql::Result<i64> {
     let next = counter(tx, name)?.unwrap_or(0) + 1;
     set_counter(tx, name, next)?;
     Ok(next)
 }
 
-fn counter(connection: &Connection, name: &str) -> rusqlite::Result<Option<i64>> {
+fn counter(connection: &Connection, name: &str) -> sql::Result<Option<i64>> {
     connection
         .query_row("SELECT value FROM counters WHERE name = ?1", [name], |row| row.get(0))
         .optional()
 }
 
-fn set_counter(tx: &Connection, name: &str, value: i64) -> rusqlite::Result<()> {
-    tx.execute(
+fn set_counter(tx: &Connection, name: &str, value: i64) -> sql::Result<()> {
+    tx.send(
         "INSERT INTO counters (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2",
-        rusqlite::params![name, value],
+        sql::params![name, value],
     )?;
     Ok(())
 }

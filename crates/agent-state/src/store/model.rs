@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use common::clock::Timestamp;
+use common::fleet::Database;
 use common::fleet::agents::{self, Agent, Registration};
 use common::fleet::liveness::Here;
 use common::fleet::open_for_test;
-use common::sqlite::Database;
 use proptest::prelude::*;
 
 use super::locks::{self, Answer, Grant, Request};

@@ -1,12 +1,12 @@
 //! Names for completions.
 
-use rusqlite::{Connection, OptionalExtension as _};
+use common::sql::{self, Connection, OptionalExtension as _};
 
 /// How many jobs are offered.
 const MOST: usize = 500;
 
 /// The names of agents that are not retired.
-pub(crate) fn agents(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+pub(crate) fn agents(connection: &Connection) -> sql::Result<Vec<String>> {
     connection
         .prepare("SELECT name FROM agents WHERE retired_at IS NULL ORDER BY name")?
         .query_map([], |row| row.get(0))?
@@ -14,7 +14,7 @@ pub(crate) fn agents(connection: &Connection) -> rusqlite::Result<Vec<String>> {
 }
 
 /// The resources that are locked, or were when somebody last looked.
-pub(crate) fn resources(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+pub(crate) fn resources(connection: &Connection) -> sql::Result<Vec<String>> {
     connection
         .prepare("SELECT DISTINCT resource FROM locks ORDER BY resource")?
         .query_map([], |row| row.get(0))?
@@ -22,7 +22,7 @@ pub(crate) fn resources(connection: &Connection) -> rusqlite::Result<Vec<String>
 }
 
 /// The jobs of the journal: from one to the next by the index, since a million runs have few jobs.
-pub(crate) fn jobs(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+pub(crate) fn jobs(connection: &Connection) -> sql::Result<Vec<String>> {
     let mut statement =
         connection.prepare("SELECT job FROM runs WHERE job > ?1 ORDER BY job LIMIT 1")?;
     let mut jobs: Vec<String> = Vec::new();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use common::clock::Timestamp;
 use common::fleet::events::Event;
-use rusqlite::{Connection, params};
+use common::sql::{self, Connection, params};
 use serde::Serialize;
 use serde_json::json;
 
@@ -54,11 +54,7 @@ const OLD: [(&str, &str, &str); 4] = [
 ];
 
 /// Counts what a prune would forget, up to `limit` rows of each table.
-pub(crate) fn count(
-    connection: &Connection,
-    before: Timestamp,
-    limit: u32,
-) -> rusqlite::Result<Pruned> {
+pub(crate) fn count(connection: &Connection, before: Timestamp, limit: u32) -> sql::Result<Pruned> {
     let mut counts = [0; OLD.len()];
     for (count, (table, _, old)) in counts.iter_mut().zip(OLD) {
         let query =
@@ -76,11 +72,7 @@ pub(crate) fn count(
 }
 
 /// Forgets at most [`BATCH`] rows of each table.
-pub(crate) fn batch(
-    tx: &Connection,
-    before: Timestamp,
-    now: Timestamp,
-) -> rusqlite::Result<Pruned> {
+pub(crate) fn batch(tx: &Connection, before: Timestamp, now: Timestamp) -> sql::Result<Pruned> {
     let mut pruned = count(tx, before, BATCH)?;
     let forgotten = tasks::forgettable(tx, before, BATCH)?;
     pruned.tasks = i64::try_from(forgotten.len()).unwrap_or(i64::MAX);
@@ -93,14 +85,14 @@ pub(crate) fn batch(
         let delete = format!(
             "DELETE FROM {table} WHERE {key} IN (SELECT {key} FROM {table} WHERE {old} LIMIT ?2)"
         );
-        tx.execute(&delete, params![before, BATCH])?;
+        tx.send(&delete, params![before, BATCH])?;
     }
     tasks::forget(tx, &forgotten)?;
     Ok(pruned)
 }
 
 /// Whether a day has passed since the last prune on the way of another command; notes that it is due now.
-pub(crate) fn is_due(tx: &Connection, now: Timestamp) -> rusqlite::Result<bool> {
+pub(crate) fn is_due(tx: &Connection, now: Timestamp) -> sql::Result<bool> {
     const DAY: Duration = Duration::from_secs(24 * 60 * 60);
     let last = Timestamp(counter(tx, "pruned_at")?.unwrap_or(0));
     // A clock that stood far ahead once must not put the next prune off for years.

@@ -4,7 +4,7 @@ use common::clock::Timestamp;
 use common::fleet::agents::{Agent, AgentId};
 use common::fleet::events::Event;
 use common::fleet::runs::RunId;
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use common::sql::{self, Connection, OptionalExtension as _, Row, params};
 use serde::Serialize;
 use serde_json::json;
 
@@ -40,22 +40,18 @@ pub(crate) enum Condition {
 
 const COLUMNS: &str = "key, version, value, run_id, written_at";
 
-fn from_row(row: &Row<'_>) -> rusqlite::Result<Version> {
+fn from_row(row: &Row<'_>) -> sql::Result<Version> {
     Ok(Version {
         key: row.get(0)?,
         number: row.get(1)?,
-        value: row.get::<_, Option<String>>(2)?.map(Json::from),
+        value: row.get::<Option<String>>(2)?.map(Json::from),
         run_id: row.get(3)?,
         updated_at: row.get(4)?,
     })
 }
 
 /// The newest version of a key, deleted or not.
-fn newest(
-    connection: &Connection,
-    agent: &AgentId,
-    key: &str,
-) -> rusqlite::Result<Option<Version>> {
+fn newest(connection: &Connection, agent: &AgentId, key: &str) -> sql::Result<Option<Version>> {
     connection
         .query_row(
             &format!(
@@ -114,11 +110,11 @@ pub(crate) fn set(
     now: Timestamp,
 ) -> Result<i64, Stop> {
     let version = check(tx, agent, key, condition)? + 1;
-    tx.execute(
+    tx.send(
         "INSERT INTO state (agent_id, key, version, value, run_id, written_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         params![agent.agent_id, key, version, value.map(Json::as_str), run, now],
     )?;
-    tx.execute(
+    tx.send(
         "DELETE FROM state WHERE agent_id = ?1 AND key = ?2 AND version <= ?3",
         params![agent.agent_id, key, version - KEPT_VERSIONS],
     )?;
@@ -155,7 +151,7 @@ pub(crate) fn history(
             "SELECT {COLUMNS} FROM state WHERE agent_id = ?1 AND key = ?2 ORDER BY version DESC"
         ))?
         .query_map(params![agent.agent_id, key], from_row)?
-        .collect::<rusqlite::Result<_>>()?;
+        .collect::<sql::Result<_>>()?;
     if versions.is_empty() { Err(no_value(agent, key)) } else { Ok(versions) }
 }
 
@@ -181,7 +177,7 @@ pub(crate) fn list(
     agent: &AgentId,
     prefix: &str,
     mut take: impl FnMut(Version),
-) -> rusqlite::Result<()> {
+) -> sql::Result<()> {
     let mut statement = connection.prepare(&format!(
         "SELECT {COLUMNS} FROM state s
           WHERE agent_id = ?1 AND key >= ?2 AND value IS NOT NULL
@@ -190,7 +186,7 @@ pub(crate) fn list(
     ))?;
     let mut rows = statement.query(params![agent, prefix])?;
     while let Some(row) = rows.next()? {
-        let version = from_row(row)?;
+        let version = from_row(&row)?;
         if !version.key.starts_with(prefix) {
             break;
         }

@@ -3,7 +3,7 @@
 use common::clock::Timestamp;
 use common::fleet::liveness::Here;
 use common::fleet::runs::{self, Status};
-use rusqlite::Connection;
+use common::sql::{self, Connection};
 use serde::Serialize;
 
 use super::{locks, tasks};
@@ -22,11 +22,7 @@ pub(crate) struct Stats {
 }
 
 /// Counts, as a reader sees it: running rows whose process is gone count as interrupted.
-pub(crate) fn read(
-    connection: &Connection,
-    here: &Here,
-    now: Timestamp,
-) -> rusqlite::Result<Stats> {
+pub(crate) fn read(connection: &Connection, here: &Here, now: Timestamp) -> sql::Result<Stats> {
     let mut stats = Stats {
         agents: connection.query_row(
             "SELECT count(*) FROM agents WHERE retired_at IS NULL",
@@ -57,4 +53,20 @@ pub(crate) fn read(
     let open = tasks::list(connection, Some(State::Running), u32::MAX, here, now)?;
     stats.open_tasks = i64::try_from(open.len()).unwrap_or(i64::MAX);
     Ok(stats)
+}
+
+/// What is alive: runs, locks, and nodes of tasks that somebody works on.
+pub(crate) fn alive(
+    connection: &Connection,
+    here: &Here,
+    now: Timestamp,
+) -> sql::Result<[(usize, &'static str); 3]> {
+    let runs = runs::with_status(connection, Status::Running)?;
+    let n_runs = runs
+        .into_iter()
+        .filter(|run| run.clone().as_seen(here, now).status == Status::Running)
+        .count();
+    let n_locks = locks::held(connection, here, now)?.len();
+    let n_nodes = tasks::at_work(connection, here, now)?;
+    Ok([(n_runs, "run"), (n_locks, "lock"), (n_nodes, "node")])
 }

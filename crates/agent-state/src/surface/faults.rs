@@ -11,9 +11,12 @@ const FAULTS: &[(&str, u8, &str)] = &[
     ("bad_graph", 2, "a graph has a cycle, an unknown or a double id, or is none"),
     ("too_large", 2, "a file has more than 1 MiB"),
     ("same_file", 2, "a backup would overwrite the database"),
+    ("server_database", 3, "a server keeps the database, and the command is for a file"),
+    ("password_in_argument", 2, "the password of a database stands in an argument"),
     ("not_a_file", 3, "a path leads to no regular file"),
     ("not_importable", 3, "a file is no database of the Python tool"),
     ("other_fingerprint", 3, "the key of an action is used for another deed"),
+    ("copy_differs", 3, "a copied database differs from the original, and was undone"),
     ("damaged", 3, "the database is damaged"),
     ("database", 3, "the database cannot be used"),
     ("newer_database", 3, "the database is that of a newer release"),
@@ -24,7 +27,12 @@ const FAULTS: &[(&str, u8, &str)] = &[
     ("output", 3, "standard output cannot be written"),
     ("no_home", 3, "there is no home directory"),
     ("failed", 3, "something else went wrong"),
+    ("url", 3, "the URL of the database is wrong"),
+    ("parameter", 3, "a parameter of the URL, or a variable for it, is wrong"),
+    ("service", 3, "the service file of the database is wrong, or does not have the service"),
+    ("connect", 3, "the server of the database lets nobody in as it was asked to"),
     ("busy", 4, "the database stayed busy past its time"),
+    ("unreachable", 4, "the server of the database cannot be reached now"),
     ("bug", 70, "a bug of ours"),
 ];
 
@@ -49,7 +57,17 @@ mod tests {
     use crate::value::ValueError;
 
     /// Words whose errors cannot be made here: tests of the command line meet them.
-    const MET_ELSEWHERE: [&str; 4] = ["usage", "bug", "failed", "other_fingerprint"];
+    const MET_ELSEWHERE: [&str; 9] = [
+        "usage",
+        "bug",
+        "failed",
+        "other_fingerprint",
+        "url",
+        "parameter",
+        "service",
+        "connect",
+        "unreachable",
+    ];
 
     #[test]
     fn the_table_says_of_each_error_what_it_says_itself() {
@@ -63,8 +81,12 @@ mod tests {
             Box::new(Error::Graph(GraphError::Empty)),
             Box::new(Error::FileTooLarge { path: path() }),
             Box::new(Error::BackupOntoItself { path: path() }),
+            Box::new(Error::BackupOfServer { name: path() }),
+            #[cfg(feature = "postgres")]
+            Box::new(Shared::PasswordInArgument),
             Box::new(Error::NotAFile { path: path(), what: "x" }),
             Box::new(Error::NotImportable { path: path() }),
+            Box::new(Error::CopyDiffers { table: "x" }),
             Box::new(Error::Damaged { path: path(), damage: String::new() }),
             Box::new(Shared::Database { doing: "x", path: path(), source: source() }),
             Box::new(Shared::Newer { path: path(), found: 2, known: 1 }),
@@ -74,7 +96,7 @@ mod tests {
             Box::new(Shared::Process { doing: "x", source: io() }),
             Box::new(Shared::Output(io())),
             Box::new(Shared::NoHome),
-            Box::new(Shared::Busy { path: path(), source: source() }),
+            Box::new(Shared::Busy { path: path(), source: source().into() }),
         ];
         let said: Vec<(&str, u8)> =
             errors.iter().map(|error| (error.code(), error.exit().code())).collect();

@@ -40,6 +40,8 @@ pub(crate) struct Facts {
     pub(crate) json: &'static [&'static str],
     /// Flags that only a command line can use: those that never end, or that change how it prints.
     pub(crate) local: &'static [&'static str],
+    /// Whether only a command line can use it: it names other databases than the one that is served.
+    pub(crate) is_local: bool,
 }
 
 /// The parameter that stands for standard input.
@@ -51,7 +53,7 @@ pub(crate) struct Input {
 }
 
 const fn facts(reply: Reply, no: &'static [&'static str]) -> Facts {
-    Facts { reply, no, input: None, json: &[], local: &[] }
+    Facts { reply, no, input: None, json: &[], local: &[], is_local: false }
 }
 
 impl Facts {
@@ -82,9 +84,14 @@ impl Facts {
         self
     }
 
-    /// Whether a request can name it: it runs no command, and it answers with JSON.
+    const fn never_in_requests(mut self) -> Self {
+        self.is_local = true;
+        self
+    }
+
+    /// Whether a request can name it: it runs no command, and it answers with JSON, from the served database.
     pub(crate) const fn is_callable(&self) -> bool {
-        matches!(self.reply, Reply::Object | Reply::Lines)
+        matches!(self.reply, Reply::Object | Reply::Lines) && !self.is_local
     }
 }
 
@@ -176,6 +183,7 @@ pub(crate) const METHODS: &[(&str, Facts)] = &[
     ("backup", facts(Reply::Object, &[])),
     ("prune", facts(Reply::Object, &[])),
     ("import", facts(Reply::Object, &[])),
+    ("migrate", facts(Reply::Object, &["still_running", "not_empty"]).never_in_requests()),
     ("capabilities", facts(Reply::Object, &[])),
     ("completions", facts(Reply::Text, &[])),
     ("serve", facts(Reply::Stream, &["already_running"])),

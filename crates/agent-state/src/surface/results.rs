@@ -260,7 +260,7 @@ const RESULTS: &[(&str, &[Part])] = &[
             ],
         )],
     ),
-    ("doctor", &[("", &["path", "sqlite"]), ("findings", &["check", "hint", "message"])]),
+    ("doctor", &[("", &["engine", "path", "sqlite"]), ("findings", &["check", "hint", "message"])]),
     ("backup", &[("", &["n_bytes", "path"])]),
     (
         "prune",

@@ -180,9 +180,7 @@ fn an_outer_run_without_an_agent_is_adopted_and_another_agents_run_is_not() {
     assert_eq!(sandbox.run(["run", "list", "--json"]).lines().len(), 2);
     assert_eq!(sandbox.run(["run", "show", &run, "--json"]).json()["status"], "running");
 
-    let connection = rusqlite::Connection::open(sandbox.database()).unwrap();
-    connection.execute("UPDATE runs SET agent_id = NULL WHERE id = ?1", [&run]).unwrap();
-    drop(connection);
+    tamper(&sandbox, "agent_id = NULL");
     sandbox
         .run_with(("AGENT_STATE_RUN_ID", &run), ["exec", "inner", "--", "sh", "-c", "exit 3"])
         .code(3);
@@ -206,10 +204,8 @@ fn a_log_gets_what_the_command_prints_and_the_output_passes_through() {
 
 /// Changes what the journal says of the process behind the only running run.
 fn tamper(sandbox: &Sandbox, change: &str) {
-    let connection = rusqlite::Connection::open(sandbox.database()).unwrap();
-    let n_rows = connection
-        .execute(&format!("UPDATE runs SET {change} WHERE status = 'running'"), [])
-        .unwrap();
+    let change = format!("UPDATE runs SET {change} WHERE status = 'running'");
+    let n_rows = sandbox.fleet().write("tamper with", |tx| tx.execute(&change, [])).unwrap();
     assert_eq!(n_rows, 1);
 }
 

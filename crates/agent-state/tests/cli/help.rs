@@ -22,7 +22,12 @@ fn every_example_of_the_help_works_when_pasted() {
     let capabilities = Sandbox::new().run(["capabilities", "--json"]).json();
     let mut n_examples = 0;
     for method in capabilities["methods"].as_array().unwrap() {
-        let sandbox = Sandbox::with_agents(["reviewer"]);
+        // A server's database has no file to back up.
+        let sandbox = match method["command"].as_str() {
+            Some("backup" | "migrate") => Sandbox::in_a_file(),
+            _ => Sandbox::new(),
+        };
+        let sandbox = sandbox.register(["reviewer"]);
         stand_in(&sandbox, "make");
         stand_in(&sandbox, "git");
         let words: Vec<&str> = method["command"].as_str().unwrap().split(' ').collect();

@@ -176,13 +176,13 @@ fn ask_for_upkeep(seen: &Seen) {
 
 #[test]
 fn capabilities_name_the_keys_of_every_result_and_no_others() {
-    let seen = Seen { sandbox: Sandbox::new(), keys: RefCell::default() };
+    let seen = Seen { sandbox: Sandbox::in_a_file(), keys: RefCell::default() };
     ask_agents_runs_and_values(&seen);
     ask_locks_files_and_actions(&seen);
     ask_coordination_and_tasks(&seen);
     ask_for_upkeep(&seen);
     let seen = seen.keys.into_inner();
-    let capabilities = Sandbox::new().run(["capabilities"]).json();
+    let capabilities = Sandbox::in_a_file().run(["capabilities"]).json();
     for method in capabilities["methods"].as_array().unwrap() {
         let name = method["method"].as_str().unwrap();
         if method["callable"] == true {

@@ -6,11 +6,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use common::fleet::{Database, Place, fresh_on_server};
 use serde_json::Value;
 
 /// A home directory that goes away with the test.
 pub(crate) struct Sandbox {
     home: tempfile::TempDir,
+    /// The URL of the database where the tests use a server.
+    server: Option<String>,
 }
 
 /// What a command left behind.
@@ -64,35 +67,61 @@ impl Done {
 
 impl Sandbox {
     pub(crate) fn new() -> Self {
-        Self { home: tempfile::tempdir().unwrap() }
+        Self { home: tempfile::tempdir().unwrap(), server: fresh_on_server() }
+    }
+
+    /// A home whose database is a file, for tests of what a file can meet.
+    pub(crate) fn in_a_file() -> Self {
+        Self { home: tempfile::tempdir().unwrap(), server: None }
     }
 
     /// A home with agents of these names.
     pub(crate) fn with_agents<const N: usize>(names: [&str; N]) -> Self {
-        let sandbox = Self::new();
+        Self::new().register(names)
+    }
+
+    /// Registers agents of these names.
+    pub(crate) fn register<const N: usize>(self, names: [&str; N]) -> Self {
         for name in names {
-            sandbox.run(["agent", "register", name]).ok();
+            self.run(["agent", "register", name]).ok();
         }
-        sandbox
+        self
     }
 
     pub(crate) fn path(&self, relative: &str) -> PathBuf {
         self.home.path().join(relative)
     }
 
+    /// The database itself, past the tool.
+    pub(crate) fn fleet(&self) -> Database {
+        let place = match &self.server {
+            Some(url) => Place::of(Path::new(url)).unwrap(),
+            None => Place::File(self.database()),
+        };
+        Database::open(place, Duration::from_secs(60)).unwrap()
+    }
+
+    /// The file of the database, where it is one.
     pub(crate) fn database(&self) -> PathBuf {
         self.path(".local/state/agent-state/state.db")
     }
 
     /// The binary, ready for more arguments.
     pub(crate) fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_agent-state"));
+        self.at_home(Command::new(env!("CARGO_BIN_EXE_agent-state")))
+    }
+
+    /// A program with the variables of this home, and no others.
+    fn at_home(&self, mut command: Command) -> Command {
         command
             .env_clear()
             .env("HOME", self.home.path())
             .env("PATH", path_with_the_binary())
             .current_dir(self.home.path())
             .stdin(Stdio::null());
+        if let Some(url) = &self.server {
+            command.env("AGENT_STATE_DB", url);
+        }
         command
     }
 
@@ -136,21 +165,14 @@ impl Sandbox {
     }
 
     fn script(&self, shell: &str, script: &str) -> Done {
-        let mut command = Command::new(shell);
-        command
-            .args(["-c", script])
-            .env_clear()
-            .env("HOME", self.home.path())
-            .env("PATH", path_with_the_binary())
-            .current_dir(self.home.path())
-            .stdin(Stdio::null());
+        let mut command = self.at_home(Command::new(shell));
+        command.args(["-c", script]);
         finish(&mut command)
     }
 
-    /// What `integrity_check` says of the database.
-    pub(crate) fn integrity(&self) -> String {
-        let connection = rusqlite::Connection::open(self.database()).unwrap();
-        connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap()
+    /// What is wrong with the database as such.
+    pub(crate) fn damage(&self) -> Vec<String> {
+        self.fleet().damage().unwrap()
     }
 }
 

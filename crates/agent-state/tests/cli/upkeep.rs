@@ -180,13 +180,8 @@ fn exec_forgets_a_little_on_its_way_once_a_day() {
         sandbox.run(["exec", "a", "--", "true"]).ok();
     }
     let hundred_days = 100_i64 * 24 * 60 * 60 * 1000;
-    Connection::open(sandbox.database())
-        .unwrap()
-        .execute(
-            "UPDATE runs SET started_at = started_at - ?1, finished_at = finished_at - ?1",
-            [hundred_days],
-        )
-        .unwrap();
+    let age = "UPDATE runs SET started_at = started_at - ?1, finished_at = finished_at - ?1";
+    sandbox.fleet().write("age", |tx| tx.execute(age, [hundred_days])).unwrap();
     sandbox.run(["exec", "a", "--", "true"]).ok();
     assert_eq!(count(), 3);
     sandbox.run_with(("AGENT_PLUMBING_CLOCK", "+25h"), ["exec", "a", "--", "true"]).ok();
@@ -196,7 +191,7 @@ fn exec_forgets_a_little_on_its_way_once_a_day() {
 #[test]
 fn a_backup_is_whole_private_and_opens_as_a_database() {
     use std::os::unix::fs::PermissionsExt as _;
-    let sandbox = Sandbox::with_agents(["a"]);
+    let sandbox = Sandbox::in_a_file().register(["a"]);
     sandbox.run(["state", "set", "a", "k", "1"]).ok();
     for _ in 0..2 {
         assert_eq!(sandbox.run(["backup", "copy.db"]).ok(), "");
@@ -212,7 +207,7 @@ fn a_backup_is_whole_private_and_opens_as_a_database() {
 #[test]
 fn doctor_says_all_well_or_one_line_a_finding() {
     use std::os::unix::fs::PermissionsExt as _;
-    let sandbox = Sandbox::with_agents(["a"]);
+    let sandbox = Sandbox::in_a_file().register(["a"]);
     assert_eq!(sandbox.run(["doctor"]).ok(), "all well: ~/.local/state/agent-state/state.db");
     sandbox.run(["run", "start", "a", "--lease", "1s"]).ok();
     sandbox.run_with(("AGENT_PLUMBING_CLOCK", "+3h"), ["state", "set", "a", "k", "1"]).ok();
@@ -235,7 +230,7 @@ fn doctor_says_all_well_or_one_line_a_finding() {
 
 #[test]
 fn doctor_finds_a_damaged_database() {
-    let sandbox = Sandbox::with_agents(["a"]);
+    let sandbox = Sandbox::in_a_file().register(["a"]);
     for n in 0..50 {
         sandbox.run(["state", "set", "a", &format!("k{n}"), &"x".repeat(2000)]).ok();
     }
@@ -253,7 +248,7 @@ fn doctor_finds_a_damaged_database() {
 #[test]
 fn a_database_that_others_can_read_is_warned_about_where_a_person_looks() {
     use std::os::unix::fs::PermissionsExt as _;
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::in_a_file();
     let told = sandbox.run(["init"]);
     assert_eq!(told.code(0).stderr, "");
     let open = std::fs::Permissions::from_mode(0o644);

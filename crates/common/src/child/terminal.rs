@@ -1,7 +1,7 @@
 //! Lending the terminal to the child, as a shell does.
 
 use std::io;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -18,10 +18,7 @@ impl Terminal {
     /// The terminal, if there is one and it is ours to lend.
     pub(super) fn of_stdin() -> Option<Self> {
         let stdin = io::stdin();
-        let group = rustix::process::getpgrp();
-        if rustix::termios::tcgetpgrp(stdin.as_fd()).ok()? != group {
-            return None;
-        }
+        let group = foreground_of_ours(stdin.as_fd())?;
         Some(Self { fd: stdin.as_fd().try_clone_to_owned().ok()?, group })
     }
 
@@ -29,8 +26,8 @@ impl Terminal {
     pub(super) fn controlling() -> Option<Self> {
         let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
         let fd = rustix::fs::open("/dev/tty", flags, Mode::empty()).ok()?;
-        let group = rustix::process::getpgrp();
-        (rustix::termios::tcgetpgrp(&fd).ok()? == group).then_some(Self { fd, group })
+        let group = foreground_of_ours(fd.as_fd())?;
+        Some(Self { fd, group })
     }
 
     /// Makes the child the foreground.
@@ -52,4 +49,10 @@ impl Terminal {
         let _ = rustix::process::kill_process(rustix::process::getpid(), Signal::STOP);
         self.give_to(child);
     }
+}
+
+/// The foreground of a terminal, if it is this process group.
+fn foreground_of_ours(terminal: BorrowedFd<'_>) -> Option<Pid> {
+    let group = rustix::termios::tcgetpgrp(terminal).ok()?;
+    (sys::process_group() == group.as_raw_nonzero().get()).then_some(group)
 }

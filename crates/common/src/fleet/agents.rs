@@ -1,6 +1,6 @@
 //! Agents: a unique name, an id, and when it was last seen.
 
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use crate::sql::{self, Connection, OptionalExtension as _, Row, params};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -60,7 +60,7 @@ pub struct Registration {
 
 const COLUMNS: &str = "id, name, type, cron_job_id, metadata, created_at, last_seen_at, retired_at";
 
-fn from_row(row: &Row<'_>) -> rusqlite::Result<Agent> {
+fn from_row(row: &Row<'_>) -> sql::Result<Agent> {
     let metadata: Option<String> = row.get(4)?;
     Ok(Agent {
         agent_id: row.get(0)?,
@@ -84,11 +84,11 @@ pub fn register(
     name: &str,
     registration: &Registration,
     now: Timestamp,
-) -> rusqlite::Result<(Agent, bool)> {
+) -> sql::Result<(Agent, bool)> {
     let metadata = registration.metadata.as_ref().map(Value::to_string);
     let known = by_name(tx, name)?;
     if let Some(known) = &known {
-        tx.execute(
+        tx.send(
             "UPDATE agents SET type = coalesce(?2, type), cron_job_id = coalesce(?3, cron_job_id),
                     metadata = coalesce(?4, metadata), last_seen_at = ?5, retired_at = NULL
               WHERE id = ?1",
@@ -101,7 +101,7 @@ pub fn register(
             ],
         )?;
     } else {
-        tx.execute(
+        tx.send(
             "INSERT INTO agents (id, name, type, cron_job_id, metadata, created_at, last_seen_at)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)",
             params![
@@ -114,7 +114,7 @@ pub fn register(
             ],
         )?;
     }
-    let agent = by_name(tx, name)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
+    let agent = by_name(tx, name)?.ok_or(sql::Error::NoRow)?;
     Event { agent: Some(&agent.agent_id), ..Event::of("agent.register", &agent.name) }.append(
         tx,
         &Value::Null,
@@ -123,14 +123,14 @@ pub fn register(
     Ok((agent, known.is_none()))
 }
 
-fn by_name(connection: &Connection, name: &str) -> rusqlite::Result<Option<Agent>> {
+fn by_name(connection: &Connection, name: &str) -> sql::Result<Option<Agent>> {
     connection
         .query_row(&format!("SELECT {COLUMNS} FROM agents WHERE name = ?1"), [name], from_row)
         .optional()
 }
 
 /// The agent with this name or this id; a name wins over an id.
-pub fn find(connection: &Connection, name_or_id: &str) -> rusqlite::Result<Option<Agent>> {
+pub fn find(connection: &Connection, name_or_id: &str) -> sql::Result<Option<Agent>> {
     match by_name(connection, name_or_id)? {
         Some(agent) => Ok(Some(agent)),
         None => connection
@@ -144,30 +144,27 @@ pub fn find(connection: &Connection, name_or_id: &str) -> rusqlite::Result<Optio
 }
 
 /// All agents by name, of one type when it is given.
-pub fn list(
-    connection: &Connection,
-    agent_type: Option<AgentType>,
-) -> rusqlite::Result<Vec<Agent>> {
+pub fn list(connection: &Connection, agent_type: Option<AgentType>) -> sql::Result<Vec<Agent>> {
     connection
         .prepare(&format!(
-            "SELECT {COLUMNS} FROM agents WHERE ?1 IS NULL OR type = ?1 ORDER BY name"
+            "SELECT {COLUMNS} FROM agents WHERE type = ?1 OR ?1 IS NULL ORDER BY name"
         ))?
         .query_map([agent_type], from_row)?
         .collect()
 }
 
 /// Notes that the agent was seen.
-pub fn seen(tx: &Connection, agent: &AgentId, now: Timestamp) -> rusqlite::Result<()> {
-    tx.execute(
-        "UPDATE agents SET last_seen_at = max(last_seen_at, ?2) WHERE id = ?1",
+pub fn seen(tx: &Connection, agent: &AgentId, now: Timestamp) -> sql::Result<()> {
+    tx.send(
+        "UPDATE agents SET last_seen_at = CASE WHEN last_seen_at > ?2 THEN last_seen_at ELSE ?2 END WHERE id = ?1",
         params![agent, now],
     )?;
     Ok(())
 }
 
 /// Retires an agent: it is listed no longer, and what it did stays on record.
-pub fn retire(tx: &Connection, agent: &AgentId, now: Timestamp) -> rusqlite::Result<()> {
-    tx.execute(
+pub fn retire(tx: &Connection, agent: &AgentId, now: Timestamp) -> sql::Result<()> {
+    tx.send(
         "UPDATE agents SET retired_at = coalesce(retired_at, ?2) WHERE id = ?1",
         params![agent, now],
     )?;

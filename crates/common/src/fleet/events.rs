@@ -1,6 +1,6 @@
 //! The append-only record of changes. Every change appends one event in its own transaction.
 
-use rusqlite::{Connection, params};
+use crate::sql::{self, Connection, params};
 use serde_json::Value;
 
 use super::agents::AgentId;
@@ -27,9 +27,9 @@ impl<'a> Event<'a> {
     }
 
     /// Appends the event; `detail` holds its facts, or `Value::Null` where there are none.
-    pub fn append(self, tx: &Connection, detail: &Value, now: Timestamp) -> rusqlite::Result<()> {
+    pub fn append(self, tx: &Connection, detail: &Value, now: Timestamp) -> sql::Result<()> {
         let detail = (!detail.is_null()).then(|| detail.to_string());
-        tx.execute(
+        tx.send(
             "INSERT INTO events (at, kind, subject, agent_id, run_id, detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             params![now, self.kind, self.subject, self.agent, self.run, detail],
         )?;

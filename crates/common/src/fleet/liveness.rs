@@ -19,7 +19,7 @@ pub struct Here {
     pub host: String,
     /// The id of this boot; empty where the system has none.
     pub boot_id: String,
-    /// The pid namespace; empty where the system has none. A pid means something only inside it.
+    /// The machine and the pid namespace, as far as the system has them. A pid means something only inside it.
     pub pid_space: String,
 }
 
@@ -28,12 +28,21 @@ impl Here {
     pub fn now() -> Self {
         let boot_id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
         let pid_space = fs::read_link("/proc/self/ns/pid").unwrap_or_default();
+        // Machines that were set up from one image can have one name. A part of the id tells them apart, and
+        // the whole of it is nobody else's business, as machine-id(5) says.
+        let machine = fs::read_to_string("/etc/machine-id").unwrap_or_default();
+        let machine = machine.trim().get(..12).unwrap_or_default();
         Self {
             host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
             boot_id: boot_id.trim().to_owned(),
-            pid_space: pid_space.display().to_string(),
+            pid_space: format!("{machine} {}", pid_space.display()),
         }
     }
+}
+
+/// The machine of a pid space.
+fn machine(pid_space: &str) -> &str {
+    pid_space.split_once(' ').map_or("", |(machine, _)| machine)
 }
 
 /// The process that a run belongs to.
@@ -72,7 +81,9 @@ impl Holder {
 
     /// What can be said of the process from here.
     pub fn fate(&self, here: &Here) -> Fate {
-        if self.host != here.host || here.boot_id.is_empty() {
+        let is_here =
+            self.host == here.host && machine(&self.pid_space) == machine(&here.pid_space);
+        if !is_here || here.boot_id.is_empty() {
             return Fate::Unknown;
         }
         if self.boot_id != here.boot_id {
@@ -214,6 +225,11 @@ mod tests {
         let holder = Holder::this_process(&here).unwrap();
         for elsewhere in [
             Holder { host: "elsewhere".into(), ..holder.clone() },
+            Holder {
+                pid_space: "another-machine pid:[1]".into(),
+                boot_id: "another boot".into(),
+                ..holder.clone()
+            },
             Holder { pid_space: "pid:[1]".into(), ..holder },
         ] {
             assert_eq!(interruption(Some(&elsewhere), LATER, &here, NOW), None);

@@ -4,36 +4,58 @@
 //! need. Each tool owns the SQL of its own tables, in its own `store`.
 
 pub mod agents;
+mod database;
 pub mod events;
+mod for_test;
 pub mod liveness;
+pub mod migrate;
+mod place;
 pub mod runs;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::clock::{self, Timestamp};
+use crate::environment;
 use crate::error::Error;
-use crate::sqlite::{self, Database, Schema};
-use crate::{environment, place};
+use crate::sqlite::Schema;
+
+pub use database::Database;
+pub use for_test::{fresh_on_server, open_for_test};
+pub use place::{Place, default_path};
 
 /// The schema of the fleet database. Append only.
 pub const SCHEMA: Schema = Schema {
     application_id: 0x4147_5354, // "AGST"
     migrations: &[
         include_str!("schema/001_journal.sql"),
-        include_str!("schema/002_agent_state.sql"),
+        concat!(
+            include_str!("schema/002_agent_state.sql"),
+            include_str!("schema/002_run_counts.sqlite.sql")
+        ),
         include_str!("schema/003_cron_guard.sql"),
     ],
 };
 
+/// The same for a server: each migration with the tables that both engines have, and what is PostgreSQL's own.
+#[cfg(feature = "postgres")]
+pub(crate) const ON_SERVER: [[&str; 2]; 3] = [
+    [include_str!("schema/001_journal.sql"), ""],
+    [
+        include_str!("schema/002_agent_state.sql"),
+        include_str!("schema/002_run_counts.postgres.sql"),
+    ],
+    [include_str!("schema/003_cron_guard.sql"), ""],
+];
+
 /// Which fleet database a command uses.
 #[derive(Debug, Clone, clap::Args)]
 pub struct DatabaseArgs {
-    /// The fleet database [default: ~/.local/state/agent-state/state.db]
+    /// The fleet database: a file, or postgres://user@host/dbname [default: ~/.local/state/agent-state/state.db]
     #[arg(
         long,
         global = true,
-        value_name = "FILE",
+        value_name = "DATABASE",
         env = "AGENT_STATE_DB",
         hide_env_values = true,
         help_heading = "Database"
@@ -45,33 +67,51 @@ pub struct DatabaseArgs {
 }
 
 impl DatabaseArgs {
-    /// The file that the flags and the home directory name.
-    pub fn path(&self) -> Result<PathBuf, Error> {
+    /// What the flags and the home directory name.
+    pub fn place(&self) -> Result<Place, Error> {
         match &self.db {
-            Some(path) if !path.as_os_str().is_empty() => Ok(path.clone()),
-            _ => default_path(),
+            Some(named) if !named.as_os_str().is_empty() => {
+                let place = Place::of(named)?;
+                #[cfg(feature = "postgres")]
+                if place.has_password()
+                    && environment::os("AGENT_STATE_DB").as_deref() != Some(named.as_os_str())
+                {
+                    return Err(Error::PasswordInArgument);
+                }
+                Ok(place)
+            }
+            _ => default_path().map(Place::File),
         }
+    }
+
+    /// What was named, as it can be named again in an argument for others to see: never with a password.
+    pub fn named(&self) -> Option<PathBuf> {
+        let named = self.db.clone().filter(|named| !named.as_os_str().is_empty())?;
+        match Place::of(&named) {
+            Ok(place) if place.has_password() => Some(place.name().to_owned()),
+            _ => Some(named),
+        }
+    }
+
+    /// Whether it is a server's, as far as the text tells.
+    pub fn names_server(&self) -> bool {
+        self.db.as_ref().is_some_and(|named| named.to_string_lossy().contains("://"))
     }
 
     /// Opens it for reading and writing; creates it where it is absent.
     pub fn open(&self) -> Result<Database, Error> {
-        open(&self.path()?, self.busy_timeout)
+        Database::open(self.place()?, self.busy_timeout)
     }
 
     /// Opens it for reading only; creates it where it is absent.
     pub fn open_read_only(&self) -> Result<Database, Error> {
-        Database::open_read_only(&self.path()?, &SCHEMA, self.busy_timeout)
+        Database::open_read_only(self.place()?, self.busy_timeout)
     }
 }
 
-/// The default place of the fleet database, by the home directory alone.
-pub fn default_path() -> Result<PathBuf, Error> {
-    place::in_home(".local/state/agent-state/state.db")
-}
-
-/// Opens the fleet database at `path`; creates it where it is absent.
+/// Opens the fleet database in the file `path`; creates it where it is absent.
 pub fn open(path: &Path, busy_timeout: Duration) -> Result<Database, Error> {
-    Database::open(path, &SCHEMA, busy_timeout)
+    Database::open(Place::File(path.to_owned()), busy_timeout)
 }
 
 /// An id that sorts by the time at which it was made (UUIDv7), by the clock that [`clock::now`] reads.
@@ -112,11 +152,6 @@ pub const JOB_VARIABLE: &str = "AGENT_STATE_JOB";
 pub const AGENT_VARIABLE: &str = "AGENT_STATE_AGENT";
 /// Gives the agent's id in the environment of a child.
 pub const AGENT_ID_VARIABLE: &str = "AGENT_STATE_AGENT_ID";
-
-/// A fleet database in a temporary folder, for tests of stores; the folder must outlive it.
-pub fn open_for_test(folder: &Path) -> Result<Database, Error> {
-    open(&folder.join("state.db"), sqlite::BUSY_TIMEOUT)
-}
 
 /// Declares an id: text that cannot be confused with another kind of text.
 macro_rules! id {
@@ -162,7 +197,7 @@ pub(crate) use id;
 
 /// Declares an enum that is stored as a word, and read back only from the words that are known.
 ///
-/// The crate that uses it has clap, rusqlite and serde among its own dependencies.
+/// The crate that uses it has clap and serde among its own dependencies.
 #[macro_export]
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
@@ -183,17 +218,17 @@ macro_rules! words {
             }
         }
 
-        impl rusqlite::ToSql for $name {
-            fn to_sql(&self) -> rusqlite::Result<rusqlite::types::ToSqlOutput<'_>> {
+        impl $crate::sql::ToSql for $name {
+            fn to_sql(&self) -> $crate::sql::Given<'_> {
                 Ok(self.as_str().into())
             }
         }
 
-        impl rusqlite::types::FromSql for $name {
-            fn column_result(value: rusqlite::types::ValueRef<'_>) -> rusqlite::types::FromSqlResult<Self> {
+        impl $crate::sql::FromSql for $name {
+            fn column_result(value: $crate::sql::ValueRef<'_>) -> Result<Self, $crate::sql::FromSqlError> {
                 match value.as_str()? {
                     $($word => Ok(Self::$variant),)+
-                    _ => Err(rusqlite::types::FromSqlError::InvalidType),
+                    _ => Err($crate::sql::FromSqlError::InvalidType),
                 }
             }
         }

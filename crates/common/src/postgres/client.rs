@@ -5,12 +5,15 @@
 //! and never answers, and no option of the socket notices that.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+use tokio_postgres::error::{DbError, Severity};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client as Protocol, Error, Row, SimpleQueryMessage};
 
@@ -21,6 +24,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How long the end of a connection may take: what is left of it is the server's to clean up.
 const FAREWELL: Duration = Duration::from_millis(100);
 
+/// A value for a statement, and its type.
+pub(super) type Typed<'a> = (&'a (dyn ToSql + Sync), Type);
+
 /// A connection to a server.
 pub struct Client {
     // Dropped before the driver, which then says goodbye.
@@ -28,6 +34,8 @@ pub struct Client {
     driver: Driver,
     patience: Duration,
     has_timed_out: bool,
+    /// The server's last word was that the session is over.
+    was_ended: bool,
 }
 
 /// What moves the bytes while a call waits.
@@ -43,6 +51,7 @@ impl Client {
             driver: Driver { runtime, task: open.driver },
             patience: PATIENCE,
             has_timed_out: false,
+            was_ended: false,
         }
     }
 
@@ -58,7 +67,7 @@ impl Client {
 
     /// Whether the connection has ended.
     pub fn is_closed(&self) -> bool {
-        self.protocol.is_closed()
+        self.was_ended || self.protocol.is_closed()
     }
 
     /// Does `work` with the client of the protocol, for what has no method here, as several statements in one
@@ -68,8 +77,8 @@ impl Client {
         &mut self,
         work: impl AsyncFnOnce(&mut Protocol) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let Self { protocol, driver, patience, has_timed_out } = self;
-        driver.runtime.block_on(async {
+        let Self { protocol, driver, patience, has_timed_out, was_ended } = self;
+        let done = driver.runtime.block_on(async {
             let mut work = pin!(work(protocol));
             if let Ok(done) = timeout(*patience, work.as_mut()).await {
                 return done;
@@ -77,6 +86,49 @@ impl Client {
             *has_timed_out = true;
             driver.task.abort();
             work.await
+        });
+        // Such an answer comes before the end of the connection itself, which may still be on its way.
+        *was_ended |= done.as_ref().err().is_some_and(ends_session);
+        done
+    }
+
+    /// Does statements whose parameters have these types, and then `last`, all in one round trip. The first
+    /// failure is the one that comes back: in a transaction, those behind it fail for its sake.
+    pub(super) fn run_after<T>(
+        &mut self,
+        statements: &[(&str, Vec<Typed<'_>>)],
+        last: impl AsyncFnOnce(&Protocol) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.run(async |protocol| {
+            let protocol = &*protocol;
+            let mut waiting: Vec<_> = statements
+                .iter()
+                .map(|(text, values)| Some(Box::pin(protocol.execute_typed(text, values))))
+                .collect();
+            let mut last = pin!(last(protocol));
+            let (mut answer, mut failure) = (None, None);
+            // To ask a statement how it went the first time is what sends it, so they go in their order, and
+            // none waits for the answer to another.
+            poll_fn(|context| {
+                for statement in &mut waiting {
+                    if let Some(done) = statement.as_mut()
+                        && let Poll::Ready(result) = done.as_mut().poll(context)
+                    {
+                        *statement = None;
+                        failure = failure.take().or(result.err());
+                    }
+                }
+                if answer.is_none()
+                    && let Poll::Ready(result) = last.as_mut().poll(context)
+                {
+                    answer = Some(result);
+                }
+                match answer.take_if(|_| waiting.iter().all(Option::is_none)) {
+                    Some(answer) => Poll::Ready(failure.take().map_or(answer, Err)),
+                    None => Poll::Pending,
+                }
+            })
+            .await
         })
     }
 
@@ -145,6 +197,14 @@ impl Client {
     pub fn simple_query(&mut self, statements: &str) -> Result<Vec<SimpleQueryMessage>, Error> {
         self.run(async |protocol| protocol.simple_query(statements).await)
     }
+}
+
+/// Whether the server answered with an error that ends the session, as when it is being stopped.
+fn ends_session(error: &Error) -> bool {
+    error
+        .as_db_error()
+        .and_then(DbError::parsed_severity)
+        .is_some_and(|severity| matches!(severity, Severity::Fatal | Severity::Panic))
 }
 
 impl Drop for Driver {

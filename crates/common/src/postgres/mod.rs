@@ -15,6 +15,7 @@
 
 mod client;
 mod connect;
+mod create;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod host;
@@ -26,12 +27,15 @@ pub mod scratch;
 mod security;
 mod server;
 mod service;
+mod session;
 mod settings;
 mod socket;
 mod surroundings;
+mod text;
 mod tls;
 mod transient;
 mod url;
+pub(crate) mod value;
 mod wrong;
 
 pub use tokio_postgres::{Error, Row, SimpleQueryMessage, error, types};
@@ -39,6 +43,7 @@ pub use tokio_postgres::{Error, Row, SimpleQueryMessage, error, types};
 pub use self::client::Client;
 pub use self::refuse::ConnectError;
 pub use self::server::Server;
+pub use self::session::Session;
 pub use self::settings::Source;
 pub use self::transient::{is_transient, may_have_committed};
 pub use self::wrong::ServerError;

@@ -2,6 +2,7 @@
 //!
 //! It is a value, so that a test has surroundings of its own.
 
+use std::cell::LazyCell;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -14,7 +15,8 @@ type Lookup = Box<dyn Fn(&str) -> Option<OsString>>;
 pub(super) struct Surroundings {
     variable: Lookup,
     home: Option<PathBuf>,
-    user: Option<String>,
+    /// Asked for when nothing else names a user: it reads the whole configuration of the name service.
+    user: LazyCell<Option<String>>,
     program: Option<String>,
     service_folder: PathBuf,
     socket_folder: PathBuf,
@@ -32,7 +34,7 @@ impl Surroundings {
         Self {
             variable: Box::new(environment::os),
             home: place::home().ok(),
-            user: sys::passwd_name(),
+            user: LazyCell::new(sys::passwd_name),
             program: std::env::args_os()
                 .next()
                 .as_deref()
@@ -91,7 +93,7 @@ impl Surroundings {
                 variables.get(name).filter(|value| !value.is_empty()).cloned()
             }),
             home: Some(home.to_path_buf()),
-            user: Some("me".to_owned()),
+            user: LazyCell::new(|| Some("me".to_owned())),
             program: Some("test".to_owned()),
             service_folder: home.join("etc"),
             socket_folder: home.join("run"),

@@ -30,6 +30,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use rusqlite::backup::Backup;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 
@@ -283,10 +284,45 @@ impl Database {
             .map_err(error("open", &self.path))
     }
 
-    /// The connection itself, for what has no transaction of ours: backup, integrity check.
+    /// What SQLite finds wrong with the file; empty when it is whole.
+    pub fn damage(&self) -> Result<Vec<String>, Error> {
+        damage(&self.connection).map_err(error("check", &self.path))
+    }
+
+    /// Copies the database as it stands at one moment into an empty file, while others go on writing.
+    /// Returns what is wrong with the copy; nothing when it is whole.
+    pub fn copy_to(&self, path: &Path) -> Result<Vec<String>, Error> {
+        let copy = || {
+            let mut copy = Connection::open(path)?;
+            // All pages in one step: a copy in several would start again with each write of another process.
+            let backup = Backup::new(&self.connection, &mut copy)?;
+            backup.run_to_completion(i32::MAX, Duration::ZERO, None)?;
+            drop(backup);
+            damage(&copy)
+        };
+        copy().map_err(error("copy", &self.path))
+    }
+
+    /// The connection itself, for what has no transaction of ours: a test that holds a lock.
     pub fn connection(&self) -> &Connection {
         &self.connection
     }
+}
+
+/// What SQLite finds wrong with a database; empty when it is whole.
+fn damage(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    let lines: Vec<String> = connection
+        .prepare("SELECT integrity_check FROM pragma_integrity_check LIMIT 20")?
+        .query_map([], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    let mut damage: Vec<String> = lines.into_iter().filter(|line| line != "ok").collect();
+    let n_orphans: i64 =
+        connection
+            .query_row("SELECT count(*) FROM pragma_foreign_key_check", [], |row| row.get(0))?;
+    if n_orphans > 0 {
+        damage.push(format!("{n_orphans} rows refer to rows that are not there"));
+    }
+    Ok(damage)
 }
 
 /// Whether there is something that can be a database; SQLite calls a directory an I/O error.
@@ -319,7 +355,9 @@ fn may_be_immutable(path: &Path, source: &rusqlite::Error) -> bool {
 pub fn error(doing: &'static str, path: &Path) -> impl FnOnce(rusqlite::Error) -> Error + use<> {
     let path = path.to_path_buf();
     move |source| match source.sqlite_error_code() {
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Error::Busy { path, source },
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            Error::Busy { path, source: source.into() }
+        }
         _ => Error::Database { doing, path, source },
     }
 }

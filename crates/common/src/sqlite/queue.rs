@@ -46,7 +46,7 @@ pub(super) fn turn_to_create(path: &Path, busy_timeout: Duration) -> Result<File
                 let busy = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
                 let why = "another process is creating it".to_owned();
                 let source = rusqlite::Error::SqliteFailure(busy, Some(why));
-                return Err(Error::Busy { path: path.to_path_buf(), source });
+                return Err(Error::Busy { path: path.to_path_buf(), source: source.into() });
             }
             Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_millis(2)),
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use common::clock::Timestamp;
 use common::duration;
 use common::out::sanitize;
-use rusqlite::Connection;
+use common::sql::{self, Connection};
 use serde_json::{Value, json};
 
 use super::compose;
@@ -34,7 +34,7 @@ pub(crate) fn write(
     settings: &Settings,
     items: &[Item],
     now: Timestamp,
-) -> rusqlite::Result<()> {
+) -> sql::Result<()> {
     let interval = settings.alerts().digest.map_or(INTERVAL, |interval| interval.0);
     if interval.is_zero() {
         return Ok(());

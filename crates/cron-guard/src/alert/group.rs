@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use common::clock::Timestamp;
-use rusqlite::Connection;
+use common::sql::{self, Connection};
 use serde_json::{Value, json};
 
 use super::compose;
@@ -14,7 +14,7 @@ use crate::store::alerts::{self, Alert, NewAlert};
 /// Puts trips that waited for each other into one alert, once their wait is over.
 ///
 /// A trip that waited alone leaves by itself.
-pub(crate) fn gather(tx: &Connection, settings: &Alerts, now: Timestamp) -> rusqlite::Result<()> {
+pub(crate) fn gather(tx: &Connection, settings: &Alerts, now: Timestamp) -> sql::Result<()> {
     let waiting = alerts::waited(tx, compose::TRIP, now)?;
     let mut by_label: BTreeMap<String, Vec<Alert>> = BTreeMap::new();
     for alert in waiting {

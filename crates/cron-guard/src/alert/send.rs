@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use common::clock::{self, Timestamp};
+use common::fleet::Database;
 use common::fleet::liveness::{Here, Holder};
-use common::sqlite::Database;
 
 use super::{channel, group};
 use crate::settings::Alerts;

@@ -61,7 +61,11 @@ fn wrap(before: &[u8], settings: &Settings, ctx: &Ctx<'_>) -> anyhow::Result<Wra
     let program = std::env::current_exe()
         .map_err(|source| CommonError::Process { doing: "find this program", source })?;
     let mut guard = quote_word(&program.display().to_string());
-    let database = quote_word(&absolute(&ctx.database().path()?)?.display().to_string());
+    let database = match ctx.database().place()?.file() {
+        Some(file) => absolute(file)?,
+        None => ctx.named_db().unwrap_or_default(),
+    };
+    let database = quote_word(&database.display().to_string());
     let config = quote_word(&absolute(&settings.path)?.display().to_string());
     let places = format!(" --db {database} --config {config}");
     let guard_with_places = format!("{guard}{places}");

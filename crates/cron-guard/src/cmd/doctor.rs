@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use common::fleet::Database;
 use common::out::sanitize;
-use common::sqlite::Database;
 use common::{Exit, place, report};
 use serde_json::json;
 
@@ -100,9 +100,10 @@ fn about_journal(ctx: &Ctx<'_>, settings: Option<&Settings>, findings: &mut Vec<
     if let Err(error) = examine(&db, settings, findings) {
         findings.push(report::Report::of::<common::Error>(&error.into()).message);
     }
-    if let Ok(Some(mode)) = place::looser_than_private(db.path()) {
+    let mode = db.place().file().map(place::looser_than_private);
+    if let Some(Ok(Some(mode))) = mode {
         findings
-            .push(format!("others may read the journal {} (mode {mode:o})", db.path().display()));
+            .push(format!("others may read the journal {} (mode {mode:o})", db.name().display()));
     }
 }
 
@@ -112,9 +113,8 @@ fn examine(
     findings: &mut Vec<String>,
 ) -> Result<(), common::Error> {
     let now = Guard::now();
-    let integrity = db.read("check", journal::integrity)?;
-    if integrity != "ok" {
-        findings.push(format!("the journal is damaged: {integrity}"));
+    if let Some(damage) = db.damage()?.into_iter().next() {
+        findings.push(format!("the journal is damaged: {damage}"));
     }
     let (sweep, troubled, known, newest) = db.read("read", |connection| {
         Ok((

@@ -18,9 +18,9 @@ mod unrecorded;
 use std::path::PathBuf;
 
 use common::Exit;
+use common::fleet::Database;
 use common::fleet::DatabaseArgs;
 use common::out::Out;
-use common::sqlite::Database;
 
 use crate::cli::{Cli, Verb};
 use crate::guard::Guard;
@@ -66,9 +66,9 @@ impl Ctx<'_> {
         self.cli.config.as_ref().is_some_and(|path| !path.as_os_str().is_empty())
     }
 
-    /// The database that was named, when one was.
+    /// The database that was named, when one was, as others may see it.
     pub(crate) fn named_db(&self) -> Option<PathBuf> {
-        self.cli.database.db.clone().filter(|path| !path.as_os_str().is_empty())
+        self.cli.database.named()
     }
 }
 

@@ -3,9 +3,9 @@
 use common::clock::Timestamp;
 use common::fleet::liveness::Here;
 use common::out::{Tone, sanitize};
+use common::sql::{self, Connection};
 use common::table::Columns;
 use common::{Exit, atomic};
-use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use super::Ctx;
@@ -84,18 +84,18 @@ fn show(ctx: &mut Ctx<'_>, scene: &Scene) -> Result<(), common::Error> {
 fn is_about_journal(error: &anyhow::Error, ctx: &Ctx<'_>) -> bool {
     use common::Error;
     match error.downcast_ref() {
-        Some(Error::Database { .. } | Error::Newer { .. } | Error::Foreign { .. }) => true,
         Some(Error::File { path, .. }) => {
-            ctx.database().path().is_ok_and(|journal| journal == *path)
+            ctx.database().place().is_ok_and(|journal| journal.file() == Some(path))
         }
-        _ => false,
+        Some(error) => error.is_of_database(),
+        None => false,
     }
 }
 
 /// The fleet as it was last known, without the journal.
 fn last_known(args: &StatusArgs, ctx: &Ctx<'_>) -> anyhow::Result<Scene> {
     let settings = ctx.settings()?;
-    let known = LastKnown::load(&ctx.database().path()?);
+    let known = LastKnown::load(ctx.database().place()?.local());
     let now = Guard::now();
     let mut members = fleet::last_known(&settings, &known, now);
     if let Some(job) = &args.job {
@@ -129,7 +129,7 @@ fn scene(
     settings: &Settings,
     here: &Here,
     now: Timestamp,
-) -> rusqlite::Result<Scene> {
+) -> sql::Result<Scene> {
     Ok(Scene {
         members: fleet::view(connection, settings, here, now)?,
         n_undelivered: alerts::troubled(connection)?.len(),

@@ -1,7 +1,7 @@
 //! What the gates do while the journal cannot be used: decide by what is known, tell once.
 
+use common::fleet::Database;
 use common::report;
-use common::sqlite::Database;
 
 use super::Ctx;
 use crate::TOOL;
@@ -28,18 +28,19 @@ pub(super) fn decide_without(
     error: common::Error,
     ctx: &Ctx<'_>,
 ) -> anyhow::Result<Unrecorded> {
-    let journal = ctx.database().path()?;
+    let place = ctx.database().place()?;
+    let journal = place.local();
     let own = settings.job(job);
     let cause = with_cause(&error);
-    if outage::begin(&journal, Guard::now()) {
-        let text = outage::text(&journal, &cause);
+    if outage::begin(journal, Guard::now()) {
+        let text = outage::text(place.name(), &cause);
         report::warn(TOOL, &text);
         let body = compose::about_journal(&text, Guard::now());
         let is_told = send::send_now(settings.alerts(), &body);
         // Without a channel the line above is the alert, since cron mails it.
         if !is_told && !alert::configured(settings.alerts()).is_empty() {
             // Nobody heard it, so the next gate tells it again.
-            outage::end(&journal);
+            outage::end(journal);
         }
     }
     // A journal that cannot be written can often be read.
@@ -48,7 +49,7 @@ pub(super) fn decide_without(
         Some(Verdict::Blocked(block)) => return Ok(Unrecorded::Blocked(block)),
         Some(Verdict::Go { .. }) | None => {}
     }
-    match outage::verdict(&journal, job, &own) {
+    match outage::verdict(journal, job, &own) {
         Some(Verdict::Blocked(block)) => Ok(Unrecorded::Blocked(block)),
         Some(Verdict::Go { .. }) => Ok(Unrecorded::Go),
         None => Err(Error::FailClosed { job: job.to_owned(), source: Box::new(error) }.into()),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use common::clock::Timestamp;
 use common::fleet::liveness::Holder;
 use common::fleet::runs::{self, NewRun, Opened, RunId};
-use rusqlite::Transaction;
+use common::sql::{self, Connection};
 
 use super::look::look;
 use super::record::{Scene, record};
@@ -191,7 +191,7 @@ impl Guard<'_> {
             Ok((Admission::Go { run, probe }, moved))
         })?;
         // It could be written, so whatever was wrong with the journal is over.
-        crate::outage::end(self.db.path());
+        crate::outage::end(self.db.place().local());
         if moved {
             self.remember();
         }
@@ -201,25 +201,25 @@ impl Guard<'_> {
 
 /// Looks at a job inside a transaction.
 pub(super) fn look_now(
-    tx: &Transaction<'_>,
+    tx: &Connection,
     name: &str,
     scene: &Scene<'_>,
     here: &common::fleet::liveness::Here,
     stopped: Option<&str>,
-) -> rusqlite::Result<Look> {
+) -> sql::Result<Look> {
     let stored = jobs::get(tx, name)?.unwrap_or_else(|| Job::new(name));
     look(tx, &stored, scene.own, &|| here.clone(), scene.now, stopped)
 }
 
 /// What a person, the breaker and the budgets say, in this order. Observed jobs always go.
 pub(crate) fn decide(
-    connection: &rusqlite::Connection,
+    connection: &sql::Connection,
     job: &Job,
     own: &JobSettings,
     settings: &Settings,
     holds: &[Hold],
     now: Timestamp,
-) -> rusqlite::Result<Verdict> {
+) -> sql::Result<Verdict> {
     if let Some(block) = block_by_hold(holds, &job.name, own) {
         return Ok(Verdict::Blocked(block));
     }
@@ -239,12 +239,12 @@ pub(crate) fn decide(
 
 /// The budget that is used up, as the reason for a block. It ends by itself as the window slides.
 fn block_by_budget(
-    connection: &rusqlite::Connection,
+    connection: &sql::Connection,
     settings: &Settings,
     name: &str,
     own: &JobSettings,
     now: Timestamp,
-) -> rusqlite::Result<Option<Block>> {
+) -> sql::Result<Option<Block>> {
     if !budget::concerns(settings, own) {
         return Ok(None);
     }
@@ -262,11 +262,11 @@ pub(crate) fn block_by_hold(holds: &[Hold], job: &str, own: &JobSettings) -> Opt
 
 /// What the terms of this start forbid, and when it may be tried again.
 fn refused_by(
-    tx: &Transaction<'_>,
+    tx: &Connection,
     look: &Look,
     terms: &Terms,
     now: Timestamp,
-) -> rusqlite::Result<Option<(Block, Option<Timestamp>)>> {
+) -> sql::Result<Option<(Block, Option<Timestamp>)>> {
     if terms.no_overlap
         && let Some(run) = look.running.first()
     {
@@ -292,11 +292,11 @@ fn refused_by(
 
 /// Counts a tick that did not run, so that no skip is silent in the records.
 pub(crate) fn count_skip(
-    tx: &Transaction<'_>,
+    tx: &Connection,
     job: &mut Job,
     block: &Block,
     now: Timestamp,
-) -> rusqlite::Result<()> {
+) -> sql::Result<()> {
     job.skipped += 1;
     job.skipped_since.get_or_insert(now);
     job.last_tick_at = job.last_tick_at.max(Some(now));

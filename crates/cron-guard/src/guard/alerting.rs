@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use common::clock::Timestamp;
-use rusqlite::Transaction;
+use common::sql::{self, Connection};
 
 use super::record::Scene;
 use crate::alert::compose;
@@ -13,7 +13,7 @@ use crate::store::alerts;
 const GROUP_WINDOW: Duration = Duration::from_secs(600);
 
 /// The first trip of a label leaves at once; those within ten minutes after it wait and leave as one.
-pub(super) fn hold_until(tx: &Transaction<'_>, scene: &Scene<'_>) -> rusqlite::Result<Timestamp> {
+pub(super) fn hold_until(tx: &Connection, scene: &Scene<'_>) -> sql::Result<Timestamp> {
     let window = scene.settings.alerts().group_window.map_or(GROUP_WINDOW, |window| window.0);
     if window.is_zero() || scene.own.labels.is_empty() {
         return Ok(scene.now);

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use common::clock::Timestamp;
 use common::fleet::liveness::Here;
 use common::fleet::runs::Run;
-use rusqlite::Connection;
+use common::sql::{self, Connection};
 
 use super::admit::{Block, Verdict, decide};
 use super::look::{Look, look};
@@ -158,7 +158,7 @@ impl Guard<'_> {
             skips::prune(tx, now.minus(SKIPS_KEPT))?;
             Ok((members, moved))
         })?;
-        crate::outage::end(self.db.path());
+        crate::outage::end(self.db.place().local());
         if moved {
             self.remember();
         }
@@ -173,7 +173,7 @@ pub(crate) fn view(
     settings: &Settings,
     here: &Here,
     now: Timestamp,
-) -> rusqlite::Result<Vec<Member>> {
+) -> sql::Result<Vec<Member>> {
     let (awake_since, _) = awake::since(connection, now)?;
     view_since(connection, settings, here, awake_since, now)
 }
@@ -184,7 +184,7 @@ fn view_since(
     here: &Here,
     awake_since: Timestamp,
     now: Timestamp,
-) -> rusqlite::Result<Vec<Member>> {
+) -> sql::Result<Vec<Member>> {
     let is_declared = settings.declared().next().is_some();
     let holds = holds::all(connection)?;
     let mut members = Vec::new();
@@ -256,7 +256,7 @@ fn looks(
     settings: &Settings,
     here: &Here,
     now: Timestamp,
-) -> rusqlite::Result<Vec<(Job, Option<Look>)>> {
+) -> sql::Result<Vec<(Job, Option<Look>)>> {
     let mut stored = jobs::all(connection)?;
     let newest = journal::newest_runs(connection)?;
     let mut found = Vec::new();

@@ -7,7 +7,7 @@
 use common::clock::Timestamp;
 use common::fleet::liveness::Here;
 use common::fleet::runs::{self, Run, Status};
-use rusqlite::Connection;
+use common::sql::{self, Connection};
 
 use crate::machine::{Effect, Kind, Mark, Outcome};
 use crate::settings::JobSettings;
@@ -50,7 +50,7 @@ pub(crate) fn look(
     here: &dyn Fn() -> Here,
     now: Timestamp,
     stopped: Option<&str>,
-) -> rusqlite::Result<Look> {
+) -> sql::Result<Look> {
     let mut seen = Seen::default();
     let mut job = stored.clone();
     let mut here_now = None;
@@ -197,7 +197,7 @@ impl Look {
         connection: &Connection,
         settings: &JobSettings,
         now: Timestamp,
-    ) -> rusqlite::Result<()> {
+    ) -> sql::Result<()> {
         let holder = self.job.breaker.lease.as_ref().and_then(|lease| lease.run.clone());
         if let Some(run) = holder
             && runs::get(connection, &run)?.is_none()

@@ -18,8 +18,8 @@ use std::cell::LazyCell;
 use std::path::PathBuf;
 
 use common::clock::{self, Timestamp};
+use common::fleet::Database;
 use common::fleet::liveness::Here;
-use common::sqlite::Database;
 
 pub(crate) use admit::{Admission, Block, LEASE, Terms, Verdict, block_by_hold, decide};
 pub(crate) use hold::{Acked, Released};
@@ -58,7 +58,7 @@ impl Guard<'_> {
     /// Writes the last known verdicts beside the journal, for the day on which it cannot be read.
     pub(crate) fn remember(&self) {
         if let Ok(known) = self.db.read("read", crate::outage::LastKnown::of) {
-            known.store(self.db.path());
+            known.store(self.db.place().local());
         }
     }
 

@@ -2,7 +2,7 @@
 
 use common::clock::Timestamp;
 use common::fleet::runs::{self, Outcome as RunOutcome, Run, Status};
-use rusqlite::Transaction;
+use common::sql::{self, Connection};
 
 use super::look::{Look, Step};
 use crate::alert::compose::{self, Facts};
@@ -26,11 +26,7 @@ pub(crate) struct Scene<'a> {
 }
 
 /// Writes it all. Returns whether the state or an alert changed, so that others must be told.
-pub(crate) fn record(
-    tx: &Transaction<'_>,
-    look: &mut Look,
-    scene: &Scene<'_>,
-) -> rusqlite::Result<bool> {
+pub(crate) fn record(tx: &Connection, look: &mut Look, scene: &Scene<'_>) -> sql::Result<bool> {
     for run in &look.interrupted {
         let outcome = RunOutcome {
             status: Some(Status::Interrupted),
@@ -52,12 +48,12 @@ pub(crate) fn record(
 }
 
 fn apply(
-    tx: &Transaction<'_>,
+    tx: &Connection,
     look: &mut Look,
     step: &Step,
     effect: &Effect,
     scene: &Scene<'_>,
-) -> rusqlite::Result<()> {
+) -> sql::Result<()> {
     let last_run = match &step.run {
         Some(run) => runs::get(tx, run)?,
         None => None,
@@ -129,13 +125,13 @@ fn apply(
 
 /// The alert that an effect deserves, if any.
 fn alert_for(
-    tx: &Transaction<'_>,
+    tx: &Connection,
     look: &Look,
     step: &Step,
     effect: &Effect,
     last_run: Option<&Run>,
     scene: &Scene<'_>,
-) -> rusqlite::Result<Option<alerts::NewAlert>> {
+) -> sql::Result<Option<alerts::NewAlert>> {
     let breaker = &look.job.breaker;
     let probes_itself = breaker.next_probe_at.is_some();
     // While a job flaps and mends itself, its start and its stop are all that is said.

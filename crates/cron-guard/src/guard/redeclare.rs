@@ -7,6 +7,7 @@ use crate::settings::Settings;
 use crate::store::holds;
 use crate::store::jobs::{self, Job};
 use crate::store::transitions::{self, Transition};
+use common::sql;
 
 impl Guard<'_> {
     /// Records that the settings of this guard became `after`.
@@ -23,7 +24,7 @@ impl Guard<'_> {
         self.db.write("write to", |tx| {
             let job = jobs::get(tx, name)?.unwrap_or_else(|| Job::new(name));
             let holds = holds::all(tx)?;
-            let judge = |settings: &Settings| -> rusqlite::Result<(Verdict, &'static str)> {
+            let judge = |settings: &Settings| -> sql::Result<(Verdict, &'static str)> {
                 let own = settings.job(name);
                 let verdict = decide(tx, &job, &own, settings, &holds, now)?;
                 let word = state_word(&verdict, &job, &own);

@@ -1,7 +1,7 @@
 //! What the sweep tells beyond the breaker: lateness, budgets, the digest.
 
 use common::clock::Timestamp;
-use rusqlite::{Connection, Transaction};
+use common::sql::{self, Connection};
 
 use super::fleet::Member;
 use super::record::Scene;
@@ -14,10 +14,10 @@ use crate::store::{alerts, facts, jobs};
 
 /// Tells once of each lateness, and forgets it when the job comes again. Returns whether the row changed.
 pub(super) fn tell_lateness(
-    tx: &Transaction<'_>,
+    tx: &Connection,
     member: &mut Member,
     scene: &Scene<'_>,
-) -> rusqlite::Result<()> {
+) -> sql::Result<()> {
     let missed = member.lateness.missed().filter(|_| !member.is_blocked());
     match (missed, member.job.late_slot) {
         (Some(slot), None) => {
@@ -57,11 +57,7 @@ pub(super) fn tell_lateness(
 }
 
 /// Tells of the budgets that concern one job, as its runs end and its ticks are refused.
-pub(super) fn tell_budgets(
-    tx: &Transaction<'_>,
-    scene: &Scene<'_>,
-    name: &str,
-) -> rusqlite::Result<()> {
+pub(super) fn tell_budgets(tx: &Connection, scene: &Scene<'_>, name: &str) -> sql::Result<()> {
     if !budget::concerns(scene.settings, scene.own) {
         return Ok(());
     }
@@ -75,7 +71,7 @@ pub(super) fn tell_standings(
     settings: &Settings,
     standings: &[Standing],
     now: Timestamp,
-) -> rusqlite::Result<()> {
+) -> sql::Result<()> {
     for standing in standings {
         let fact = format!("budget/{}/{}", standing.scope, standing.budget);
         let known = facts::get(tx, &fact)?;
@@ -118,7 +114,7 @@ pub(super) fn tell_digest(
     settings: &Settings,
     members: &[Member],
     now: Timestamp,
-) -> rusqlite::Result<()> {
+) -> sql::Result<()> {
     let items: Vec<Item> = members
         .iter()
         .filter(|member| {

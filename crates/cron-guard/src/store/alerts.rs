@@ -4,7 +4,7 @@
 use common::clock::Timestamp;
 use common::fleet::liveness::{Fate, Here, Holder};
 use common::fleet::new_id;
-use rusqlite::{Connection, Row, params};
+use common::sql::{self, Connection, Row, params};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -77,7 +77,7 @@ pub(crate) fn put(
     new: &NewAlert,
     channels: &[&str],
     now: Timestamp,
-) -> rusqlite::Result<Option<String>> {
+) -> sql::Result<Option<String>> {
     let id = new_id();
     let mut body = new.body.clone();
     if let Some(object) = body.as_object_mut() {
@@ -101,7 +101,7 @@ pub(crate) fn put(
         return Ok(None);
     }
     for channel in channels {
-        tx.execute(
+        tx.send(
             "INSERT INTO guard_deliveries (alert_id, channel, attempts, due_at) VALUES (?1, ?2, 0, ?3)",
             params![id, channel, new.hold_until],
         )?;
@@ -109,14 +109,14 @@ pub(crate) fn put(
     Ok(Some(id))
 }
 
-fn alert_of(row: &Row<'_>) -> rusqlite::Result<Alert> {
+fn alert_of(row: &Row<'_>) -> sql::Result<Alert> {
     let body: String = row.get(6)?;
     Ok(Alert {
         id: row.get(0)?,
         at: row.get(1)?,
         event: row.get(2)?,
         job: row.get(3)?,
-        labels: json(&row.get::<_, String>(4)?)?,
+        labels: json(&row.get::<String>(4)?)?,
         grouped_in: row.get(5)?,
         body: json(&body)?,
     })
@@ -125,12 +125,12 @@ fn alert_of(row: &Row<'_>) -> rusqlite::Result<Alert> {
 const ALERT: &str = "SELECT id, at, event, job, labels, grouped_in, body FROM guard_alerts";
 
 /// The alert with this id.
-pub(crate) fn get(connection: &Connection, id: &str) -> rusqlite::Result<Alert> {
+pub(crate) fn get(connection: &Connection, id: &str) -> sql::Result<Alert> {
     connection.query_row(&format!("{ALERT} WHERE id = ?1"), [id], alert_of)
 }
 
 /// The last alerts, newest first.
-pub(crate) fn newest(connection: &Connection, limit: u32) -> rusqlite::Result<Vec<Alert>> {
+pub(crate) fn newest(connection: &Connection, limit: u32) -> sql::Result<Vec<Alert>> {
     connection
         .prepare(&format!("{ALERT} ORDER BY id DESC LIMIT ?1"))?
         .query_map([limit], alert_of)?
@@ -142,7 +142,7 @@ pub(crate) fn of_event(
     connection: &Connection,
     event: &str,
     since: Timestamp,
-) -> rusqlite::Result<Vec<Alert>> {
+) -> sql::Result<Vec<Alert>> {
     connection
         .prepare(&format!("{ALERT} WHERE event = ?1 AND at >= ?2 ORDER BY id"))?
         .query_map(params![event, since], alert_of)?
@@ -154,7 +154,7 @@ pub(crate) fn waited(
     connection: &Connection,
     event: &str,
     now: Timestamp,
-) -> rusqlite::Result<Vec<Alert>> {
+) -> sql::Result<Vec<Alert>> {
     connection
         .prepare(&format!(
             "{ALERT} a WHERE event = ?1 AND grouped_in IS NULL AND hold_until > at AND hold_until <= ?2
@@ -168,15 +168,15 @@ pub(crate) fn waited(
 }
 
 /// Has `group` speak for these alerts, which are not sent themselves.
-pub(crate) fn speak_for(tx: &Connection, group: &str, members: &[&str]) -> rusqlite::Result<()> {
+pub(crate) fn speak_for(tx: &Connection, group: &str, members: &[&str]) -> sql::Result<()> {
     for member in members {
-        tx.execute("UPDATE guard_alerts SET grouped_in = ?2 WHERE id = ?1", [member, group])?;
-        tx.execute("UPDATE guard_deliveries SET due_at = NULL WHERE alert_id = ?1", [member])?;
+        tx.send("UPDATE guard_alerts SET grouped_in = ?2 WHERE id = ?1", [member, group])?;
+        tx.send("UPDATE guard_deliveries SET due_at = NULL WHERE alert_id = ?1", [member])?;
     }
     Ok(())
 }
 
-fn delivery_of(row: &Row<'_>) -> rusqlite::Result<Delivery> {
+fn delivery_of(row: &Row<'_>) -> sql::Result<Delivery> {
     Ok(Delivery {
         alert_id: row.get(0)?,
         channel: row.get(1)?,
@@ -191,10 +191,7 @@ const DELIVERY: &str =
     "SELECT alert_id, channel, attempts, due_at, delivered_at, error FROM guard_deliveries";
 
 /// How an alert fares on each of its channels.
-pub(crate) fn deliveries(
-    connection: &Connection,
-    alert_id: &str,
-) -> rusqlite::Result<Vec<Delivery>> {
+pub(crate) fn deliveries(connection: &Connection, alert_id: &str) -> sql::Result<Vec<Delivery>> {
     connection
         .prepare(&format!("{DELIVERY} WHERE alert_id = ?1 ORDER BY channel"))?
         .query_map([alert_id], delivery_of)?
@@ -202,7 +199,7 @@ pub(crate) fn deliveries(
 }
 
 /// Deliveries that failed and are still to be tried, or were given up.
-pub(crate) fn troubled(connection: &Connection) -> rusqlite::Result<Vec<Delivery>> {
+pub(crate) fn troubled(connection: &Connection) -> sql::Result<Vec<Delivery>> {
     connection
         .prepare(&format!(
             "{DELIVERY} WHERE delivered_at IS NULL AND error IS NOT NULL ORDER BY alert_id, channel"
@@ -212,7 +209,7 @@ pub(crate) fn troubled(connection: &Connection) -> rusqlite::Result<Vec<Delivery
 }
 
 /// The next delivery that is due; `None` when there is none.
-pub(crate) fn is_any_due(connection: &Connection, now: Timestamp) -> rusqlite::Result<bool> {
+pub(crate) fn is_any_due(connection: &Connection, now: Timestamp) -> sql::Result<bool> {
     let earliest: Option<Timestamp> = connection.query_row(
         "SELECT min(due_at) FROM guard_deliveries WHERE due_at IS NOT NULL",
         [],
@@ -231,7 +228,7 @@ pub(crate) fn claim(
     here: &Here,
     now: Timestamp,
     after: &str,
-) -> rusqlite::Result<Option<Delivery>> {
+) -> sql::Result<Option<Delivery>> {
     let due: Vec<(Delivery, Option<String>)> = tx
         .prepare(
             "SELECT alert_id, channel, attempts, due_at, delivered_at, error, claim FROM guard_deliveries
@@ -239,7 +236,7 @@ pub(crate) fn claim(
               ORDER BY alert_id, channel LIMIT 100",
         )?
         .query_map(params![now, after], |row| Ok((delivery_of(row)?, row.get(6)?)))?
-        .collect::<rusqlite::Result<_>>()?;
+        .collect::<sql::Result<_>>()?;
     for (delivery, claim) in due {
         if let Some(claim) = claim {
             let claim: Claim = json(&claim)?;
@@ -271,7 +268,7 @@ pub(crate) fn claim(
                 })
             })
             .transpose()?;
-        tx.execute(
+        tx.send(
             "UPDATE guard_deliveries SET claim = ?3 WHERE alert_id = ?1 AND channel = ?2",
             params![delivery.alert_id, delivery.channel, claim],
         )?;
@@ -287,12 +284,12 @@ pub(crate) fn settle(
     result: Result<(), &str>,
     retry_at: Option<Timestamp>,
     now: Timestamp,
-) -> rusqlite::Result<()> {
+) -> sql::Result<()> {
     let (delivered_at, error, due_at) = match result {
         Ok(()) => (Some(now), None, None),
         Err(error) => (None, Some(error), retry_at),
     };
-    tx.execute(
+    tx.send(
         "UPDATE guard_deliveries SET attempts = attempts + 1, claim = NULL, delivered_at = ?3, error = ?4, due_at = ?5
           WHERE alert_id = ?1 AND channel = ?2 AND delivered_at IS NULL",
         params![delivery.alert_id, delivery.channel, delivered_at, error, due_at],
@@ -301,20 +298,20 @@ pub(crate) fn settle(
 }
 
 /// Whether the alert with this identity reached somebody.
-pub(crate) fn was_delivered(connection: &Connection, identity: &str) -> rusqlite::Result<bool> {
+pub(crate) fn was_delivered(connection: &Connection, identity: &str) -> sql::Result<bool> {
     connection
         .query_row(
             "SELECT count(*) FROM guard_alerts a
            JOIN guard_deliveries d ON d.alert_id = coalesce(a.grouped_in, a.id)
           WHERE a.identity = ?1 AND d.delivered_at IS NOT NULL",
             [identity],
-            |row| row.get::<_, i64>(0),
+            |row| row.get::<i64>(0),
         )
         .map(|n_delivered| n_delivered > 0)
 }
 
 /// Makes everything that failed due again.
-pub(crate) fn retry_all(tx: &Connection, now: Timestamp) -> rusqlite::Result<usize> {
+pub(crate) fn retry_all(tx: &Connection, now: Timestamp) -> sql::Result<usize> {
     tx.execute(
         "UPDATE guard_deliveries SET due_at = ?1 WHERE delivered_at IS NULL AND error IS NOT NULL",
         [now],

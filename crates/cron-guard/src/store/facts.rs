@@ -1,13 +1,10 @@
 //! Small facts with a name: when the sweep last ran, how long the machine has slept.
 
 use common::clock::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, params};
+use common::sql::{self, Connection, OptionalExtension as _, params};
 
 /// The fact `name` and when it was noted.
-pub(crate) fn get(
-    connection: &Connection,
-    name: &str,
-) -> rusqlite::Result<Option<(String, Timestamp)>> {
+pub(crate) fn get(connection: &Connection, name: &str) -> sql::Result<Option<(String, Timestamp)>> {
     connection
         .query_row("SELECT value, at FROM guard_facts WHERE name = ?1", [name], |row| {
             Ok((row.get(0)?, row.get(1)?))
@@ -16,13 +13,8 @@ pub(crate) fn get(
 }
 
 /// Notes a fact.
-pub(crate) fn put(
-    tx: &Connection,
-    name: &str,
-    value: &str,
-    now: Timestamp,
-) -> rusqlite::Result<()> {
-    tx.execute(
+pub(crate) fn put(tx: &Connection, name: &str, value: &str, now: Timestamp) -> sql::Result<()> {
+    tx.send(
         "INSERT INTO guard_facts (name, value, at) VALUES (?1, ?2, ?3)
          ON CONFLICT (name) DO UPDATE SET value = excluded.value, at = excluded.at",
         params![name, value, now],
@@ -31,6 +23,6 @@ pub(crate) fn put(
 }
 
 /// Forgets a fact; returns whether there was one.
-pub(crate) fn remove(tx: &Connection, name: &str) -> rusqlite::Result<bool> {
+pub(crate) fn remove(tx: &Connection, name: &str) -> sql::Result<bool> {
     Ok(tx.execute("DELETE FROM guard_facts WHERE name = ?1", [name])? == 1)
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use common::clock::Timestamp;
-use rusqlite::{Connection, params};
+use common::sql::{self, Connection, params};
 use serde::{Deserialize, Serialize};
 
 /// What a hold pauses.
@@ -36,7 +36,7 @@ pub(crate) struct Hold {
 }
 
 /// All pauses, the oldest first; there are few.
-pub(crate) fn all(connection: &Connection) -> rusqlite::Result<Vec<Hold>> {
+pub(crate) fn all(connection: &Connection) -> sql::Result<Vec<Hold>> {
     connection
         .prepare("SELECT scope, reason, actor, attended FROM guard_holds ORDER BY at, scope")?
         .query_map([], |row| {
@@ -51,7 +51,7 @@ pub(crate) fn all(connection: &Connection) -> rusqlite::Result<Vec<Hold>> {
 }
 
 /// Pauses; returns false when it was paused already, and changes nothing then.
-pub(crate) fn put(tx: &Connection, hold: &Hold, now: Timestamp) -> rusqlite::Result<bool> {
+pub(crate) fn put(tx: &Connection, hold: &Hold, now: Timestamp) -> sql::Result<bool> {
     let n_rows = tx.execute(
         "INSERT INTO guard_holds (scope, reason, actor, attended, at) VALUES (?1, ?2, ?3, ?4, ?5)
          ON CONFLICT (scope) DO NOTHING",
@@ -61,7 +61,7 @@ pub(crate) fn put(tx: &Connection, hold: &Hold, now: Timestamp) -> rusqlite::Res
 }
 
 /// Ends a pause; returns whether there was one.
-pub(crate) fn remove(tx: &Connection, scope: &Scope) -> rusqlite::Result<bool> {
+pub(crate) fn remove(tx: &Connection, scope: &Scope) -> sql::Result<bool> {
     Ok(tx.execute("DELETE FROM guard_holds WHERE scope = ?1", [scope.to_string()])? == 1)
 }
 

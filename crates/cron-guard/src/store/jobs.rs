@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use common::clock::Timestamp;
-use rusqlite::types::FromSqlError;
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use common::sql::{self, FromSqlError};
+use common::sql::{Connection, OptionalExtension as _, Row, params};
 use serde::{Deserialize, Serialize};
 
 use super::{json, to_json};
@@ -60,7 +60,7 @@ const COLUMNS: &str = "job, state, epoch, streak, successes, trips, manual, prob
     first_failure_at, last_failure_at, last_success_at, last_started_at, last_run, watermark, pending,
     skipped, skipped_since, declared_at, late_slot, acked_incident, last_tick_at, signature";
 
-fn from_row(row: &Row<'_>) -> rusqlite::Result<Job> {
+fn from_row(row: &Row<'_>) -> sql::Result<Job> {
     let state: String = row.get(1)?;
     let lease: Option<String> = row.get(17)?;
     Ok(Job {
@@ -83,7 +83,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Job> {
             opened_at: row.get(15)?,
             next_probe_at: row.get(16)?,
             lease: lease.as_deref().map(json).transpose()?,
-            failed_runs: json(&row.get::<_, String>(18)?)?,
+            failed_runs: json(&row.get::<String>(18)?)?,
             first_failure_at: row.get(19)?,
             last_failure_at: row.get(20)?,
             last_success_at: row.get(21)?,
@@ -91,7 +91,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Job> {
         last_started_at: row.get(22)?,
         last_run: row.get(23)?,
         watermark: row.get(24)?,
-        pending: json(&row.get::<_, String>(25)?)?,
+        pending: json(&row.get::<String>(25)?)?,
         skipped: row.get(26)?,
         skipped_since: row.get(27)?,
         declared_at: row.get(28)?,
@@ -103,7 +103,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Job> {
 }
 
 /// The job `name`, if the guard knows it.
-pub(crate) fn get(connection: &Connection, name: &str) -> rusqlite::Result<Option<Job>> {
+pub(crate) fn get(connection: &Connection, name: &str) -> sql::Result<Option<Job>> {
     connection
         .query_row(&format!("SELECT {COLUMNS} FROM guard_jobs WHERE job = ?1"), [name], from_row)
         .optional()
@@ -113,11 +113,7 @@ pub(crate) fn get(connection: &Connection, name: &str) -> rusqlite::Result<Optio
 /// closed, all its runs were looked at, nobody holds anything, and no alert is due.
 ///
 /// One statement, because most ticks need no more, and each further one would cost a tenth of the gate.
-pub(crate) fn is_at_rest(
-    connection: &Connection,
-    name: &str,
-    now: Timestamp,
-) -> rusqlite::Result<bool> {
+pub(crate) fn is_at_rest(connection: &Connection, name: &str, now: Timestamp) -> sql::Result<bool> {
     connection
         .query_row(
             "SELECT state = 'closed' AND pending = '[]'
@@ -133,7 +129,7 @@ pub(crate) fn is_at_rest(
 }
 
 /// All jobs that the guard knows.
-pub(crate) fn all(connection: &Connection) -> rusqlite::Result<HashMap<String, Job>> {
+pub(crate) fn all(connection: &Connection) -> sql::Result<HashMap<String, Job>> {
     connection
         .prepare(&format!("SELECT {COLUMNS} FROM guard_jobs"))?
         .query_map([], |row| from_row(row).map(|job| (job.name.clone(), job)))?
@@ -141,10 +137,10 @@ pub(crate) fn all(connection: &Connection) -> rusqlite::Result<HashMap<String, J
 }
 
 /// Stores the job as it is now.
-pub(crate) fn save(tx: &Connection, job: &Job) -> rusqlite::Result<()> {
+pub(crate) fn save(tx: &Connection, job: &Job) -> sql::Result<()> {
     let breaker = &job.breaker;
     let lease = breaker.lease.as_ref().map(to_json).transpose()?;
-    tx.execute(
+    tx.send(
         &format!(
             "INSERT INTO guard_jobs ({COLUMNS})
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19,

@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use common::clock::Timestamp;
 use common::fleet::first_id_at;
 use common::fleet::runs::{Status, Verdict};
-use rusqlite::{Connection, params};
+use common::sql::{self, Connection, params};
 
 /// The newest run of every job that has runs.
 ///
 /// One seek a job: a plain DISTINCT would read a million index entries.
-pub(crate) fn newest_runs(connection: &Connection) -> rusqlite::Result<HashMap<String, String>> {
+pub(crate) fn newest_runs(connection: &Connection) -> sql::Result<HashMap<String, String>> {
     let mut next = connection.prepare("SELECT min(job) FROM runs WHERE job > ?1")?;
     let mut newest = connection.prepare("SELECT max(id) FROM runs WHERE job = ?1")?;
     let mut runs = HashMap::new();
@@ -44,7 +44,7 @@ pub(crate) fn between(
     since: Timestamp,
     until: Timestamp,
     mut take: impl FnMut(Brief),
-) -> rusqlite::Result<()> {
+) -> sql::Result<()> {
     let mut statement = connection.prepare(
         "SELECT job, status, reason, exit_code, verdict, started_at, token_usage, cost_usd FROM runs
           WHERE id >= ?1 AND started_at >= ?2 AND started_at <= ?3 AND job IS NOT NULL ORDER BY id",
@@ -63,9 +63,4 @@ pub(crate) fn between(
         });
     }
     Ok(())
-}
-
-/// What SQLite says of the file: `ok`, or the first thing that is wrong with it.
-pub(crate) fn integrity(connection: &Connection) -> rusqlite::Result<String> {
-    connection.query_row("SELECT * FROM pragma_quick_check LIMIT 1", [], |row| row.get(0))
 }

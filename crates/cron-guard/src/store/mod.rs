@@ -12,15 +12,14 @@ pub(crate) mod skips;
 pub(crate) mod spending;
 pub(crate) mod transitions;
 
-use rusqlite::types::FromSqlError;
+use common::sql::{self, FromSqlError};
 
 /// Reads a column that holds JSON.
-fn json<T: serde::de::DeserializeOwned>(text: &str) -> rusqlite::Result<T> {
+fn json<T: serde::de::DeserializeOwned>(text: &str) -> sql::Result<T> {
     serde_json::from_str(text).map_err(|error| FromSqlError::Other(Box::new(error)).into())
 }
 
 /// Text for a column that holds JSON.
-fn to_json(value: &impl serde::Serialize) -> rusqlite::Result<String> {
-    serde_json::to_string(value)
-        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
+fn to_json(value: &impl serde::Serialize) -> sql::Result<String> {
+    serde_json::to_string(value).map_err(|error| FromSqlError::Other(Box::new(error)).into())
 }

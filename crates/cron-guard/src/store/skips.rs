@@ -1,20 +1,15 @@
 //! Ticks that did not run, counted by the hour, and the distance that groups of jobs keep.
 
 use common::clock::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, params};
+use common::sql::{self, Connection, OptionalExtension as _, params};
 
 const HOUR: i64 = 3_600_000;
 
 /// Counts one tick of `job` that did not run, for the reason `kind`.
-pub(crate) fn count(
-    tx: &Connection,
-    job: &str,
-    kind: &str,
-    now: Timestamp,
-) -> rusqlite::Result<()> {
-    tx.execute(
+pub(crate) fn count(tx: &Connection, job: &str, kind: &str, now: Timestamp) -> sql::Result<()> {
+    tx.send(
         "INSERT INTO guard_skips (job, kind, hour, count) VALUES (?1, ?2, ?3, 1)
-         ON CONFLICT (job, kind, hour) DO UPDATE SET count = count + 1",
+         ON CONFLICT (job, kind, hour) DO UPDATE SET count = guard_skips.count + 1",
         params![job, kind, now.0.div_euclid(HOUR) * HOUR],
     )?;
     Ok(())
@@ -34,11 +29,11 @@ pub(crate) fn since(
     connection: &Connection,
     job: Option<&str>,
     since: Timestamp,
-) -> rusqlite::Result<Vec<Skips>> {
+) -> sql::Result<Vec<Skips>> {
     connection
         .prepare(
             "SELECT job, kind, hour, count FROM guard_skips
-              WHERE (?1 IS NULL OR job = ?1) AND hour > ?2 ORDER BY hour, job, kind",
+              WHERE (job = ?1 OR ?1 IS NULL) AND hour > ?2 ORDER BY hour, job, kind",
         )?
         .query_map(params![job, since.0.saturating_sub(HOUR)], |row| {
             Ok(Skips { job: row.get(0)?, kind: row.get(1)?, hour: row.get(2)?, count: row.get(3)? })
@@ -47,8 +42,8 @@ pub(crate) fn since(
 }
 
 /// Forgets what is older than `before`.
-pub(crate) fn prune(tx: &Connection, before: Timestamp) -> rusqlite::Result<()> {
-    tx.execute("DELETE FROM guard_skips WHERE hour < ?1", [before])?;
+pub(crate) fn prune(tx: &Connection, before: Timestamp) -> sql::Result<()> {
+    tx.send("DELETE FROM guard_skips WHERE hour < ?1", [before])?;
     Ok(())
 }
 
@@ -56,7 +51,7 @@ pub(crate) fn prune(tx: &Connection, before: Timestamp) -> rusqlite::Result<()> 
 pub(crate) fn last_in_group(
     connection: &Connection,
     group: &str,
-) -> rusqlite::Result<Option<(String, Timestamp)>> {
+) -> sql::Result<Option<(String, Timestamp)>> {
     connection
         .query_row("SELECT job, started_at FROM guard_spacing WHERE name = ?1", [group], |row| {
             Ok((row.get(0)?, row.get(1)?))
@@ -70,8 +65,8 @@ pub(crate) fn started_in_group(
     group: &str,
     job: &str,
     now: Timestamp,
-) -> rusqlite::Result<()> {
-    tx.execute(
+) -> sql::Result<()> {
+    tx.send(
         "INSERT INTO guard_spacing (name, job, started_at) VALUES (?1, ?2, ?3)
          ON CONFLICT (name) DO UPDATE SET job = excluded.job, started_at = excluded.started_at",
         params![group, job, now],

@@ -2,7 +2,7 @@
 
 use common::clock::Timestamp;
 use common::fleet::first_id_at;
-use rusqlite::{Connection, Row, params};
+use common::sql::{self, Connection, Row, params};
 
 /// What was used.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -27,12 +27,12 @@ impl Spent {
 }
 
 // Ids of runs grow with time, so the primary key and the index by job bound the window.
-const SUMS: &str = "SELECT CAST(count(*) AS REAL), CAST(coalesce(sum(token_usage), 0) AS REAL),
-        CAST(coalesce(sum(cost_usd), 0) AS REAL),
-        CAST(coalesce(sum(coalesce(finished_at, ?2) - started_at), 0) AS REAL) / 60000
+const SUMS: &str = "SELECT CAST(count(*) AS DOUBLE PRECISION), CAST(coalesce(sum(token_usage), 0) AS DOUBLE PRECISION),
+        CAST(coalesce(sum(cost_usd), 0) AS DOUBLE PRECISION),
+        CAST(coalesce(sum(coalesce(finished_at, ?2) - started_at), 0) AS DOUBLE PRECISION) / 60000
    FROM runs WHERE id >= ?1 AND started_at > ?3 AND started_at <= ?2";
 
-fn from_row(row: &Row<'_>) -> rusqlite::Result<Spent> {
+fn from_row(row: &Row<'_>) -> sql::Result<Spent> {
     Ok(Spent { runs: row.get(0)?, tokens: row.get(1)?, usd: row.get(2)?, minutes: row.get(3)? })
 }
 
@@ -42,7 +42,7 @@ pub(crate) fn of_job(
     job: &str,
     since: Timestamp,
     now: Timestamp,
-) -> rusqlite::Result<Spent> {
+) -> sql::Result<Spent> {
     connection.query_row(
         &format!("{SUMS} AND job = ?4"),
         params![first_id_at(since), now, since, job],
@@ -55,6 +55,6 @@ pub(crate) fn of_all(
     connection: &Connection,
     since: Timestamp,
     now: Timestamp,
-) -> rusqlite::Result<Spent> {
+) -> sql::Result<Spent> {
     connection.query_row(SUMS, params![first_id_at(since), now, since], from_row)
 }

@@ -2,7 +2,7 @@
 
 use common::clock::Timestamp;
 use common::fleet::events::Event;
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use common::sql::{self, Connection, OptionalExtension as _, Row, params};
 use serde::Serialize;
 use serde_json::json;
 
@@ -27,8 +27,8 @@ pub(crate) struct Transition {
 }
 
 /// Appends a transition and its event.
-pub(crate) fn append(tx: &Connection, new: &Transition) -> rusqlite::Result<()> {
-    tx.execute(
+pub(crate) fn append(tx: &Connection, new: &Transition) -> sql::Result<()> {
+    tx.send(
         "INSERT INTO guard_transitions (job, at, kind, before, after, epoch, actor, reason, run_id)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         params![
@@ -43,7 +43,7 @@ pub(crate) fn append(tx: &Connection, new: &Transition) -> rusqlite::Result<()> 
     Event::of("guard.transition", &new.job).append(tx, &detail, new.at)
 }
 
-fn from_row(row: &Row<'_>) -> rusqlite::Result<Transition> {
+fn from_row(row: &Row<'_>) -> sql::Result<Transition> {
     Ok(Transition {
         job: row.get(0)?,
         at: row.get(1)?,
@@ -66,7 +66,7 @@ pub(crate) fn concerning(
     job: &str,
     labels: &[String],
     limit: u32,
-) -> rusqlite::Result<Vec<Transition>> {
+) -> sql::Result<Vec<Transition>> {
     let scopes = labels.iter().map(|label| Scope::Label(label.clone())).chain([Scope::All]);
     let mut subjects: Vec<String> = scopes.map(|scope| scope.to_string()).collect();
     subjects.push(job.to_owned());
@@ -90,7 +90,7 @@ pub(crate) fn unblocked_by(
     connection: &Connection,
     job: &str,
     since: Timestamp,
-) -> rusqlite::Result<Option<Transition>> {
+) -> sql::Result<Option<Transition>> {
     connection
         .query_row(
             &format!(
@@ -104,10 +104,7 @@ pub(crate) fn unblocked_by(
 }
 
 /// All transitions from `since` on, oldest first.
-pub(crate) fn since(
-    connection: &Connection,
-    since: Timestamp,
-) -> rusqlite::Result<Vec<Transition>> {
+pub(crate) fn since(connection: &Connection, since: Timestamp) -> sql::Result<Vec<Transition>> {
     connection
         .prepare(&format!("{SELECT} WHERE at >= ?1 ORDER BY at, id"))?
         .query_map([since], from_row)?

@@ -117,6 +117,9 @@ pub(crate) fn begin(
         "HOME={home}\nPATH={home}/bin:{}:/usr/bin:/bin\nMAILTO=\"\"\nTZ={tz}\n",
         guard.display()
     );
+    if let Some((name, url)) = sandbox.server() {
+        crontab.extend([name, "=", url, "\n"]);
+    }
     for line in lines {
         crontab.push_str(line);
         crontab.push('\n');
@@ -185,9 +188,6 @@ pub(crate) fn wait_for(
 }
 
 pub(crate) fn n_runs(sandbox: &Sandbox, job: &str) -> i64 {
-    let db = sandbox.path(".local/state/agent-state/state.db");
-    let Ok(connection) = rusqlite::Connection::open(db) else { return 0 };
-    connection
-        .query_row("SELECT count(*) FROM runs WHERE job = ?1", [job], |row| row.get(0))
-        .unwrap_or(0)
+    let count = "SELECT count(*) FROM runs WHERE job = ?1";
+    sandbox.fleet().read("count", |c| c.query_row(count, [job], |row| row.get(0))).unwrap()
 }

@@ -15,7 +15,7 @@ fn in_small_home(script: &str) -> Option<Vec<String>> {
         }
         return None;
     }
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::in_a_file();
     let script = format!(
         "mount -t tmpfs -o size=1500k none \"$HOME\" && cd \"$HOME\" || exit 99
          g() {{ {} \"$@\"; echo \"= $?\"; }}

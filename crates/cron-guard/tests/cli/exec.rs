@@ -137,6 +137,7 @@ fn held_output_is_printed_whole_only_when_the_command_failed() {
         .env_clear()
         .env("HOME", sandbox.home())
         .env("PATH", "/usr/bin:/bin")
+        .envs(sandbox.server())
         .output()
         .unwrap();
     assert_eq!(String::from_utf8_lossy(&merged.stdout), "1\n2\n3\n");
@@ -154,7 +155,6 @@ fn the_jitter_of_a_job_is_the_same_every_time() {
 fn the_run_of_a_command_that_recorded_its_own_outcome_is_judged_by_it() {
     let sandbox = Sandbox::new();
     // What an inner `agent-state exec` does: it finishes the run that it found in its environment.
-    let db = sandbox.path(".local/state/agent-state/state.db");
     for n in 1..=3 {
         let mut child = sandbox
             .command(["exec", "j", "--", "/bin/sh", "-c", "echo $AGENT_STATE_RUN_ID > id.tmp; mv id.tmp id; while [ -e id ]; do sleep 0.01; done"])
@@ -162,13 +162,10 @@ fn the_run_of_a_command_that_recorded_its_own_outcome_is_judged_by_it() {
             .unwrap();
         wait_until(|| sandbox.path("id").exists());
         let id = std::fs::read_to_string(sandbox.path("id")).unwrap();
-        let connection = rusqlite::Connection::open(&db).unwrap();
-        connection
-            .execute(
-                "UPDATE runs SET status = 'failed', verdict = 'bad', exit_code = 0, finished_at = started_at WHERE id = ?1",
-                [id.trim()],
-            )
-            .unwrap();
+        sandbox.tamper(
+            "UPDATE runs SET status = 'failed', verdict = 'bad', exit_code = 0, finished_at = started_at WHERE id = ?1",
+            &[&id.trim()],
+        );
         std::fs::remove_file(sandbox.path("id")).unwrap();
         assert_eq!(child.wait().unwrap().code(), Some(0));
         assert_eq!(sandbox.job("j")["streak"], n);

@@ -184,13 +184,11 @@ fn the_budget_of_a_label_counts_what_all_its_jobs_spent() {
     let sandbox = Sandbox::new();
     sandbox.settings("[job.a]\nlabels = [\"x\"]\n[job.b]\nlabels = [\"x\"]\n[label.x]\nbudget = [\"usd=5/24h\"]\n[fleet]\nbudget = [\"tokens=1000/1h\"]\n");
     sandbox.exec("a", "true").silent(0);
-    let connection =
-        rusqlite::Connection::open(sandbox.path(".local/state/agent-state/state.db")).unwrap();
-    connection.execute("UPDATE runs SET cost_usd = 5.5", []).unwrap();
+    sandbox.tamper("UPDATE runs SET cost_usd = 5.5", &[]);
     sandbox.guard("check b").silent(75);
     assert!(sandbox.job("b")["reason"].as_str().unwrap().contains("label:x"));
     sandbox.guard("check c").silent(0);
-    connection.execute("UPDATE runs SET cost_usd = NULL, token_usage = 2000", []).unwrap();
+    sandbox.tamper("UPDATE runs SET cost_usd = NULL, token_usage = 2000", &[]);
     sandbox.guard("check c").silent(75);
 }
 
@@ -241,9 +239,7 @@ fn pruned_history_changes_no_verdict() {
     let sandbox = Sandbox::new();
     sandbox.fail("open", 3);
     sandbox.fail("two", 2);
-    let connection =
-        rusqlite::Connection::open(sandbox.path(".local/state/agent-state/state.db")).unwrap();
-    connection.execute("DELETE FROM runs", []).unwrap();
+    sandbox.tamper("DELETE FROM runs", &[]);
     sandbox.guard("check open").silent(75);
     assert_eq!(sandbox.job("two")["streak"], 2);
     sandbox.fail("two", 1);
@@ -254,16 +250,12 @@ fn pruned_history_changes_no_verdict() {
 fn failures_that_nobody_gated_are_judged_by_the_sweep() {
     let sandbox = Sandbox::new();
     sandbox.exec("other", "true").silent(0);
-    let connection =
-        rusqlite::Connection::open(sandbox.path(".local/state/agent-state/state.db")).unwrap();
     for n in 0..3 {
-        connection
-            .execute(
+        sandbox.tamper(
                 "INSERT INTO runs (id, job, status, started_at, finished_at, heartbeat_at, lease_ms, lease_until, exit_code)
                  SELECT ?1, 'plain', 'failed', started_at, started_at, started_at, 1, started_at, 1 FROM runs WHERE job = 'other'",
-                [format!("0190000{n}-0000-7000-8000-000000000000")],
-            )
-            .unwrap();
+                &[&format!("0190000{n}-0000-7000-8000-000000000000")],
+            );
     }
     let sweep = sandbox.run::<_, &str>([]).code(1);
     assert!(sweep.stdout.contains("Blocked: 1 (plain — 3 consecutive failures)"), "{sweep:?}");

@@ -130,7 +130,7 @@ fn wrong_usage_and_names_that_are_none_are_refused() {
 
 #[test]
 fn without_any_channel_the_one_line_that_cron_mails_is_the_alert() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::in_a_file();
     sandbox.write(".config/cron-guard/guard.toml", "");
     sandbox.fail("j", 2);
     let third = sandbox.exec("j", "exit 1").code(1);

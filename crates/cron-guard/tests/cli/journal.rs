@@ -2,25 +2,21 @@
 
 use std::path::PathBuf;
 
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Done, Sandbox};
 
 const SETTINGS: &str = "[defaults]\nallow_unattended_resume = true\n\
     [job.low]\ntier = \"low\"\n[job.mid]\ntier = \"mid\"\n[job.high]\ntier = \"high\"\n\
     [job.blocked]\ntier = \"low\"\nthreshold = 1\n";
 
-fn journal(sandbox: &Sandbox) -> PathBuf {
-    sandbox.path(".local/state/agent-state/state.db")
-}
-
 /// A fleet with one blocked job, whose journal is then damaged.
 fn damaged(damage: impl Fn(&PathBuf)) -> Sandbox {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::in_a_file();
     sandbox.settings(SETTINGS);
     for job in ["low", "mid", "high"] {
         sandbox.exec(job, "exit 0").silent(0);
     }
     sandbox.fail("blocked", 1);
-    let path = journal(&sandbox);
+    let path = sandbox.journal();
     // What stands in the write-ahead log would heal some of the damage.
     let connection = rusqlite::Connection::open(&path).unwrap();
     connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
@@ -36,7 +32,7 @@ fn overwrite(path: &PathBuf, content: &[u8]) {
 
 #[track_caller]
 fn judged_by_tier(sandbox: &Sandbox) {
-    let before = std::fs::metadata(journal(sandbox)).unwrap().len();
+    let before = std::fs::metadata(sandbox.journal()).unwrap().len();
     let first = sandbox.guard("check low").code(0);
     assert!(first.stderr.contains("cannot be used"), "{first:?}");
     sandbox.guard("check mid").silent(0);
@@ -59,7 +55,7 @@ fn judged_by_tier(sandbox: &Sandbox) {
         (&true.into(), &"unknown".into())
     );
     assert_eq!(sandbox.events(), ["trip", "journal"], "one alert for each outage");
-    assert_eq!(std::fs::metadata(journal(sandbox)).unwrap().len(), before, "nothing is repaired");
+    assert_eq!(std::fs::metadata(sandbox.journal()).unwrap().len(), before, "nothing is repaired");
 }
 
 #[test]
@@ -118,11 +114,11 @@ fn without_a_channel_the_line_that_cron_mails_is_said_once_and_names_the_cause()
 
 #[test]
 fn a_journal_that_is_locked_for_longer_than_the_busy_timeout() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::in_a_file();
     sandbox.settings(SETTINGS);
     sandbox.fail("blocked", 1);
     sandbox.exec("low", "exit 0").silent(0);
-    let other = rusqlite::Connection::open(journal(&sandbox)).unwrap();
+    let other = rusqlite::Connection::open(sandbox.journal()).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let ran = sandbox.guard("exec low --busy-timeout 0.1 -- sh -c 'exit 9'").code(9);
     assert!(ran.stderr.contains("is busy"), "{ran:?}");
@@ -137,7 +133,7 @@ fn a_journal_that_is_locked_for_longer_than_the_busy_timeout() {
 
 #[test]
 fn the_outcome_of_a_run_is_not_lost_when_others_write_for_longer_than_the_busy_timeout() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::in_a_file();
     sandbox.exec("j", "true").silent(0);
     let mut child = sandbox
         .command([
@@ -153,7 +149,7 @@ fn the_outcome_of_a_run_is_not_lost_when_others_write_for_longer_than_the_busy_t
         .spawn()
         .unwrap();
     crate::exec::wait_until(|| sandbox.path("up").exists());
-    let other = rusqlite::Connection::open(journal(&sandbox)).unwrap();
+    let other = rusqlite::Connection::open(sandbox.journal()).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     std::fs::remove_file(sandbox.path("up")).unwrap();
     // Long enough for many tries; how many does not matter.
@@ -162,4 +158,34 @@ fn the_outcome_of_a_run_is_not_lost_when_others_write_for_longer_than_the_busy_t
     other.execute_batch("ROLLBACK").unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(7));
     assert_eq!(sandbox.job("j")["recent"], serde_json::json!(["success", "failure"]));
+}
+
+#[test]
+fn without_its_server_a_gate_decides_by_what_was_last_known_and_tells_it_once() {
+    let sandbox = Sandbox::new();
+    let Some((variable, url)) = sandbox.server() else { return };
+    sandbox.settings(SETTINGS);
+    for job in ["low", "high"] {
+        sandbox.exec(job, "exit 0").silent(0);
+    }
+    sandbox.fail("blocked", 1);
+    // The same server by its name, at an address where it does not listen.
+    let away = format!("{url}{}hostaddr=127.0.0.2", if url.contains('?') { '&' } else { '?' });
+    let guard = |words: &[&str]| {
+        let mut command = sandbox.command(["--busy-timeout", "100ms"].iter().chain(words));
+        Done::of(&command.env(variable, &away).output().unwrap())
+    };
+    let first = guard(&["check", "low"]).code(0);
+    assert!(first.stderr.contains("cannot be used: cannot connect to the database"), "{first:?}");
+    guard(&["check", "low"]).silent(0);
+    guard(&["check", "blocked"]).silent(75);
+    guard(&["exec", "blocked", "--", "echo", "must not run"]).silent(75);
+    guard(&["check", "high"]).code(3);
+    let ran = guard(&["exec", "low", "--", "sh", "-c", "echo ran; exit 9"]).code(9);
+    assert_eq!(ran.stdout, "ran\n");
+    let status = guard(&["status"]).code(4);
+    assert!(status.stdout.contains("open, unknown"), "{status:?}");
+    // The server is back, and the next outage is told of again.
+    sandbox.exec("low", "exit 0").silent(0);
+    assert!(guard(&["check", "low"]).code(0).stderr.contains("cannot be used"));
 }

@@ -6,6 +6,8 @@ use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
+use common::sql::Connection;
+
 use crate::sandbox::Sandbox;
 
 /// The calls before which the guard dies: those that write, and those around the life of the command.
@@ -41,6 +43,7 @@ fn die_at(sandbox: &Sandbox, job: &str, call: &str, nth: usize) -> ExitStatus {
         .env_clear()
         .env("HOME", sandbox.home())
         .env("PATH", "/usr/bin:/bin")
+        .envs(sandbox.server())
         .current_dir(sandbox.home())
         .stdin(Stdio::null())
         .stderr(Stdio::null());
@@ -57,12 +60,14 @@ fn die_after(sandbox: &Sandbox, job: &str, delay: Duration) {
 
 /// How the runs of a job stand in the journal, as status and reason.
 fn runs(sandbox: &Sandbox, job: &str) -> Vec<(String, Option<String>)> {
-    let db = sandbox.path(".local/state/agent-state/state.db");
-    let connection = rusqlite::Connection::open(db).unwrap();
-    let mut statement =
-        connection.prepare("SELECT status, reason FROM runs WHERE job = ?1").unwrap();
-    let rows = statement.query_map([job], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
-    rows.collect::<rusqlite::Result<_>>().unwrap()
+    let select = "SELECT status, reason FROM runs WHERE job = ?1";
+    let runs = |connection: &Connection| {
+        connection
+            .prepare(select)?
+            .query_map([job], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect()
+    };
+    sandbox.fleet().read("read", runs).unwrap()
 }
 
 /// Asserts that nothing was lost and nothing told twice, and says how the run ended.

@@ -64,7 +64,7 @@ fn a_mistake_in_the_settings_is_an_error_for_check_and_keeps_exec_from_starting(
 
 /// A crontab(1) that keeps the crontab in a file of the home.
 fn with_crontab(text: &str) -> (Sandbox, String) {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::in_a_file();
     sandbox.write("tab", text);
     let path = sandbox.write(
         "bin/crontab",
@@ -138,6 +138,7 @@ fn a_wrapped_line_does_what_the_line_did() {
         .env_clear()
         .env("HOME", sandbox.home())
         .env("PATH", "/usr/bin:/bin")
+        .envs(sandbox.server())
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(3));

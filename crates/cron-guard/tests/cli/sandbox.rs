@@ -3,13 +3,18 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
+use common::fleet::{Database, Place, fresh_on_server};
+use common::sql::ToSql;
 use serde_json::Value;
 
 /// A temporary home in which the binary runs with an empty environment.
 pub(crate) struct Sandbox {
     home: tempfile::TempDir,
     clock: Option<String>,
+    /// The URL of the journal where the tests use a server.
+    server: Option<String>,
 }
 
 /// What a command left.
@@ -22,7 +27,7 @@ pub(crate) struct Done {
 }
 
 impl Done {
-    fn of(output: &Output) -> Self {
+    pub(crate) fn of(output: &Output) -> Self {
         use std::os::unix::process::ExitStatusExt as _;
         Self {
             code: output.status.code(),
@@ -54,9 +59,42 @@ impl Done {
 
 impl Sandbox {
     pub(crate) fn new() -> Self {
-        let sandbox = Self { home: tempfile::tempdir().unwrap(), clock: None };
+        Self::with_journal(fresh_on_server())
+    }
+
+    /// A home whose journal is a file, for tests of what a file can meet.
+    pub(crate) fn in_a_file() -> Self {
+        Self::with_journal(None)
+    }
+
+    fn with_journal(server: Option<String>) -> Self {
+        let sandbox = Self { home: tempfile::tempdir().unwrap(), clock: None, server };
         sandbox.settings("[defaults]\nallow_unattended_resume = true\n");
         sandbox
+    }
+
+    /// The file of the journal, where it is one.
+    pub(crate) fn journal(&self) -> PathBuf {
+        self.path(".local/state/agent-state/state.db")
+    }
+
+    /// The variable that names the journal, where it is on a server.
+    pub(crate) fn server(&self) -> Option<(&'static str, &str)> {
+        self.server.as_deref().map(|url| ("AGENT_STATE_DB", url))
+    }
+
+    /// The journal itself, past the tool.
+    pub(crate) fn fleet(&self) -> Database {
+        let place = match &self.server {
+            Some(url) => Place::of(Path::new(url)).unwrap(),
+            None => Place::File(self.journal()),
+        };
+        Database::open(place, Duration::from_secs(60)).unwrap()
+    }
+
+    /// Changes the journal, past the tool.
+    pub(crate) fn tamper(&self, statement: &str, values: &[&dyn ToSql]) {
+        self.fleet().write("tamper with", |tx| tx.execute(statement, values)).unwrap();
     }
 
     pub(crate) fn home(&self) -> &Path {
@@ -108,6 +146,7 @@ impl Sandbox {
         if let Some(clock) = &self.clock {
             command.env("AGENT_PLUMBING_CLOCK", clock);
         }
+        command.envs(self.server());
         command
     }
 

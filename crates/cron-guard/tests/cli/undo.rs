@@ -20,6 +20,7 @@ fn at_terminal(sandbox: &Sandbox, line: &str) -> Done {
         .env("HOME", sandbox.home())
         .env("PATH", "/usr/bin:/bin")
         .env("SHELL", "/bin/sh")
+        .envs(sandbox.server())
         .current_dir(sandbox.home())
         .stdin(Stdio::null())
         .output()
@@ -111,7 +112,7 @@ fn orders_about_a_label_and_about_all_stand_in_the_history_of_each_job() {
 
 #[test]
 fn the_command_that_the_hand_off_names_ends_the_pause() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::in_a_file();
     sandbox.settings(
         "[defaults]\nallow_unattended_resume = true\n[job.a]\nlabels = [\"provider:x\"]\n\
          [job.c]\nbudget = [\"runs=1/24h\"]\n",

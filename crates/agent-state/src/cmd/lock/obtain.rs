@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use common::clock;
 use common::exit::Exit;
+use common::fleet::Database;
 use common::fleet::liveness::{Here, Holder};
-use common::sqlite::Database;
 
 use crate::error::Error;
 use crate::store;

@@ -15,7 +15,7 @@ use common::fleet::agents::{self, Agent, AgentId, AgentType, Registration};
 use common::fleet::events::Event;
 use common::fleet::liveness::Here;
 use common::name::Name;
-use rusqlite::Connection;
+use common::sql::{self, Connection};
 use serde::Serialize;
 use serde_json::json;
 
@@ -90,7 +90,7 @@ pub(crate) fn take(
 #[cfg(any(test, fuzzing))]
 pub(crate) fn take_rows(
     tx: &Connection,
-    rows: Vec<(String, HashMap<String, rusqlite::types::Value>)>,
+    rows: Vec<(String, HashMap<String, common::sql::Value>)>,
     here: &Here,
     now: Timestamp,
 ) -> Result<u64, Stop> {
@@ -145,7 +145,7 @@ impl Importer<'_> {
         Ok(Some(fate))
     }
 
-    fn register(&self, id: &str, name: &Name, record: &Record) -> rusqlite::Result<Agent> {
+    fn register(&self, id: &str, name: &Name, record: &Record) -> sql::Result<Agent> {
         let registration = Registration {
             agent_type: Some(match record.text(&["type"]).as_deref() {
                 Some("cron") => AgentType::Cron,
@@ -161,19 +161,19 @@ impl Importer<'_> {
         let created_at = record.moment(&["created_at"]).unwrap_or(self.now);
         let seen_at = record.moment(&["last_seen_at", "last_active_at"]).unwrap_or(created_at);
         agents::register(self.tx, name.as_str(), &registration, self.now)?;
-        self.tx.execute(
+        self.tx.send(
             "UPDATE agents SET created_at = ?2, last_seen_at = ?3 WHERE name = ?1",
-            rusqlite::params![name.as_str(), created_at, seen_at],
+            sql::params![name.as_str(), created_at, seen_at],
         )?;
         if id.parse::<Name>().is_ok() && agents::find(self.tx, id)?.is_none() {
-            self.tx.execute("UPDATE agents SET id = ?2 WHERE name = ?1", [name.as_str(), id])?;
+            self.tx.send("UPDATE agents SET id = ?2 WHERE name = ?1", [name.as_str(), id])?;
         }
-        agents::find(self.tx, name.as_str())?.ok_or(rusqlite::Error::QueryReturnedNoRows)
+        agents::find(self.tx, name.as_str())?.ok_or(sql::Error::NoRow)
     }
 
     /// The agent of a row. The Python tool lets rows name agents that are not there: those get their id as
     /// their name.
-    fn agent_of(&mut self, record: &Record) -> rusqlite::Result<Option<AgentId>> {
+    fn agent_of(&mut self, record: &Record) -> sql::Result<Option<AgentId>> {
         let Some(id) = record.text(&["agent_id"]) else { return Ok(None) };
         if let Some(agent) = self.agents.get(&id) {
             return Ok(Some(agent.agent_id.clone()));
@@ -192,7 +192,7 @@ impl Importer<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rusqlite::types::Value;
+    use common::sql::Value;
 
     #[test]
     fn a_version_at_the_end_of_all_numbers_leaves_room_for_the_next() {

@@ -5,7 +5,7 @@ use common::duration;
 use common::fleet::agents::AgentId;
 use common::fleet::id_of;
 use common::fleet::runs::{self, Status};
-use rusqlite::{Connection, OptionalExtension as _, ToSql, params};
+use common::sql::{self, Connection, OptionalExtension as _, ToSql, params};
 use sha2::{Digest as _, Sha256};
 
 use super::source::Record;
@@ -47,7 +47,7 @@ impl Importer<'_> {
             }
             Some(_) => return Ok(Some(Fate::Present)),
             None => {
-                self.tx.execute(
+                self.tx.send(
                     "INSERT INTO runs (id, agent_id, status, started_at, heartbeat_at, lease_ms, lease_until, output_path)
                      VALUES (?1, ?2, 'running', ?3, ?3, ?4, ?5, ?6)",
                     params![
@@ -63,8 +63,8 @@ impl Importer<'_> {
             }
         };
         if status != Status::Running {
-            self.tx.execute(
-                "UPDATE runs SET status = ?2, reason = ?3, finished_at = max(started_at, ?4), exit_code = ?5,
+            self.tx.send(
+                "UPDATE runs SET status = ?2, reason = ?3, finished_at = CASE WHEN started_at > ?4 THEN started_at ELSE ?4 END, exit_code = ?5,
                         summary = ?6, token_usage = ?7
                   WHERE id = ?1",
                 params![
@@ -109,7 +109,7 @@ impl Importer<'_> {
         };
         let theirs = record.integer(&["version"]).unwrap_or(1);
         let version = version.max(theirs.min(MAX_VERSION));
-        self.tx.execute(
+        self.tx.send(
             "INSERT INTO state (agent_id, key, version, value, written_at) VALUES (?1, ?2, ?3, ?4, ?5)",
             params![agent, key, version, value.as_str(), written_at],
         )?;
@@ -171,7 +171,7 @@ impl Importer<'_> {
             return Ok(Some(Fate::Present));
         }
         let expires_at = (kind == Kind::WorkingOn).then(|| at.plus(WORKING_ON));
-        self.tx.execute(
+        self.tx.send(
             "INSERT INTO coordination (agent_id, action, resource, detail, posted_at, expires_at)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             params![agent, kind, resource, detail, at, expires_at],
@@ -190,7 +190,7 @@ impl Importer<'_> {
         if self.has_entry(&agent, &category, &entry, at)? {
             return Ok(Some(Fate::Present));
         }
-        self.tx.execute(
+        self.tx.send(
             "INSERT INTO journal (agent_id, category, entry, written_at) VALUES (?1, ?2, ?3, ?4)",
             params![agent, category, entry.as_str(), at],
         )?;
@@ -203,7 +203,7 @@ impl Importer<'_> {
         category: &str,
         entry: &Json,
         at: Timestamp,
-    ) -> rusqlite::Result<bool> {
+    ) -> sql::Result<bool> {
         exists(
             self.tx,
             "SELECT 1 FROM journal WHERE written_at = ?1 AND agent_id = ?2 AND category = ?3 AND entry = ?4",
@@ -212,6 +212,6 @@ impl Importer<'_> {
     }
 }
 
-fn exists(connection: &Connection, query: &str, values: &[&dyn ToSql]) -> rusqlite::Result<bool> {
+fn exists(connection: &Connection, query: &str, values: &[&dyn ToSql]) -> sql::Result<bool> {
     Ok(connection.query_row(query, values, |_| Ok(())).optional()?.is_some())
 }

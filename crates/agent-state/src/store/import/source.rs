@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 use common::clock::Timestamp;
-use rusqlite::types::Value;
+use common::sql::{self, Value};
 use rusqlite::{Connection, OpenFlags};
 
 use crate::error::Error;
@@ -50,7 +50,7 @@ impl Source {
     }
 
     /// All rows of a table, oldest first; `None` when it is not there.
-    pub(super) fn records(&self, table: &str) -> rusqlite::Result<Option<Vec<Record>>> {
+    pub(super) fn records(&self, table: &str) -> sql::Result<Option<Vec<Record>>> {
         let columns = self.columns(table)?;
         if columns.is_empty() {
             return Ok(None);
@@ -66,6 +66,7 @@ impl Source {
             })?
             .collect::<rusqlite::Result<_>>()
             .map(Some)
+            .map_err(sql::Error::from)
     }
 }
 

@@ -9,7 +9,7 @@ use common::fleet::events::Event;
 use common::fleet::liveness::{Here, Holder};
 use common::fleet::new_id;
 use common::fleet::runs::RunId;
-use rusqlite::{Connection, Row, params};
+use common::sql::{self, Connection, Row, params};
 use serde::Serialize;
 use serde_json::json;
 
@@ -61,7 +61,7 @@ const SELECT: &str =
         l.acquired_at, l.ttl_ms, l.expires_at, l.host, l.boot_id, l.pid_space, l.pid, l.pid_started
    FROM locks l LEFT JOIN agents a ON a.id = l.agent_id";
 
-fn from_row(row: &Row<'_>) -> rusqlite::Result<Grant> {
+fn from_row(row: &Row<'_>) -> sql::Result<Grant> {
     Ok(Grant {
         id: row.get(0)?,
         resource: row.get(1)?,
@@ -85,7 +85,7 @@ pub(super) fn lapse_of(
     grant: &Grant,
     here: &Here,
     now: Timestamp,
-) -> rusqlite::Result<Option<Lapse>> {
+) -> sql::Result<Option<Lapse>> {
     let run_is_running = is_running(connection, grant.run_id.as_ref(), here, now)?;
     Ok(lapse(grant.expires_at, grant.holder.as_ref(), run_is_running, here, now))
 }
@@ -93,8 +93,8 @@ pub(super) fn lapse_of(
 pub(super) fn select(
     connection: &Connection,
     clause: &str,
-    values: &[&dyn rusqlite::ToSql],
-) -> rusqlite::Result<Vec<Grant>> {
+    values: &[&dyn sql::ToSql],
+) -> sql::Result<Vec<Grant>> {
     connection
         .prepare(&format!("{SELECT} WHERE {clause} ORDER BY l.resource, l.token"))?
         .query_map(values, from_row)?
@@ -106,7 +106,7 @@ fn still_held(
     grants: Vec<Grant>,
     here: &Here,
     now: Timestamp,
-) -> rusqlite::Result<Vec<Grant>> {
+) -> sql::Result<Vec<Grant>> {
     let mut held = Vec::with_capacity(grants.len());
     for grant in grants {
         if lapse_of(connection, &grant, here, now)?.is_none() {
@@ -121,7 +121,7 @@ pub(crate) fn held(
     connection: &Connection,
     here: &Here,
     now: Timestamp,
-) -> rusqlite::Result<Vec<Grant>> {
+) -> sql::Result<Vec<Grant>> {
     still_held(connection, select(connection, "l.expires_at > ?1", &[&now])?, here, now)
 }
 
@@ -130,7 +130,7 @@ pub(crate) fn lapsed(
     connection: &Connection,
     here: &Here,
     now: Timestamp,
-) -> rusqlite::Result<Vec<Grant>> {
+) -> sql::Result<Vec<Grant>> {
     let mut lapsed = Vec::new();
     for grant in select(connection, "1 = 1", &[])? {
         if lapse_of(connection, &grant, here, now)?.is_some() {
@@ -146,12 +146,12 @@ pub(crate) fn holders(
     resource: &str,
     here: &Here,
     now: Timestamp,
-) -> rusqlite::Result<Vec<Grant>> {
+) -> sql::Result<Vec<Grant>> {
     still_held(connection, select(connection, "l.resource = ?1", &[&resource])?, here, now)
 }
 
 /// The grants that touch a claim, held or lapsed.
-pub(super) fn touching(connection: &Connection, claim: &Claim) -> rusqlite::Result<Vec<Grant>> {
+pub(super) fn touching(connection: &Connection, claim: &Claim) -> sql::Result<Vec<Grant>> {
     let clause = if claim.is_path { "l.is_path = 1 OR l.resource = ?1" } else { "l.resource = ?1" };
     select(connection, clause, &[&claim.resource])
 }
@@ -161,7 +161,7 @@ pub(super) fn grant(
     request: &Request,
     claim: &Claim,
     now: Timestamp,
-) -> rusqlite::Result<Grant> {
+) -> sql::Result<Grant> {
     let token = next(tx, "lock_token")?;
     let holder = request.holder.as_ref();
     let grant = Grant {
@@ -179,7 +179,7 @@ pub(super) fn grant(
         expires_at: now.plus(request.ttl),
         holder: request.holder.clone(),
     };
-    tx.execute(
+    tx.send(
         "INSERT INTO locks (id, resource, token, shared, is_path, agent_id, run_id, reason, acquired_at, ttl_ms,
                             expires_at, host, boot_id, pid_space, pid, pid_started)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
@@ -210,7 +210,7 @@ pub(super) fn grant(
     Ok(grant)
 }
 
-fn agent_name(tx: &Connection, agent: Option<&AgentId>) -> rusqlite::Result<Option<String>> {
+fn agent_name(tx: &Connection, agent: Option<&AgentId>) -> sql::Result<Option<String>> {
     match agent {
         Some(agent) => tx
             .query_row("SELECT name FROM agents WHERE id = ?1", [agent], |row| row.get(0))
@@ -233,10 +233,10 @@ pub(super) fn extend(
     mut grant: Grant,
     ttl: Duration,
     now: Timestamp,
-) -> rusqlite::Result<Grant> {
+) -> sql::Result<Grant> {
     grant.expires_at = grant.expires_at.max(now.plus(ttl));
     grant.ttl_ms = grant.ttl_ms.max(duration::millis(ttl));
-    tx.execute(
+    tx.send(
         "UPDATE locks SET expires_at = ?2, ttl_ms = ?3 WHERE id = ?1",
         params![grant.id, grant.expires_at, grant.ttl_ms],
     )?;
@@ -256,11 +256,11 @@ pub(crate) fn keep_alive(
     grants: &[Grant],
     ttl: Duration,
     now: Timestamp,
-) -> rusqlite::Result<Option<Timestamp>> {
+) -> sql::Result<Option<Timestamp>> {
     let until = now.plus(ttl);
     for grant in grants {
         let n_rows = tx.execute(
-            "UPDATE locks SET expires_at = max(expires_at, ?2) WHERE id = ?1 AND expires_at > ?3",
+            "UPDATE locks SET expires_at = CASE WHEN expires_at > ?2 THEN expires_at ELSE ?2 END WHERE id = ?1 AND expires_at > ?3",
             params![grant.id, until, now],
         )?;
         if n_rows == 0 {
@@ -275,7 +275,7 @@ pub(crate) fn are_current(
     connection: &Connection,
     grants: &[Grant],
     now: Timestamp,
-) -> rusqlite::Result<bool> {
+) -> sql::Result<bool> {
     for grant in grants {
         let n_rows: i64 = connection.query_row(
             "SELECT count(*) FROM locks WHERE id = ?1 AND expires_at > ?2",
@@ -295,14 +295,14 @@ pub(crate) fn renew(
     grant: Grant,
     ttl: Option<Duration>,
     now: Timestamp,
-) -> rusqlite::Result<Grant> {
+) -> sql::Result<Grant> {
     let ttl =
         ttl.unwrap_or_else(|| Duration::from_millis(u64::try_from(grant.ttl_ms).unwrap_or(0)));
     extend(tx, grant, ttl, now)
 }
 
 /// Gives a grant back. Returns whether it was still there.
-pub(crate) fn release(tx: &Connection, grant: &Grant, now: Timestamp) -> rusqlite::Result<bool> {
+pub(crate) fn release(tx: &Connection, grant: &Grant, now: Timestamp) -> sql::Result<bool> {
     end(tx, grant, "lock.release", "released", now)
 }
 
@@ -312,7 +312,7 @@ pub(crate) fn break_open(
     grant: &Grant,
     reason: &str,
     now: Timestamp,
-) -> rusqlite::Result<bool> {
+) -> sql::Result<bool> {
     end(tx, grant, "lock.break", reason, now)
 }
 
@@ -322,7 +322,7 @@ pub(super) fn end(
     kind: &'static str,
     reason: &str,
     now: Timestamp,
-) -> rusqlite::Result<bool> {
+) -> sql::Result<bool> {
     let n_rows = tx.execute("DELETE FROM locks WHERE id = ?1", [&grant.id])?;
     if n_rows == 1 {
         event(grant, kind).append(tx, &json!({ "token": grant.token, "reason": reason }), now)?;

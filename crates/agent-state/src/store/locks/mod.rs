@@ -13,7 +13,7 @@ use common::clock::Timestamp;
 use common::fleet::agents::AgentId;
 use common::fleet::liveness::{Here, Holder};
 use common::fleet::runs::RunId;
-use rusqlite::Connection;
+use common::sql::{self, Connection};
 
 use crate::lock::{Claim, Lapse};
 pub(crate) use grants::{
@@ -74,7 +74,7 @@ pub(crate) fn request(
     queue: bool,
     here: &Here,
     now: Timestamp,
-) -> rusqlite::Result<Answer> {
+) -> sql::Result<Answer> {
     sweep(tx, now)?;
     let mut own = Vec::with_capacity(request.claims.len());
     let mut blocked: Option<Blocked> = None;
@@ -151,7 +151,7 @@ impl Request {
 }
 
 /// Takes away what expired and nobody asked for since.
-fn sweep(tx: &Connection, now: Timestamp) -> rusqlite::Result<()> {
+fn sweep(tx: &Connection, now: Timestamp) -> sql::Result<()> {
     for grant in select(tx, "l.expires_at <= ?1", &[&now])? {
         end(tx, &grant, "lock.lapse", Lapse::Expired.as_str(), now)?;
     }
@@ -165,7 +165,7 @@ pub(crate) fn seems_free(
     ticket: Option<i64>,
     here: &Here,
     now: Timestamp,
-) -> rusqlite::Result<bool> {
+) -> sql::Result<bool> {
     for claim in &request.claims {
         for grant in touching(connection, claim)? {
             if request.is_stopped_by(claim, &grant)

@@ -5,7 +5,7 @@ use std::time::Duration;
 use common::clock::Timestamp;
 use common::fleet::liveness::{Fate, Here, Holder};
 use common::fleet::runs::RunId;
-use rusqlite::{Connection, Row, params};
+use common::sql::{self, Connection, Row, params};
 use serde::Serialize;
 
 use super::super::{holder_from_row, next};
@@ -37,7 +37,7 @@ pub(super) fn waiters_before(
     connection: &Connection,
     claim: &Claim,
     ticket: Option<i64>,
-) -> rusqlite::Result<Vec<Waiter>> {
+) -> sql::Result<Vec<Waiter>> {
     let clause = if claim.is_path { "is_path = 1 OR resource = ?1" } else { "resource = ?1" };
     connection
         .prepare(&format!(
@@ -55,7 +55,7 @@ pub(super) fn waiters_ahead(
     ticket: Option<i64>,
     here: &Here,
     now: Timestamp,
-) -> rusqlite::Result<usize> {
+) -> sql::Result<usize> {
     let mut n_ahead = 0;
     for waiter in waiters_before(tx, claim, ticket)? {
         if waiter.is_lost(here, now) {
@@ -81,7 +81,7 @@ pub(crate) fn waiting(
     connection: &Connection,
     here: &Here,
     now: Timestamp,
-) -> rusqlite::Result<Vec<Waiting>> {
+) -> sql::Result<Vec<Waiting>> {
     let mut statement = connection.prepare(
         "SELECT w.ticket, w.resource, w.shared, w.is_path, w.seen_at, w.host, w.boot_id, w.pid_space, w.pid,
                 w.pid_started, a.name, w.run_id, w.since
@@ -90,7 +90,7 @@ pub(crate) fn waiting(
     let mut rows = statement.query([])?;
     let mut waiting = Vec::new();
     while let Some(row) = rows.next()? {
-        let waiter = waiter_from_row(row)?;
+        let waiter = waiter_from_row(&row)?;
         if !waiter.is_lost(here, now) {
             waiting.push(Waiting {
                 resource: waiter.claim.resource,
@@ -103,7 +103,7 @@ pub(crate) fn waiting(
     Ok(waiting)
 }
 
-fn waiter_from_row(row: &Row<'_>) -> rusqlite::Result<Waiter> {
+fn waiter_from_row(row: &Row<'_>) -> sql::Result<Waiter> {
     Ok(Waiter {
         ticket: row.get(0)?,
         claim: Claim { resource: row.get(1)?, shared: row.get(2)?, is_path: row.get(3)? },
@@ -118,7 +118,7 @@ pub(super) fn stand_in_line(
     request: &Request,
     ticket: Option<i64>,
     now: Timestamp,
-) -> rusqlite::Result<i64> {
+) -> sql::Result<i64> {
     if let Some(ticket) = ticket {
         let n_rows = tx.execute(
             "UPDATE lock_waiters SET seen_at = ?2 WHERE ticket = ?1",
@@ -131,7 +131,7 @@ pub(super) fn stand_in_line(
     let ticket = next(tx, "lock_ticket")?;
     let waiter = request.waiter.as_ref();
     for claim in &request.claims {
-        tx.execute(
+        tx.send(
             "INSERT INTO lock_waiters (ticket, resource, shared, is_path, agent_id, run_id, since, seen_at,
                                        host, boot_id, pid_space, pid, pid_started)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8, ?9, ?10, ?11, ?12)",
@@ -155,7 +155,7 @@ pub(super) fn stand_in_line(
 }
 
 /// Leaves the queue.
-pub(crate) fn withdraw(tx: &Connection, ticket: i64) -> rusqlite::Result<()> {
-    tx.execute("DELETE FROM lock_waiters WHERE ticket = ?1", [ticket])?;
+pub(crate) fn withdraw(tx: &Connection, ticket: i64) -> sql::Result<()> {
+    tx.send("DELETE FROM lock_waiters WHERE ticket = ?1", [ticket])?;
     Ok(())
 }

@@ -3,7 +3,7 @@
 use common::clock::Timestamp;
 use common::fleet::events::Event;
 use common::fleet::liveness::Here;
-use rusqlite::{Connection, OptionalExtension as _, params};
+use common::sql::{self, Connection, OptionalExtension as _, params};
 use serde_json::json;
 
 use super::lease::{stale, under_lease};
@@ -79,11 +79,11 @@ pub(crate) fn give_back(
     let lease_id = node.lease_id.as_deref().unwrap_or_default();
     let node = under_lease(tx, &node.node_id, lease_id, here, now)?;
     event(tx, "task.return", &node, facts([]), now)?;
-    tx.execute("UPDATE task_nodes SET attempts = attempts - 1 WHERE seq = ?1", [node.seq])?;
+    tx.send("UPDATE task_nodes SET attempts = attempts - 1 WHERE seq = ?1", [node.seq])?;
     Ok(put_back(tx, &node, Some("not started"), None, now)?)
 }
 
-fn result_of(tx: &Connection, seq: i64) -> rusqlite::Result<Option<Json>> {
+fn result_of(tx: &Connection, seq: i64) -> sql::Result<Option<Json>> {
     let result: Option<Option<String>> = tx
         .query_row("SELECT result FROM task_values WHERE node = ?1", [seq], |row| row.get(0))
         .optional()?;
@@ -96,17 +96,17 @@ fn set_values(
     seq: i64,
     result: Option<&Json>,
     error: Option<&str>,
-) -> rusqlite::Result<()> {
+) -> sql::Result<()> {
     if result.is_none() && error.is_none() {
         // A node that has nothing to say gets no row, and its payload is not written again.
         tx.prepare("UPDATE task_values SET error = NULL WHERE node = ?1 AND error IS NOT NULL")?
-            .execute([seq])?;
+            .send([seq])?;
     } else {
         tx.prepare(
             "INSERT INTO task_values (node, result, error) VALUES (?1, ?2, ?3)
              ON CONFLICT (node) DO UPDATE SET result = ?2, error = ?3",
         )?
-        .execute(params![seq, result.map(Json::as_str), error])?;
+        .send(params![seq, result.map(Json::as_str), error])?;
     }
     Ok(())
 }
@@ -116,19 +116,19 @@ fn complete(
     node: &Node,
     result: Option<&Json>,
     now: Timestamp,
-) -> rusqlite::Result<()> {
+) -> sql::Result<()> {
     tx.prepare(
-        "UPDATE task_nodes SET state = 'completed', ended_at = max(leased_at, ?2), reason = NULL, host = NULL,
+        "UPDATE task_nodes SET state = 'completed', ended_at = CASE WHEN leased_at > ?2 THEN leased_at ELSE ?2 END, reason = NULL, host = NULL,
                 boot_id = NULL, pid_space = NULL, pid = NULL, pid_started = NULL
           WHERE seq = ?1",
     )?
-    .execute(params![node.seq, now])?;
+    .send(params![node.seq, now])?;
     set_values(tx, node.seq, result, None)?;
     tx.prepare(
         "UPDATE task_nodes SET n_waiting = n_waiting - 1
           WHERE seq IN (SELECT node FROM task_edges WHERE after = ?1)",
     )?
-    .execute([node.seq])?;
+    .send([node.seq])?;
     count(tx, &node.task_id, (State::Running, State::Completed), 1, now)?;
     settle(tx, &node.task_id, now)
 }
@@ -140,13 +140,13 @@ pub(super) fn put_back(
     reason: Option<&str>,
     error: Option<&str>,
     now: Timestamp,
-) -> rusqlite::Result<()> {
+) -> sql::Result<()> {
     tx.prepare(
-        "UPDATE task_nodes SET state = 'pending', reason = ?2, lease_id = CASE WHEN ?3 THEN lease_id END,
+        "UPDATE task_nodes SET state = 'pending', reason = ?2, lease_id = CASE WHEN ?3 = 1 THEN lease_id END,
                 lease_until = NULL, host = NULL, boot_id = NULL, pid_space = NULL, pid = NULL, pid_started = NULL
           WHERE seq = ?1",
     )?
-    .execute(params![node.seq, reason, reason == Some(SAID_SO)])?;
+    .send(params![node.seq, reason, reason == Some(SAID_SO)])?;
     set_values(tx, node.seq, None, error)?;
     count(tx, &node.task_id, (State::Running, State::Pending), 1, now)
 }
@@ -158,15 +158,15 @@ pub(super) fn fail(
     reason: &str,
     error: Option<&str>,
     now: Timestamp,
-) -> rusqlite::Result<()> {
+) -> sql::Result<()> {
     // The lease stays with those who said so themselves; one that lapsed proves nothing any more.
     tx.prepare(
-        "UPDATE task_nodes SET state = 'failed', ended_at = max(leased_at, ?2), reason = ?3,
-                lease_id = CASE WHEN ?4 THEN lease_id END, host = NULL, boot_id = NULL, pid_space = NULL, pid = NULL,
+        "UPDATE task_nodes SET state = 'failed', ended_at = CASE WHEN leased_at > ?2 THEN leased_at ELSE ?2 END, reason = ?3,
+                lease_id = CASE WHEN ?4 = 1 THEN lease_id END, host = NULL, boot_id = NULL, pid_space = NULL, pid = NULL,
                 pid_started = NULL
           WHERE seq = ?1",
     )?
-    .execute(params![node.seq, now, reason, reason == SAID_SO])?;
+    .send(params![node.seq, now, reason, reason == SAID_SO])?;
     set_values(tx, node.seq, None, error)?;
     count(tx, &node.task_id, (State::Running, State::Failed), 1, now)?;
     // What is blocked already has everything below it blocked, so the way down ends there.
@@ -185,7 +185,7 @@ pub(super) fn fail(
     if n_blocked > 0 {
         count(tx, &node.task_id, (State::Pending, State::Blocked), n_blocked, now)?;
     }
-    tx.execute(
+    tx.send(
         "UPDATE tasks SET reason = coalesce(reason, ?2) WHERE id = ?1",
         params![node.task_id, cause(&node.id, Some(reason), error, node.attempts)],
     )?;
@@ -201,7 +201,7 @@ pub(crate) fn cancel(tx: &Connection, named: &str, now: Timestamp) -> Result<Tas
     for (from, word) in [(State::Running, "running"), (State::Pending, "pending")] {
         let n_nodes = tx.execute(
             &format!(
-                "UPDATE task_nodes SET state = 'failed', reason = ?2, ended_at = max(coalesce(leased_at, ?3), ?3),
+                "UPDATE task_nodes SET state = 'failed', reason = ?2, ended_at = CASE WHEN leased_at > ?3 THEN leased_at ELSE ?3 END,
                         lease_id = NULL, host = NULL, boot_id = NULL, pid_space = NULL, pid = NULL, pid_started = NULL
                   WHERE task_id = ?1 AND state = '{word}'"
             ),
@@ -209,7 +209,7 @@ pub(crate) fn cancel(tx: &Connection, named: &str, now: Timestamp) -> Result<Tas
         )?;
         count(tx, &open.task_id, (from, State::Failed), n_nodes, now)?;
     }
-    tx.execute(
+    tx.send(
         "UPDATE tasks SET reason = coalesce(?2 || '; ' || reason, ?2) WHERE id = ?1",
         params![open.task_id, CANCELED],
     )?;

@@ -1,14 +1,10 @@
 //! Forgets tasks that ended long ago, each with all its nodes.
 
 use common::clock::Timestamp;
-use rusqlite::{Connection, params};
+use common::sql::{self, Connection, params};
 
 /// How many tasks ended before this moment; counted up to `limit`.
-pub(crate) fn ended(
-    connection: &Connection,
-    before: Timestamp,
-    limit: u32,
-) -> rusqlite::Result<i64> {
+pub(crate) fn ended(connection: &Connection, before: Timestamp, limit: u32) -> sql::Result<i64> {
     connection.query_row(
         "SELECT count(*) FROM (SELECT 1 FROM tasks WHERE ended_at IS NOT NULL AND ended_at < ?1 LIMIT ?2) old",
         params![before, limit],
@@ -21,7 +17,7 @@ pub(crate) fn forgettable(
     connection: &Connection,
     before: Timestamp,
     n_nodes: u32,
-) -> rusqlite::Result<Vec<String>> {
+) -> sql::Result<Vec<String>> {
     let mut statement = connection.prepare(
         "SELECT id, n_nodes FROM tasks WHERE ended_at IS NOT NULL AND ended_at < ?1 ORDER BY ended_at LIMIT ?2",
     )?;
@@ -29,7 +25,7 @@ pub(crate) fn forgettable(
     let mut tasks = Vec::new();
     let mut left = i64::from(n_nodes);
     while let Some(row) = rows.next()? {
-        left -= row.get::<_, i64>(1)?;
+        left -= row.get::<i64>(1)?;
         // A task is forgotten whole, so that nobody ever sees a part of it.
         if left < 0 && !tasks.is_empty() {
             break;
@@ -40,14 +36,14 @@ pub(crate) fn forgettable(
 }
 
 /// Forgets these tasks.
-pub(crate) fn forget(tx: &Connection, tasks: &[String]) -> rusqlite::Result<()> {
+pub(crate) fn forget(tx: &Connection, tasks: &[String]) -> sql::Result<()> {
     const NODES: &str = "(SELECT seq FROM task_nodes WHERE task_id = ?1)";
     for task in tasks {
-        tx.execute(&format!("DELETE FROM task_edges WHERE node IN {NODES}"), [task])?;
-        tx.execute(&format!("DELETE FROM task_values WHERE node IN {NODES}"), [task])?;
-        tx.execute("DELETE FROM task_nodes WHERE task_id = ?1", [task])?;
-        tx.execute("DELETE FROM task_texts WHERE task_id = ?1", [task])?;
-        tx.execute("DELETE FROM tasks WHERE id = ?1", [task])?;
+        tx.send(&format!("DELETE FROM task_edges WHERE node IN {NODES}"), [task])?;
+        tx.send(&format!("DELETE FROM task_values WHERE node IN {NODES}"), [task])?;
+        tx.send("DELETE FROM task_nodes WHERE task_id = ?1", [task])?;
+        tx.send("DELETE FROM task_texts WHERE task_id = ?1", [task])?;
+        tx.send("DELETE FROM tasks WHERE id = ?1", [task])?;
     }
     Ok(())
 }

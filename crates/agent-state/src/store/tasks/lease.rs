@@ -8,7 +8,7 @@ use common::fleet::agents::AgentId;
 use common::fleet::liveness::{Here, Holder};
 use common::fleet::new_id;
 use common::fleet::runs::RunId;
-use rusqlite::{Connection, OptionalExtension as _, params};
+use common::sql::{self, Connection, OptionalExtension as _, params};
 use serde::Serialize;
 use serde_json::json;
 
@@ -109,7 +109,7 @@ pub(crate) fn next(
     }
 }
 
-fn first_ready(tx: &Connection, task_id: Option<&str>) -> rusqlite::Result<Option<i64>> {
+fn first_ready(tx: &Connection, task_id: Option<&str>) -> sql::Result<Option<i64>> {
     match task_id {
         Some(task_id) => tx
             .prepare(&format!("{READY} AND task_id = ?1 ORDER BY seq LIMIT 1"))?
@@ -122,7 +122,7 @@ fn first_ready(tx: &Connection, task_id: Option<&str>) -> rusqlite::Result<Optio
     }
 }
 
-fn grant(tx: &Connection, seq: i64, taking: &Taking, now: Timestamp) -> rusqlite::Result<Handed> {
+fn grant(tx: &Connection, seq: i64, taking: &Taking, now: Timestamp) -> sql::Result<Handed> {
     let holder = taking.holder.as_ref();
     tx.prepare(
         "UPDATE task_nodes SET state = 'running', attempts = attempts + 1, reason = NULL, agent_id = ?2, run_id = ?3,
@@ -130,7 +130,7 @@ fn grant(tx: &Connection, seq: i64, taking: &Taking, now: Timestamp) -> rusqlite
                 pid_space = ?10, pid = ?11, pid_started = ?12
           WHERE seq = ?1",
     )?
-    .execute(params![
+    .send(params![
         seq,
         taking.agent,
         taking.run,
@@ -162,11 +162,11 @@ fn grant(tx: &Connection, seq: i64, taking: &Taking, now: Timestamp) -> rusqlite
     Ok(Handed { task, goal, context, payload, dependencies: dependencies(tx, seq)?, events, node })
 }
 
-fn json_at(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Option<Json>> {
-    Ok(row.get::<_, Option<String>>(column)?.map(Json::from))
+fn json_at(row: &sql::Row<'_>, column: usize) -> sql::Result<Option<Json>> {
+    Ok(row.get::<Option<String>>(column)?.map(Json::from))
 }
 
-pub(super) fn dependencies(connection: &Connection, seq: i64) -> rusqlite::Result<Vec<Dependency>> {
+pub(super) fn dependencies(connection: &Connection, seq: i64) -> sql::Result<Vec<Dependency>> {
     let mut statement = connection.prepare(
         "SELECT n.id, n.node_id, v.result FROM task_edges e JOIN task_nodes n ON n.seq = e.after
                 LEFT JOIN task_values v ON v.node = n.seq
@@ -176,7 +176,7 @@ pub(super) fn dependencies(connection: &Connection, seq: i64) -> rusqlite::Resul
     let mut dependencies = Vec::new();
     let mut n_bytes = 0;
     while let Some(row) = rows.next()? {
-        let mut result = json_at(row, 2)?;
+        let mut result = json_at(&row, 2)?;
         n_bytes += result.as_ref().map_or(0, |result| result.as_str().len());
         let left_out = result.is_some() && n_bytes > RESULTS;
         if left_out {
@@ -193,7 +193,7 @@ pub(super) fn take_back(
     node: &Node,
     lapse: Lapse,
     now: Timestamp,
-) -> rusqlite::Result<()> {
+) -> sql::Result<()> {
     event(tx, "task.lapse", node, facts([("reason", json!(lapse.as_str()))]), now)?;
     match node.after_attempt() {
         State::Pending => end::put_back(tx, node, Some(lapse.as_str()), None, now),
@@ -221,7 +221,7 @@ pub(super) fn under_lease(
     if is_own { Ok(node) } else { Err(stale(tx, node.seq)?) }
 }
 
-pub(super) fn stale(tx: &Connection, seq: i64) -> rusqlite::Result<Stop> {
+pub(super) fn stale(tx: &Connection, seq: i64) -> sql::Result<Stop> {
     // Whoever lost it must not learn the lease of the one who has it now.
     let node = Node { lease_id: None, ..node_at(tx, seq)? };
     Ok(Error::StaleLease { node: Box::new(node) }.into())
@@ -239,9 +239,9 @@ pub(crate) fn heartbeat(
 ) -> Result<Node, Stop> {
     let node = under_lease(tx, named, lease_id, here, now)?;
     tx.prepare(
-        "UPDATE task_nodes SET lease_until = max(lease_until, ?2 + lease_ms) WHERE seq = ?1",
+        "UPDATE task_nodes SET lease_until = CASE WHEN lease_until > ?2 + lease_ms THEN lease_until ELSE ?2 + lease_ms END WHERE seq = ?1",
     )?
-    .execute(params![node.seq, now])?;
+    .send(params![node.seq, now])?;
     if let Some(progress) = progress {
         event(tx, "task.progress", &node, facts([("progress", json!(progress))]), now)?;
     }
@@ -253,10 +253,10 @@ pub(crate) fn keep_alive(
     tx: &Connection,
     node: &Node,
     now: Timestamp,
-) -> rusqlite::Result<Option<Timestamp>> {
+) -> sql::Result<Option<Timestamp>> {
     let renewed = tx
         .prepare(
-            "UPDATE task_nodes SET lease_until = max(lease_until, ?3 + lease_ms)
+            "UPDATE task_nodes SET lease_until = CASE WHEN lease_until > ?3 + lease_ms THEN lease_until ELSE ?3 + lease_ms END
               WHERE seq = ?1 AND lease_id = ?2 AND state = 'running' AND lease_until > ?3 RETURNING lease_until",
         )?
         .query_row(params![node.seq, node.lease_id, now], |row| row.get(0))
@@ -270,11 +270,7 @@ pub(crate) fn keep_alive(
 }
 
 /// Whether the node still runs under this lease, or was ended under it: by the command itself, perhaps.
-pub(crate) fn is_ours(
-    connection: &Connection,
-    node: &Node,
-    now: Timestamp,
-) -> rusqlite::Result<bool> {
+pub(crate) fn is_ours(connection: &Connection, node: &Node, now: Timestamp) -> sql::Result<bool> {
     connection
         .query_row(
             "SELECT 1 FROM task_nodes

@@ -14,7 +14,7 @@ mod submit;
 use common::clock::Timestamp;
 use common::fleet::events::Event;
 use common::fleet::liveness::Here;
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use common::sql::{self, Connection, OptionalExtension as _, Row, params};
 use serde_json::Value;
 
 use super::{Stop, holder_from_row, is_running};
@@ -26,7 +26,7 @@ use crate::value::Json;
 pub(crate) use end::{Outcome, cancel, end, give_back};
 pub(crate) use forget::{ended, forget, forgettable};
 pub(crate) use lease::{Handed, Taking, heartbeat, is_ours, keep_alive, next};
-pub(crate) use read::{Details, details, lapsed, list, names, view, waiting_since};
+pub(crate) use read::{Details, at_work, details, lapsed, list, names, view, waiting_since};
 pub(crate) use submit::submit;
 
 const SELECT_TASK: &str =
@@ -34,11 +34,11 @@ const SELECT_TASK: &str =
         t.n_pending, t.n_running, t.n_completed, t.n_failed, t.n_blocked
    FROM tasks t LEFT JOIN task_texts x ON x.task_id = t.id";
 
-fn task_from_row(row: &Row<'_>) -> rusqlite::Result<Task> {
+fn task_from_row(row: &Row<'_>) -> sql::Result<Task> {
     Ok(Task {
         task_id: row.get(0)?,
         name: row.get(1)?,
-        goal: row.get::<_, Option<String>>(2)?.map(Json::from),
+        goal: row.get::<Option<String>>(2)?.map(Json::from),
         state: row.get(3)?,
         reason: row.get(4)?,
         run_id: row.get(5)?,
@@ -63,7 +63,7 @@ const SELECT_NODE: &str =
    FROM task_nodes n LEFT JOIN task_values v ON v.node = n.seq LEFT JOIN task_nodes b ON b.seq = n.blocked_by
         LEFT JOIN agents a ON a.id = n.agent_id";
 
-fn node_from_row(row: &Row<'_>) -> rusqlite::Result<Node> {
+fn node_from_row(row: &Row<'_>) -> sql::Result<Node> {
     Ok(Node {
         seq: row.get(0)?,
         node_id: row.get(1)?,
@@ -81,7 +81,7 @@ fn node_from_row(row: &Row<'_>) -> rusqlite::Result<Node> {
         run_id: row.get(13)?,
         lease_id: row.get(14)?,
         leased_at: row.get(15)?,
-        lease_ms: row.get::<_, Option<i64>>(16)?.unwrap_or(0),
+        lease_ms: row.get::<Option<i64>>(16)?.unwrap_or(0),
         lease_until: row.get(17)?,
         ended_at: row.get(18)?,
         holder: holder_from_row(row, 19)?,
@@ -91,8 +91,8 @@ fn node_from_row(row: &Row<'_>) -> rusqlite::Result<Node> {
 fn node_where(
     connection: &Connection,
     clause: &str,
-    values: &[&dyn rusqlite::ToSql],
-) -> rusqlite::Result<Option<Node>> {
+    values: &[&dyn sql::ToSql],
+) -> sql::Result<Option<Node>> {
     connection
         .prepare(&format!("{SELECT_NODE} WHERE {clause}"))?
         .query_row(values, node_from_row)
@@ -102,20 +102,20 @@ fn node_where(
 fn nodes_where(
     connection: &Connection,
     clause: &str,
-    values: &[&dyn rusqlite::ToSql],
-) -> rusqlite::Result<Vec<Node>> {
+    values: &[&dyn sql::ToSql],
+) -> sql::Result<Vec<Node>> {
     connection
         .prepare(&format!("{SELECT_NODE} WHERE {clause}"))?
         .query_map(values, node_from_row)?
         .collect()
 }
 
-fn node_at(connection: &Connection, seq: i64) -> rusqlite::Result<Node> {
-    node_where(connection, "n.seq = ?1", &[&seq])?.ok_or(rusqlite::Error::QueryReturnedNoRows)
+fn node_at(connection: &Connection, seq: i64) -> sql::Result<Node> {
+    node_where(connection, "n.seq = ?1", &[&seq])?.ok_or(sql::Error::NoRow)
 }
 
 /// The task with this id or this name: the open one of the name or, without one, the newest.
-fn find_task(connection: &Connection, id_or_name: &str) -> rusqlite::Result<Option<Task>> {
+fn find_task(connection: &Connection, id_or_name: &str) -> sql::Result<Option<Task>> {
     for clause in [
         "t.id = ?1",
         "t.name = ?1 AND t.state = 'running'",
@@ -162,7 +162,7 @@ fn lapse_of(
     node: &Node,
     here: &Here,
     now: Timestamp,
-) -> rusqlite::Result<Option<Lapse>> {
+) -> sql::Result<Option<Lapse>> {
     let (State::Running, Some(until)) = (node.state, node.lease_until) else { return Ok(None) };
     let run_is_running = is_running(connection, node.run_id.as_ref(), here, now)?;
     Ok(lapse(until, node.holder.as_ref(), run_is_running, here, now))
@@ -175,19 +175,19 @@ fn count(
     (from, to): (State, State),
     n_nodes: usize,
     now: Timestamp,
-) -> rusqlite::Result<()> {
+) -> sql::Result<()> {
     let n_nodes = i64::try_from(n_nodes).unwrap_or(i64::MAX);
     let (from, to) = (from.as_str(), to.as_str());
     tx.prepare(&format!(
-        "UPDATE tasks SET n_{from} = n_{from} - ?2, n_{to} = n_{to} + ?2, changed_at = max(changed_at, ?3)
+        "UPDATE tasks SET n_{from} = n_{from} - ?2, n_{to} = n_{to} + ?2, changed_at = CASE WHEN changed_at > ?3 THEN changed_at ELSE ?3 END
           WHERE id = ?1"
     ))?
-    .execute(params![task_id, n_nodes, now])?;
+    .send(params![task_id, n_nodes, now])?;
     Ok(())
 }
 
 /// Ends the task when none of its nodes can go on.
-fn settle(tx: &Connection, task_id: &str, now: Timestamp) -> rusqlite::Result<()> {
+fn settle(tx: &Connection, task_id: &str, now: Timestamp) -> sql::Result<()> {
     let counts: Counts = tx
         .prepare(
             "SELECT n_pending, n_running, n_completed, n_failed, n_blocked FROM tasks WHERE id = ?1",
@@ -207,7 +207,7 @@ fn settle(tx: &Connection, task_id: &str, now: Timestamp) -> rusqlite::Result<()
     }
     let reason: Option<String> = tx
         .prepare(
-            "UPDATE tasks SET state = ?2, ended_at = max(submitted_at, ?3) WHERE id = ?1 RETURNING reason",
+            "UPDATE tasks SET state = ?2, ended_at = CASE WHEN submitted_at > ?3 THEN submitted_at ELSE ?3 END WHERE id = ?1 RETURNING reason",
         )?
         .query_row(params![task_id, state, now], |row| row.get(0))?;
     let detail = serde_json::json!({ "state": state, "reason": reason });
@@ -221,7 +221,7 @@ fn event(
     node: &Node,
     mut detail: serde_json::Map<String, Value>,
     now: Timestamp,
-) -> rusqlite::Result<()> {
+) -> sql::Result<()> {
     let mut facts = serde_json::Map::new();
     facts.insert("id".to_owned(), node.id.as_str().into());
     facts.insert("node_id".to_owned(), node.node_id.as_str().into());

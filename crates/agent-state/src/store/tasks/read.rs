@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use common::clock::Timestamp;
 use common::fleet::liveness::Here;
-use rusqlite::{Connection, OptionalExtension as _, params};
+use common::sql::{self, Connection, OptionalExtension as _, params};
 use serde::Serialize;
 
 use super::lease::{Dependency, dependencies};
@@ -18,7 +18,7 @@ pub(crate) fn lapsed(
     connection: &Connection,
     here: &Here,
     now: Timestamp,
-) -> rusqlite::Result<Vec<(Node, Lapse)>> {
+) -> sql::Result<Vec<(Node, Lapse)>> {
     let mut lapsed = Vec::new();
     for node in nodes_where(connection, "n.state = 'running'", &[])? {
         if let Some(lapse) = lapse_of(connection, &node, here, now)? {
@@ -26,6 +26,12 @@ pub(crate) fn lapsed(
         }
     }
     Ok(lapsed)
+}
+
+/// How many nodes somebody works on.
+pub(crate) fn at_work(connection: &Connection, here: &Here, now: Timestamp) -> sql::Result<usize> {
+    let n_lapsed = lapsed(connection, here, now)?.len();
+    Ok(nodes_where(connection, "n.state = 'running'", &[])?.len().saturating_sub(n_lapsed))
 }
 
 /// A task with all its nodes.
@@ -39,12 +45,7 @@ pub(crate) fn view(
     Ok(view_of(connection, task, here, now)?)
 }
 
-fn view_of(
-    connection: &Connection,
-    task: Task,
-    here: &Here,
-    now: Timestamp,
-) -> rusqlite::Result<View> {
+fn view_of(connection: &Connection, task: Task, here: &Here, now: Timestamp) -> sql::Result<View> {
     let nodes = nodes_where(connection, "n.task_id = ?1 ORDER BY n.seq", &[&task.task_id])?;
     let places: HashMap<i64, usize> =
         nodes.iter().enumerate().map(|(place, node)| (node.seq, place)).collect();
@@ -103,9 +104,8 @@ pub(crate) fn details(
     }
     let (payload, result) = connection
         .query_row("SELECT payload, result FROM task_values WHERE node = ?1", [node.seq], |row| {
-            let json = |column| {
-                Ok::<_, rusqlite::Error>(row.get::<_, Option<String>>(column)?.map(Json::from))
-            };
+            let json =
+                |column| Ok::<_, sql::Error>(row.get::<Option<String>>(column)?.map(Json::from));
             Ok((json(0)?, json(1)?))
         })
         .optional()?
@@ -121,7 +121,7 @@ pub(crate) fn list(
     limit: u32,
     here: &Here,
     now: Timestamp,
-) -> rusqlite::Result<Vec<Task>> {
+) -> sql::Result<Vec<Task>> {
     let mut seen = BTreeMap::new();
     for (node, _) in lapsed(connection, here, now)? {
         if !seen.contains_key(&node.task_id)
@@ -144,7 +144,7 @@ pub(crate) fn list(
     while let Some(row) = rows.next()?
         && tasks.len() < limit
     {
-        let task = task_from_row(row)?;
+        let task = task_from_row(&row)?;
         let task = seen.remove(&task.task_id).unwrap_or(task);
         if state.is_none_or(|state| state == task.state) {
             tasks.push(task);
@@ -154,10 +154,7 @@ pub(crate) fn list(
 }
 
 /// Open tasks with something to do that nobody has touched since this moment.
-pub(crate) fn waiting_since(
-    connection: &Connection,
-    since: Timestamp,
-) -> rusqlite::Result<Vec<Task>> {
+pub(crate) fn waiting_since(connection: &Connection, since: Timestamp) -> sql::Result<Vec<Task>> {
     connection
         .prepare(&format!(
             "{SELECT_TASK} WHERE t.state = 'running' AND t.n_running = 0 AND t.changed_at < ?1 ORDER BY t.id"
@@ -167,7 +164,7 @@ pub(crate) fn waiting_since(
 }
 
 /// Names of tasks for completions, the ids of those without one; the newest first.
-pub(crate) fn names(connection: &Connection, limit: u32) -> rusqlite::Result<Vec<String>> {
+pub(crate) fn names(connection: &Connection, limit: u32) -> sql::Result<Vec<String>> {
     connection
         .prepare("SELECT coalesce(name, id) FROM tasks ORDER BY id DESC LIMIT ?1")?
         .query_map([limit], |row| row.get(0))?

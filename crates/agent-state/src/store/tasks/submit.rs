@@ -4,7 +4,7 @@ use common::clock::Timestamp;
 use common::fleet::events::Event;
 use common::fleet::new_id;
 use common::fleet::runs::RunId;
-use rusqlite::{Connection, params};
+use common::sql::{self, Connection, params};
 use serde_json::json;
 
 use super::{Stop, find_task, task};
@@ -29,13 +29,13 @@ pub(crate) fn submit(
     }
     let task_id = new_id();
     let n_nodes = i64::try_from(graph.nodes.len()).unwrap_or(i64::MAX);
-    tx.execute(
+    tx.send(
         "INSERT INTO tasks (id, name, state, run_id, submitted_at, changed_at, n_nodes, n_pending, n_running,
                             n_completed, n_failed, n_blocked)
          VALUES (?1, ?2, 'running', ?3, ?4, ?4, ?5, ?5, 0, 0, 0, 0)",
         params![task_id, name, run, now, n_nodes],
     )?;
-    tx.execute(
+    tx.send(
         "INSERT INTO task_texts (task_id, goal, context) VALUES (?1, ?2, ?3)",
         params![
             task_id,
@@ -52,7 +52,7 @@ pub(crate) fn submit(
     task(tx, &task_id)
 }
 
-fn insert_nodes(tx: &Connection, task_id: &str, nodes: &[Plan]) -> rusqlite::Result<()> {
+fn insert_nodes(tx: &Connection, task_id: &str, nodes: &[Plan]) -> sql::Result<()> {
     let first: i64 =
         tx.query_row("SELECT coalesce(max(seq), 0) + 1 FROM task_nodes", [], |row| row.get(0))?;
     let seq = |place: usize| first.saturating_add(i64::try_from(place).unwrap_or(i64::MAX));
@@ -64,16 +64,16 @@ fn insert_nodes(tx: &Connection, task_id: &str, nodes: &[Plan]) -> rusqlite::Res
     for (place, plan) in nodes.iter().enumerate() {
         let n_waiting = i64::try_from(plan.after.len()).unwrap_or(i64::MAX);
         let id = plan.id.as_str();
-        node.execute(params![seq(place), new_id(), task_id, id, n_waiting, plan.max_attempts])?;
+        node.send(params![seq(place), new_id(), task_id, id, n_waiting, plan.max_attempts])?;
         if let Some(payload) = &plan.payload {
-            value.execute(params![seq(place), payload.as_str()])?;
+            value.send(params![seq(place), payload.as_str()])?;
         }
     }
     // Behind the nodes, since a node may stand before those that it comes after.
     let mut edge = tx.prepare("INSERT INTO task_edges (node, after) VALUES (?1, ?2)")?;
     for (place, plan) in nodes.iter().enumerate() {
         for above in &plan.after {
-            edge.execute([seq(place), seq(*above)])?;
+            edge.send([seq(place), seq(*above)])?;
         }
     }
     Ok(())

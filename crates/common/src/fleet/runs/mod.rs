@@ -5,7 +5,7 @@
 
 mod model;
 
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use crate::sql::{self, Connection, OptionalExtension as _, Row, params};
 use serde_json::{Value, json};
 
 use super::agents::{self, AgentId};
@@ -22,7 +22,7 @@ const SELECT: &str = "SELECT r.id, r.agent_id, a.name, r.job, r.slot, r.status, 
         r.cost_usd, r.verdict, r.output_path, r.stderr_tail, r.host, r.boot_id, r.pid_space, r.pid, r.pid_started
    FROM runs r LEFT JOIN agents a ON a.id = r.agent_id";
 
-fn from_row(row: &Row<'_>) -> rusqlite::Result<Run> {
+fn from_row(row: &Row<'_>) -> sql::Result<Run> {
     let pid: Option<i64> = row.get(24)?;
     let holder = match pid {
         Some(pid) => Some(Holder {
@@ -61,7 +61,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Run> {
 }
 
 /// Opens a run, unless its slot had one.
-pub fn open(tx: &Connection, new: &NewRun<'_>, now: Timestamp) -> rusqlite::Result<Opened> {
+pub fn open(tx: &Connection, new: &NewRun<'_>, now: Timestamp) -> sql::Result<Opened> {
     if let Some(slot) = new.slot
         && let Some(run) = of_slot(tx, new.job, slot)?
     {
@@ -69,7 +69,7 @@ pub fn open(tx: &Connection, new: &NewRun<'_>, now: Timestamp) -> rusqlite::Resu
     }
     let run = next_id(tx)?;
     let holder = new.holder;
-    tx.execute(
+    tx.send(
         "INSERT INTO runs (id, agent_id, job, slot, status, started_at, heartbeat_at, lease_ms, lease_until,
                            output_path, host, boot_id, pid_space, pid, pid_started)
          VALUES (?1, ?2, ?3, ?4, 'running', ?5, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
@@ -102,7 +102,7 @@ pub fn open(tx: &Connection, new: &NewRun<'_>, now: Timestamp) -> rusqlite::Resu
 
 /// A new id that sorts behind every run of the journal, also when the clock went back: readers that
 /// remember how far they read must not miss a run.
-fn next_id(tx: &Connection) -> rusqlite::Result<RunId> {
+fn next_id(tx: &Connection) -> sql::Result<RunId> {
     let id = new_id();
     let newest: Option<String> = tx.query_row("SELECT max(id) FROM runs", [], |row| row.get(0))?;
     let next = newest
@@ -113,25 +113,23 @@ fn next_id(tx: &Connection) -> rusqlite::Result<RunId> {
 }
 
 /// The run of a job for a slot.
-fn of_slot(
-    connection: &Connection,
-    job: Option<&str>,
-    slot: &str,
-) -> rusqlite::Result<Option<Run>> {
-    connection
-        .query_row(
-            &format!("{SELECT} WHERE r.job IS ?1 AND r.slot = ?2"),
-            params![job, slot],
-            from_row,
-        )
-        .optional()
+fn of_slot(connection: &Connection, job: Option<&str>, slot: &str) -> sql::Result<Option<Run>> {
+    let of_this = |clause: &str, values: &[&dyn sql::ToSql]| {
+        connection
+            .query_row(&format!("{SELECT} WHERE r.slot = ?1 AND {clause}"), values, from_row)
+            .optional()
+    };
+    match job {
+        Some(job) => of_this("r.job = ?2", &[&slot, &job]),
+        None => of_this("r.job IS NULL", &[&slot]),
+    }
 }
 
 /// Gives a run that was opened without a slot its slot. Returns the run that has it already, if there is one.
-pub fn take_slot(tx: &Connection, run: &Run, slot: &str) -> rusqlite::Result<Option<Run>> {
+pub fn take_slot(tx: &Connection, run: &Run, slot: &str) -> sql::Result<Option<Run>> {
     let taken = of_slot(tx, run.job.as_deref(), slot)?.filter(|taken| taken.run_id != run.run_id);
     if taken.is_none() {
-        tx.execute(
+        tx.send(
             "UPDATE runs SET slot = coalesce(slot, ?2) WHERE id = ?1",
             params![run.run_id, slot],
         )?;
@@ -146,7 +144,7 @@ pub fn adopt(
     run: &RunId,
     agent: &AgentId,
     now: Timestamp,
-) -> rusqlite::Result<Option<Run>> {
+) -> sql::Result<Option<Run>> {
     let n_rows = tx.execute(
         "UPDATE runs SET agent_id = ?2, heartbeat_at = ?3
           WHERE id = ?1 AND status = 'running' AND (agent_id IS NULL OR agent_id = ?2)",
@@ -172,9 +170,9 @@ pub fn heartbeat(
     run: &RunId,
     progress: Option<&str>,
     now: Timestamp,
-) -> rusqlite::Result<bool> {
+) -> sql::Result<bool> {
     let n_rows = tx.execute(
-        "UPDATE runs SET heartbeat_at = ?2, lease_until = max(lease_until, ?2 + lease_ms),
+        "UPDATE runs SET heartbeat_at = ?2, lease_until = CASE WHEN lease_until > ?2 + lease_ms THEN lease_until ELSE ?2 + lease_ms END,
                 progress = coalesce(?3, progress)
           WHERE id = ?1 AND status = 'running'",
         params![run, now, progress],
@@ -188,13 +186,13 @@ pub fn finish(
     run: &RunId,
     outcome: &Outcome,
     now: Timestamp,
-) -> rusqlite::Result<Finished> {
+) -> sql::Result<Finished> {
     let status = outcome.resolved();
-    let n_rows = tx.execute(
-        "UPDATE runs SET status = ?2, reason = ?3, finished_at = max(started_at, ?4), exit_code = ?5, signal = ?6,
+    let agent = tx.query_row(
+        "UPDATE runs SET status = ?2, reason = ?3, finished_at = CASE WHEN started_at > ?4 THEN started_at ELSE ?4 END, exit_code = ?5, signal = ?6,
                 summary = coalesce(?7, summary), token_usage = coalesce(?8, token_usage),
                 cost_usd = coalesce(?9, cost_usd), verdict = coalesce(?10, verdict), stderr_tail = ?11
-          WHERE id = ?1 AND status = 'running'",
+          WHERE id = ?1 AND status = 'running' RETURNING agent_id",
         params![
             run,
             status,
@@ -208,16 +206,14 @@ pub fn finish(
             outcome.verdict,
             outcome.stderr_tail,
         ],
-    )?;
-    if n_rows == 0 {
+        |row| row.get::<Option<AgentId>>(0),
+    );
+    let Some(agent) = agent.optional()? else {
         return Ok(match get(tx, run.as_str())? {
             Some(run) => Finished::Already(Box::new(run)),
             None => Finished::Unknown,
         });
-    }
-    let agent = tx.query_row("SELECT agent_id FROM runs WHERE id = ?1", [run], |row| {
-        row.get::<_, Option<AgentId>>(0)
-    })?;
+    };
     if let Some(agent) = &agent {
         agents::seen(tx, agent, now)?;
     }
@@ -231,7 +227,7 @@ pub fn finish(
 }
 
 /// Records every running row whose process is gone as interrupted, and returns those.
-pub fn reap(tx: &Connection, here: &Here, now: Timestamp) -> rusqlite::Result<Vec<Run>> {
+pub fn reap(tx: &Connection, here: &Here, now: Timestamp) -> sql::Result<Vec<Run>> {
     let mut reaped = Vec::new();
     for run in with_status(tx, Status::Running)? {
         let seen = run.as_seen(here, now);
@@ -249,12 +245,12 @@ pub fn reap(tx: &Connection, here: &Here, now: Timestamp) -> rusqlite::Result<Ve
 }
 
 /// The run with this id.
-pub fn get(connection: &Connection, run: &str) -> rusqlite::Result<Option<Run>> {
+pub fn get(connection: &Connection, run: &str) -> sql::Result<Option<Run>> {
     connection.query_row(&format!("{SELECT} WHERE r.id = ?1"), [run], from_row).optional()
 }
 
 /// All runs that have this status, oldest first; meant for running ones, which are few.
-pub fn with_status(connection: &Connection, status: Status) -> rusqlite::Result<Vec<Run>> {
+pub fn with_status(connection: &Connection, status: Status) -> sql::Result<Vec<Run>> {
     connection
         .prepare(&format!("{SELECT} WHERE r.status = ?1 ORDER BY r.id"))?
         .query_map([status], from_row)?
@@ -262,7 +258,7 @@ pub fn with_status(connection: &Connection, status: Status) -> rusqlite::Result<
 }
 
 /// The newest runs of a job, newest first.
-pub fn of_job(connection: &Connection, job: &str, limit: u32) -> rusqlite::Result<Vec<Run>> {
+pub fn of_job(connection: &Connection, job: &str, limit: u32) -> sql::Result<Vec<Run>> {
     connection
         .prepare(&format!("{SELECT} WHERE r.job = ?1 ORDER BY r.id DESC LIMIT ?2"))?
         .query_map(params![job, limit], from_row)?
@@ -276,11 +272,11 @@ pub fn of_job_after(
     job: &str,
     after: &str,
     limit: u32,
-) -> rusqlite::Result<Vec<Run>> {
+) -> sql::Result<Vec<Run>> {
     let mut newest: Vec<Run> = connection
         .prepare(&format!("{SELECT} WHERE r.job = ?1 AND r.id > ?2 ORDER BY r.id DESC LIMIT ?3"))?
         .query_map(params![job, after, limit], from_row)?
-        .collect::<rusqlite::Result<_>>()?;
+        .collect::<sql::Result<_>>()?;
     newest.reverse();
     Ok(newest)
 }
@@ -290,9 +286,9 @@ pub fn list(
     connection: &Connection,
     filter: &Filter,
     mut take: impl FnMut(Run) -> bool,
-) -> rusqlite::Result<()> {
+) -> sql::Result<()> {
     let mut clauses = vec!["1 = 1"];
-    let mut values: Vec<&dyn rusqlite::ToSql> = Vec::new();
+    let mut values: Vec<&dyn sql::ToSql> = Vec::new();
     if let Some(agent) = &filter.agent {
         clauses.push("r.agent_id = ?");
         values.push(agent);
@@ -319,7 +315,7 @@ pub fn list(
         .prepare(&format!("{SELECT} WHERE {} ORDER BY {order}", clauses.join(" AND ")))?;
     let mut rows = statement.query(values.as_slice())?;
     while let Some(row) = rows.next()? {
-        if !take(from_row(row)?) {
+        if !take(from_row(&row)?) {
             break;
         }
     }

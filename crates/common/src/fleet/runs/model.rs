@@ -89,7 +89,7 @@ pub struct Run {
 }
 
 /// A run about to be opened.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct NewRun<'a> {
     /// The agent, when it is known.
     pub agent: Option<&'a AgentId>,

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::*;
+use crate::fleet::Database;
 use crate::fleet::agents::Registration;
 use crate::fleet::open_for_test;
-use crate::sqlite::Database;
 
 const LEASE: Duration = Duration::from_secs(60);
 
@@ -221,15 +221,16 @@ fn of_many_that_finish_and_reap_at_once_one_is_told_done_and_one_event_is_writte
     let here = Here::now();
     let alive = Holder::this_process(&here).unwrap();
     let gone = Holder { pid_started: alive.pid_started - 1, ..alive };
-    let path = journal.fleet.path().to_path_buf();
+    let place = journal.fleet.place().clone();
     for at in 0..5 {
         let run = journal.open_new(Some(&gone), 10 + at);
         let n_told = std::sync::atomic::AtomicUsize::new(0);
         std::thread::scope(|scope| {
             for n in 0..8_i64 {
-                let (path, run, here, n_told) = (&path, &run, &here, &n_told);
+                let (place, run, here, n_told) = (&place, &run, &here, &n_told);
                 scope.spawn(move || {
-                    let mut fleet = crate::fleet::open(path, crate::sqlite::BUSY_TIMEOUT).unwrap();
+                    let mut fleet =
+                        Database::open(place.clone(), crate::sqlite::BUSY_TIMEOUT).unwrap();
                     let is_told = if n % 2 == 0 {
                         let reaped = fleet.write("reap", |tx| reap(tx, here, Timestamp(20)));
                         !reaped.unwrap().is_empty()

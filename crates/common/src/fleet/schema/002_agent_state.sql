@@ -67,19 +67,6 @@ CREATE TABLE run_counts (
 
 INSERT INTO run_counts (status, n_runs) VALUES ('running', 0), ('completed', 0), ('failed', 0), ('interrupted', 0);
 
-CREATE TRIGGER runs_counted_in AFTER INSERT ON runs BEGIN
-    UPDATE run_counts SET n_runs = n_runs + 1 WHERE status = NEW.status;
-END;
-
-CREATE TRIGGER runs_counted_over AFTER UPDATE OF status ON runs WHEN OLD.status <> NEW.status BEGIN
-    UPDATE run_counts SET n_runs = n_runs - 1 WHERE status = OLD.status;
-    UPDATE run_counts SET n_runs = n_runs + 1 WHERE status = NEW.status;
-END;
-
-CREATE TRIGGER runs_counted_out AFTER DELETE ON runs BEGIN
-    UPDATE run_counts SET n_runs = n_runs - 1 WHERE status = OLD.status;
-END;
-
 -- What guarded files held: the content before and after each replacement.
 CREATE TABLE file_versions (
     id       INTEGER NOT NULL PRIMARY KEY,

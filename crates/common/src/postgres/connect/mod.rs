@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
 use tokio::runtime;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout};
 use tokio_postgres::config::{ChannelBinding, SslMode, SslNegotiation};
 use tokio_postgres::tls::{NoTls, TlsConnect};
 use tokio_postgres::{Client as Protocol, Config, Error};
@@ -102,7 +102,10 @@ impl Server {
         hosts_left: usize,
     ) -> Result<Open, Reason> {
         let began = Instant::now();
-        let lookup = timeout_at(until, socket::addresses(&host.place, host.port)).await;
+        // A name service that is away takes no more than this host's part, either.
+        let part = until.saturating_duration_since(began)
+            / u32::try_from(hosts_left.max(1)).unwrap_or(u32::MAX);
+        let lookup = timeout(part, socket::addresses(&host.place, host.port)).await;
         let addresses = match lookup {
             Ok(addresses) => addresses.map_err(Reason::Name)?,
             Err(_) => return Err(Reason::Timeout(began.elapsed())),

@@ -287,3 +287,28 @@ fn a_statement_that_is_never_answered_is_given_up() {
     assert!(client.batch_execute("SELECT 1").is_err());
     assert!(client.is_closed());
 }
+
+#[test]
+fn a_server_that_ends_the_session_is_believed_before_it_hangs_up() {
+    let kept = std::sync::Mutex::new(Vec::new());
+    let (port, _) = play(move |mut stream| {
+        read_untyped(&mut stream);
+        let mut welcome = message(b'R', &0_u32.to_be_bytes());
+        for (name, value) in PRIMARY {
+            welcome.extend(message(b'S', format!("{name}\0{value}\0").as_bytes()));
+        }
+        welcome.extend(message(b'Z', b"I"));
+        let _ = stream.write_all(&welcome);
+        let _ = stream.read(&mut [0; 1]);
+        let _ = stream
+            .write_all(&error("57P01", "terminating connection due to administrator command"));
+        // The connection stays open for now, as it does while the server writes its last words to the log.
+        kept.lock().unwrap().push(stream);
+    });
+    let url = format!("postgres://127.0.0.1:{port}/db?sslmode=disable");
+    let mut client = server(&url).connect(PATIENCE).unwrap();
+    client.wait_up_to(PATIENCE);
+    let error = client.batch_execute("COMMIT").unwrap_err();
+    assert!(super::super::is_transient(&error) && super::super::may_have_committed(&error));
+    assert!(client.is_closed() && !client.has_timed_out());
+}

@@ -73,7 +73,7 @@ impl<'a, 's> Recorder<'a, 's> {
         loop {
             match self.try_close(start, outcome, stopped) {
                 Ok(()) => return,
-                Err(common::Error::Busy { .. }) if Instant::now() < until => {
+                Err(error) if error.exit() == Exit::Again && Instant::now() < until => {
                     thread::sleep(Duration::from_millis(20));
                 }
                 Err(error) => {

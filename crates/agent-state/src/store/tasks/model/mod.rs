@@ -157,11 +157,15 @@ fn a_node_is_found_by_its_id_and_by_its_task_and_what_the_graph_calls_it() {
 #[test]
 fn what_is_next_is_found_by_an_index_of_what_is_ready() {
     let (_folder, world) = taken(1);
+    if world.fleet.file().is_none() {
+        // A server plans by how many rows there are, and does not say it in these words.
+        return;
+    }
     let plan = |of: &str| -> String {
         let query = format!("EXPLAIN QUERY PLAN {of} ORDER BY seq LIMIT 1");
-        let plan = world.fleet.read("explain", |connection| {
-            connection.query_row(&query, [], |row| row.get("detail"))
-        });
+        let plan = world
+            .fleet
+            .read("explain", |connection| connection.query_row(&query, [], |row| row.get(3)));
         plan.unwrap()
     };
     // However many nodes wait, or have ended, they are not looked at.

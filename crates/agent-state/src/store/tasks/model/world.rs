@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use common::clock::Timestamp;
+use common::fleet::Database;
 use common::fleet::agents::{self, AgentId, Registration};
 use common::fleet::liveness::{Here, Holder};
 use common::fleet::open_for_test;
-use common::sqlite::Database;
 use proptest::prelude::*;
 
 use super::super::{
