@@ -5,6 +5,7 @@
 #![expect(clippy::missing_panics_doc, reason = "a helper of stories panics where the story fails")]
 
 pub mod cron;
+pub mod network;
 pub mod postgres;
 
 use std::fs;

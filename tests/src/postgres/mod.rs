@@ -4,6 +4,7 @@
 
 pub mod authority;
 pub mod cluster;
+pub mod pooler;
 
 use std::path::PathBuf;
 

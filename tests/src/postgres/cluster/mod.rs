@@ -3,9 +3,10 @@
 //! Tests and `cargo xtask` share this file, so it knows the standard library and `tempfile` only. Nothing of a
 //! server that may already run on this machine is touched: the data, the socket and the port are its own.
 
+mod machine;
+
 use std::fs::{self, File};
 use std::io::{self, Write as _};
-use std::net::TcpListener;
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -13,11 +14,12 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 use std::{env, thread};
 
+pub use machine::programs;
+use machine::{free_port, owner};
+
 /// The user who owns every database of such a server; nobody asks for a password.
 pub const USER: &str = "fleet";
 
-/// The oldest version that the product promises to work with.
-const OLDEST: u32 = 14;
 /// How long a server may take to start, recover or stop.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -32,32 +34,6 @@ wait "$server"
 [ "$word" = keep ] || rm -rf "$data"
 "#;
 
-/// Where the programs of the server are: the newest of Debian's folders, else those of the PATH. `None` when there
-/// are none, or only old ones.
-pub fn programs() -> Option<PathBuf> {
-    let debian = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-    let mut versions: Vec<u32> =
-        debian.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
-    versions.sort_unstable();
-    let newest = versions
-        .iter()
-        .rev()
-        .map(|version| PathBuf::from(format!("/usr/lib/postgresql/{version}/bin")));
-    let path = env::var_os("PATH").unwrap_or_default();
-    let folders: Vec<PathBuf> = newest.chain(env::split_paths(&path)).collect();
-    folders.into_iter().find(|folder| {
-        folder.join("initdb").exists() && version(folder).is_some_and(|version| version >= OLDEST)
-    })
-}
-
-/// The major version of the server in `folder`.
-fn version(folder: &Path) -> Option<u32> {
-    let output = Command::new(folder.join("postgres")).arg("--version").output().ok()?;
-    let text = String::from_utf8(output.stdout).ok()?;
-    // "postgres (PostgreSQL) 15.18 (Debian …)"
-    text.split_whitespace().nth(2)?.split(['.', 'd', 'b', 'r']).next()?.parse().ok()
-}
-
 /// A server and its data.
 #[derive(Debug)]
 pub struct Cluster {
@@ -68,6 +44,8 @@ pub struct Cluster {
     address: String,
     port: u16,
     settings: Vec<(String, String)>,
+    /// A process in whose network it runs, where that is not this one's.
+    network_of: Option<u32>,
     keeper: Option<Child>,
 }
 
@@ -118,6 +96,7 @@ impl Cluster {
             address,
             port,
             settings,
+            network_of: None,
             keeper: None,
         })
     }
@@ -125,6 +104,11 @@ impl Cluster {
     /// Has the server listen on this address from its next start.
     pub fn listen_on(&mut self, address: &str) {
         address.clone_into(&mut self.address);
+    }
+
+    /// Has the server run in the network of this process from its next start; that takes root.
+    pub fn move_to_network_of(&mut self, process: u32) {
+        self.network_of = Some(process);
     }
 
     /// Gives a setting from the next start; a later value of a name holds.
@@ -187,7 +171,7 @@ impl Cluster {
 
     fn spawn(&mut self) -> io::Result<()> {
         let log = File::options().append(true).create(true).open(self.folder.path().join("log"))?;
-        let mut command = Command::new("/bin/sh");
+        let mut command = self.shell();
         command
             .args(["-c", KEEPER, "keeper"])
             .arg(self.folder.path())
@@ -216,10 +200,26 @@ impl Cluster {
             .stderr(log)
             // Whoever interrupts a test from the keyboard does not interrupt the keeper: it cleans up.
             .process_group(0);
-        self.as_owner(&mut command);
         let _ = fs::remove_file(self.data().join("postmaster.pid"));
         self.keeper = Some(command.spawn()?);
         Ok(())
+    }
+
+    /// `/bin/sh` as the owner, in the network where the server is to be.
+    fn shell(&self) -> Command {
+        let Some(process) = self.network_of else {
+            let mut command = Command::new("/bin/sh");
+            self.as_owner(&mut command);
+            return command;
+        };
+        // Entering a network takes root, so the owner comes after it.
+        let mut command = Command::new("nsenter");
+        command.args(["--target", &process.to_string(), "--net"]);
+        if let Some((user, group)) = self.owner {
+            command.args(["--setuid", &user.to_string(), "--setgid", &group.to_string()]);
+        }
+        command.arg("/bin/sh");
+        command
     }
 
     fn as_owner(&self, command: &mut Command) {
@@ -242,7 +242,11 @@ impl Cluster {
             if log.contains("Address already in use") {
                 return Err(io::ErrorKind::AddrInUse.into());
             }
-            if Instant::now() > until || log.contains("FATAL:") {
+            // Clients that come too early are told so by a FATAL line of their own.
+            let is_over = log
+                .lines()
+                .any(|line| line.contains("FATAL:") && !line.contains("the database system is"));
+            if Instant::now() > until || is_over {
                 return Err(io::Error::other(format!("the server does not start: {log}")));
             }
             thread::sleep(Duration::from_millis(5));
@@ -352,25 +356,4 @@ impl Drop for Cluster {
             let _ = keeper.wait();
         }
     }
-}
-
-/// Whom to run as: for root the user of Debian's package, else the user without rights.
-fn owner() -> io::Result<Option<(u32, u32)>> {
-    let id = |flag: &str, user: &str| -> Option<u32> {
-        let output = Command::new("id").args([flag, user]).output().ok()?;
-        String::from_utf8(output.stdout).ok()?.trim().parse().ok()
-    };
-    let me = Command::new("id").arg("-u").output()?;
-    if me.stdout.trim_ascii() != b"0" {
-        return Ok(None);
-    }
-    ["postgres", "nobody"]
-        .iter()
-        .find_map(|user| Some((id("-u", user)?, id("-g", user)?)))
-        .map(Some)
-        .ok_or_else(|| io::Error::other("there is no user to run a server as"))
-}
-
-fn free_port() -> io::Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
