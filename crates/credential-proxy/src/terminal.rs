@@ -76,8 +76,7 @@ impl Raw {
     /// Takes the keys, when stdin is a terminal and this process is in its foreground.
     pub(crate) fn new() -> Option<Self> {
         let stdin = io::stdin();
-        if !isatty(&stdin) || rustix::termios::tcgetpgrp(&stdin).ok()? != rustix::process::getpgrp()
-        {
+        if !isatty(&stdin) || !common::child::is_in_foreground(stdin.as_fd()) {
             return None;
         }
         let before = tcgetattr(&stdin).ok()?;

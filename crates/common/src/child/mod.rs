@@ -28,6 +28,7 @@ use rustix::process::{
 use self::signals::{Signals, timespec_to};
 pub use self::stream::{Stream, Tail};
 use self::terminal::Terminal;
+pub use self::terminal::is_in_foreground;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::sys;

@@ -51,6 +51,11 @@ impl Terminal {
     }
 }
 
+/// Whether this process is in the foreground of a terminal, so that keys are for it.
+pub fn is_in_foreground(terminal: BorrowedFd<'_>) -> bool {
+    foreground_of_ours(terminal).is_some()
+}
+
 /// The foreground of a terminal, if it is this process group.
 fn foreground_of_ours(terminal: BorrowedFd<'_>) -> Option<Pid> {
     let group = rustix::termios::tcgetpgrp(terminal).ok()?;

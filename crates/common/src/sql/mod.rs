@@ -135,6 +135,7 @@ impl Error {
     }
 }
 
+#[cfg(feature = "fleet")]
 impl Error {
     /// The same as an error of SQLite, for a database that is a file.
     pub(crate) fn of_a_file(self) -> rusqlite::Error {
