@@ -185,7 +185,7 @@ impl Cluster {
         let ours = [
             ("fsync", "off"),
             ("full_page_writes", "off"),
-            ("max_connections", "200"),
+            ("max_connections", "600"),
             ("timezone", "UTC"),
         ];
         let given = self.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
