@@ -3,7 +3,7 @@
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
-use crate::sandbox::{BIN, Sandbox, Seen, has, is_root, seen, wait_for};
+use crate::sandbox::{BIN, Sandbox, Seen, copy_of_the_binary, has, is_root, seen, wait_for};
 
 /// A script of sh in a mount namespace of its own; `None` where that is not to be had.
 fn in_own_mounts(home: &Sandbox, script: &str) -> Option<Seen> {
@@ -114,7 +114,7 @@ fn a_plain_user_cannot_debug_the_daemon_nor_read_its_memory_or_environment() {
     }
     let home = Sandbox::empty();
     let bin = home.home().join("credential-proxy");
-    std::fs::copy(BIN, &bin).unwrap();
+    copy_of_the_binary(&bin);
     std::os::unix::fs::chown(home.home(), Some(65_534), Some(65_534)).unwrap();
     // Of the tools only those that are there are tried; reading is always tried.
     let script = r#"

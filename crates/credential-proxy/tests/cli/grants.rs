@@ -1,6 +1,6 @@
 //! Tokens and the audit trail.
 
-use crate::sandbox::{BIN, Sandbox, Seen, seen};
+use crate::sandbox::{BIN, Sandbox, Seen, copy_of_the_binary, seen};
 
 fn with_token(home: &Sandbox, token: &str, args: &[&str]) -> Seen {
     let mut command = home.command(args);
@@ -82,7 +82,7 @@ fn an_inject_only_token_works_on_after_an_upgrade_and_another_installation_is_to
     let place = |folder: &str| {
         let folder = home.home().join(folder);
         std::fs::create_dir_all(&folder).unwrap();
-        std::fs::copy(BIN, folder.join("new")).unwrap();
+        copy_of_the_binary(&folder.join("new"));
         // As package managers do it: a new file in the place of the old one.
         std::fs::rename(folder.join("new"), folder.join("credential-proxy")).unwrap();
         folder.join("credential-proxy").to_str().unwrap().to_owned()

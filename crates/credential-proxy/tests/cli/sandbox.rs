@@ -176,3 +176,12 @@ pub(crate) fn has(program: &str) -> bool {
         .iter()
         .any(|folder| Path::new(folder).join(program).exists())
 }
+
+/// Copies the binary, to be run from elsewhere.
+///
+/// By another process: one that a neighboring test starts meanwhile would have the copy open for writing, as
+/// this process has, and nobody could run it.
+pub(crate) fn copy_of_the_binary(to: &Path) {
+    let copied = Command::new("cp").arg(BIN).arg(to).status().unwrap();
+    assert!(copied.success());
+}
