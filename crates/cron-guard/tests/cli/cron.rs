@@ -18,7 +18,7 @@ use crate::sandbox::Sandbox;
 const SPEED: i64 = 300;
 
 /// How long a test waits for anything of a night.
-pub(crate) const LIMIT: Duration = Duration::from_mins(3);
+pub(crate) const LIMIT: Duration = Duration::from_secs(180);
 
 /// What the night needs, or `None` with a word about what is missing.
 pub(crate) fn faketime() -> Option<PathBuf> {

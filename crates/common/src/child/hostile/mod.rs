@@ -26,7 +26,7 @@ impl Watchdog {
         let (done, is_done) = mpsc::channel();
         let test = thread::current().name().unwrap_or_default().to_owned();
         thread::spawn(move || {
-            let answer = is_done.recv_timeout(Duration::from_mins(3));
+            let answer = is_done.recv_timeout(Duration::from_secs(180));
             if answer == Err(mpsc::RecvTimeoutError::Timeout) {
                 let _ = writeln!(std::io::stderr(), "a supervisor hangs in {test}");
                 std::process::abort();
@@ -67,7 +67,7 @@ fn role() {
 }
 
 fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let until = Instant::now() + Duration::from_mins(1);
+    let until = Instant::now() + Duration::from_secs(60);
     while !is_so() {
         assert!(Instant::now() < until, "{what} did not come true");
         thread::sleep(Duration::from_millis(2));
