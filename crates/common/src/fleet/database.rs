@@ -110,8 +110,7 @@ impl Database {
         query: impl FnOnce(&Connection) -> Result<T>,
     ) -> std::result::Result<T, Error> {
         match &self.engine {
-            Engine::File(file) => file
-                .read(doing, |connection| query(connection).map_err(crate::sql::Error::of_a_file)),
+            Engine::File(file) => file.read(doing, |connection| of_a_file(connection, query)),
             #[cfg(feature = "postgres")]
             Engine::Server(session) => session.read(doing, query),
         }
@@ -125,10 +124,7 @@ impl Database {
         change: impl FnOnce(&Connection) -> Result<T>,
     ) -> std::result::Result<T, Error> {
         match &mut self.engine {
-            Engine::File(file) => file.write(doing, |tx| {
-                let tx: &rusqlite::Connection = tx;
-                change(tx).map_err(crate::sql::Error::of_a_file)
-            }),
+            Engine::File(file) => file.write(doing, |tx| of_a_file(tx, change)),
             #[cfg(feature = "postgres")]
             Engine::Server(session) => session.write(doing, change),
         }
@@ -142,15 +138,20 @@ impl Database {
         change: impl FnOnce(&Connection) -> Result<T>,
     ) -> std::result::Result<T, Error> {
         match &mut self.engine {
-            Engine::File(file) => file.write_relaxed(doing, |tx| {
-                let tx: &rusqlite::Connection = tx;
-                change(tx).map_err(crate::sql::Error::of_a_file)
-            }),
+            Engine::File(file) => file.write_relaxed(doing, |tx| of_a_file(tx, change)),
             #[cfg(feature = "postgres")]
             // A server that does not wait for its disk forgets what it said when it crashes, not only in a power cut.
             Engine::Server(session) => session.write(doing, change),
         }
     }
+}
+
+/// Does `work` with the connection to a file, whose errors are all of SQLite.
+fn of_a_file<T>(
+    connection: &rusqlite::Connection,
+    work: impl FnOnce(&Connection) -> Result<T>,
+) -> rusqlite::Result<T> {
+    work(connection).map_err(crate::sql::Error::of_a_file)
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ pub mod migrate;
 mod place;
 pub mod runs;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::clock::{self, Timestamp};
@@ -95,7 +95,7 @@ impl DatabaseArgs {
 
     /// Whether it is a server's, as far as the text tells.
     pub fn names_server(&self) -> bool {
-        self.db.as_ref().is_some_and(|named| named.to_string_lossy().contains("://"))
+        self.db.as_deref().is_some_and(Place::names_server)
     }
 
     /// Opens it for reading and writing; creates it where it is absent.
@@ -107,11 +107,6 @@ impl DatabaseArgs {
     pub fn open_read_only(&self) -> Result<Database, Error> {
         Database::open_read_only(self.place()?, self.busy_timeout)
     }
-}
-
-/// Opens the fleet database in the file `path`; creates it where it is absent.
-pub fn open(path: &Path, busy_timeout: Duration) -> Result<Database, Error> {
-    Database::open(Place::File(path.to_owned()), busy_timeout)
 }
 
 /// An id that sorts by the time at which it was made (UUIDv7), by the clock that [`clock::now`] reads.

@@ -37,13 +37,24 @@ impl Place {
     /// # Errors
     /// A URL of another kind, or one that does not name a server as libpq would understand it.
     pub fn of(text: &Path) -> Result<Self, Error> {
+        #[cfg(feature = "postgres")]
+        if let Some(url) = text.to_str().filter(|text| Server::is_url(text)) {
+            return Self::of_server(url);
+        }
         match text.to_str().and_then(|text| text.split_once("://")) {
-            #[cfg(feature = "postgres")]
-            Some(("postgres" | "postgresql", _)) => {
-                Self::of_server(text.to_str().unwrap_or_default())
-            }
             Some((scheme, _)) => Err(Error::Scheme { scheme: scheme.to_owned() }),
             None => Ok(Self::File(text.to_owned())),
+        }
+    }
+
+    /// Whether `text` is the URL of a server, as far as its form tells.
+    pub(super) fn names_server(text: &Path) -> bool {
+        #[cfg(feature = "postgres")]
+        return text.to_str().is_some_and(Server::is_url);
+        #[cfg(not(feature = "postgres"))]
+        {
+            let _ = text;
+            false
         }
     }
 

@@ -142,15 +142,6 @@ impl Client {
         self.run(async |protocol| protocol.query_typed(statement, parameters).await)
     }
 
-    /// Does a statement whose parameters have these types; says how many rows it changed.
-    pub fn execute_typed(
-        &mut self,
-        statement: &str,
-        parameters: &[(&(dyn ToSql + Sync), Type)],
-    ) -> Result<u64, Error> {
-        self.run(async |protocol| protocol.execute_typed(statement, parameters).await)
-    }
-
     /// The rows of a statement; the server is asked for the types first, under a name that a pooler may not
     /// know again.
     pub fn query(
@@ -159,33 +150,6 @@ impl Client {
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>, Error> {
         self.run(async |protocol| protocol.query(statement, parameters).await)
-    }
-
-    /// The only row of a statement; none or more is an error.
-    pub fn query_one(
-        &mut self,
-        statement: &str,
-        parameters: &[&(dyn ToSql + Sync)],
-    ) -> Result<Row, Error> {
-        self.run(async |protocol| protocol.query_one(statement, parameters).await)
-    }
-
-    /// The row of a statement that has one at most.
-    pub fn query_opt(
-        &mut self,
-        statement: &str,
-        parameters: &[&(dyn ToSql + Sync)],
-    ) -> Result<Option<Row>, Error> {
-        self.run(async |protocol| protocol.query_opt(statement, parameters).await)
-    }
-
-    /// Does a statement; says how many rows it changed.
-    pub fn execute(
-        &mut self,
-        statement: &str,
-        parameters: &[&(dyn ToSql + Sync)],
-    ) -> Result<u64, Error> {
-        self.run(async |protocol| protocol.execute(statement, parameters).await)
     }
 
     /// Does statements that have no parameters, in one round trip.
