@@ -6,8 +6,9 @@ use std::fmt::Write as _;
 use crate::cron::{LIMIT, Night, begin, faketime, n_runs, wait_for};
 use crate::sandbox::Sandbox;
 
-/// Schedule and command; each writes what it saw to `OUT`. All are due in the first minutes of 1 January 2023,
-/// a Sunday.
+/// Schedule and command; each writes what it saw to `OUT`. All are due in the first half hour of 1 January
+/// 2023, a Sunday; `MINUTE` is another minute for each, since cron waits for nobody and forty lines a minute
+/// of a fast clock would pile up.
 const LINES: &[&str] = &[
     "* * * * * echo plain > OUT",
     "*/2 * * * * echo step > OUT 2>&1",
@@ -25,44 +26,45 @@ const LINES: &[&str] = &[
     "@daily echo daily > OUT",
     "@midnight echo midnight > OUT",
     "@hourly\techo hourly > OUT",
-    "  *   *  *   * *   echo   many    spaces   >   OUT  ",
-    "\t*\t*\t*\t*\t*\techo tabs\t> OUT",
-    "* * * * * cat > OUT%first%second",
-    "* * * * * while read line; do echo \"<$line>\"; done > OUT%one%two%",
-    "* * * * * wc -c > OUT%",
-    "* * * * * date -u -d @0 +\\%Y-\\%m > OUT",
-    "* * * * * awk 'BEGIN { print \"100\\%\" }' > OUT",
-    "* * * * * echo \"it's $((1+1))\" | tr a-z A-Z > OUT",
-    "* * * * * FOO='b a r' sh -c 'echo \"$FOO\"' > OUT",
-    "* * * * * . ./profile; echo $PROFILE > OUT",
-    "* * * * * cd / && pwd > $HOME/OUT",
-    "* * * * * (cd /tmp; pwd) > OUT",
-    "* * * * * echo 'nested '\\''quotes'\\''' > OUT",
-    "* * * * * [ -f profile ] && echo yes > OUT || echo no > OUT",
-    "* * * * * echo `echo backticks` ${NONE:-default} > OUT",
-    "* * * * * echo größe ünï > OUT",
-    "* * * * * flock -n OUT.lock echo locked > OUT",
-    "* * * * * nice -n 5 nice > OUT",
-    "* * * * * echo comment > OUT # the old one",
-    "* * * * * false; echo $? > OUT; exit 3",
-    "* * * * * printf '\\%s\\n' back\\\\slash > OUT",
-    "* * * * * sh -c 'echo child > OUT' & wait",
-    "* * * * * exec echo exec > OUT",
-    "* * * * * umask > OUT; echo $0 $# >> OUT",
-    "* * * * * trap 'echo trapped > OUT' EXIT; true",
-    "* * * * * readlink /proc/self/fd/0 | cut -c1-4 > OUT",
-    "* * * * * echo $MAILTO $SHELL $OWN > OUT",
-    "* * * * * [ -t 0 ] || echo no terminal > OUT",
+    "  MINUTE   *  *   * *   echo   many    spaces   >   OUT  ",
+    "\tMINUTE\t*\t*\t*\t*\techo tabs\t> OUT",
+    "MINUTE * * * * cat > OUT%first%second",
+    "MINUTE * * * * while read line; do echo \"<$line>\"; done > OUT%one%two%",
+    "MINUTE * * * * wc -c > OUT%",
+    "MINUTE * * * * date -u -d @0 +\\%Y-\\%m > OUT",
+    "MINUTE * * * * awk 'BEGIN { print \"100\\%\" }' > OUT",
+    "MINUTE * * * * echo \"it's $((1+1))\" | tr a-z A-Z > OUT",
+    "MINUTE * * * * FOO='b a r' sh -c 'echo \"$FOO\"' > OUT",
+    "MINUTE * * * * . ./profile; echo $PROFILE > OUT",
+    "MINUTE * * * * cd / && pwd > $HOME/OUT",
+    "MINUTE * * * * (cd /tmp; pwd) > OUT",
+    "MINUTE * * * * echo 'nested '\\''quotes'\\''' > OUT",
+    "MINUTE * * * * [ -f profile ] && echo yes > OUT || echo no > OUT",
+    "MINUTE * * * * echo `echo backticks` ${NONE:-default} > OUT",
+    "MINUTE * * * * echo größe ünï > OUT",
+    "MINUTE * * * * flock -n OUT.lock echo locked > OUT",
+    "MINUTE * * * * nice -n 5 nice > OUT",
+    "MINUTE * * * * echo comment > OUT # the old one",
+    "MINUTE * * * * false; echo $? > OUT; exit 3",
+    "MINUTE * * * * printf '\\%s\\n' back\\\\slash > OUT",
+    "MINUTE * * * * sh -c 'echo child > OUT' & wait",
+    "MINUTE * * * * exec echo exec > OUT",
+    "MINUTE * * * * umask > OUT; echo $0 $# >> OUT",
+    "MINUTE * * * * trap 'echo trapped > OUT' EXIT; true",
+    "MINUTE * * * * readlink /proc/self/fd/0 | cut -c1-4 > OUT",
+    "MINUTE * * * * echo $MAILTO $SHELL $OWN > OUT",
+    "MINUTE * * * * [ -t 0 ] || echo no terminal > OUT",
 ];
 
 /// The lines for a home, with the variables that stand above them.
 fn crontab(home: &str) -> String {
     let mut text = format!("# What people have.\nHOME={home}\nMAILTO=\"\"\nOWN = 'a value'\n\n");
     for (number, line) in LINES.iter().enumerate() {
+        let line = line.replace("MINUTE", &format!("{}-59/30", number % 30));
         let _ = writeln!(text, "{}", line.replace("OUT", &format!("out/{number}")));
     }
-    text.push_str("SHELL=/bin/bash\n* * * * * echo {1..3} > out/bash\n");
-    text.push_str("# The last line has no end.\n* * * * * echo last > out/last");
+    text.push_str("SHELL=/bin/bash\n5-59/30 * * * * echo {1..3} > out/bash\n");
+    text.push_str("# The last line has no end.\n6-59/30 * * * * echo last > out/last");
     text
 }
 
