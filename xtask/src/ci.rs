@@ -1,14 +1,23 @@
 //! What has to pass before a change lands; `.ci/run` installs what the tests need and calls it.
 
-use anyhow::{Result, ensure};
+use std::path::PathBuf;
+use std::process::Command;
 
-use crate::run::{TOOLS, cargo, cargo_with, has_cargo};
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
+
+use crate::run::{TOOLS, cargo, cargo_output, cargo_with, has_cargo, must, root};
 use crate::{postgres, tidy};
 
-/// Every test of the workspace.
+/// The members whose tests are about a fleet database.
+const FLEET: [&str; 3] = ["common", "agent-state", "cron-guard"];
+
+/// Every test of the workspace; `args` go to each test binary.
 pub(crate) fn test(args: &[String]) -> Result<()> {
-    let mut command = vec!["test".to_owned(), "--workspace".to_owned(), "--locked".to_owned()];
-    command.extend(args.iter().cloned());
+    let args = args.strip_prefix(&["--".to_owned()]).unwrap_or(args);
+    let mut command: Vec<&str> =
+        ["test", "--workspace", "--locked", "--no-fail-fast", "--"].to_vec();
+    command.extend(args.iter().map(String::as_str));
     cargo(&command)?;
     test_on_postgres(args)
 }
@@ -20,12 +29,38 @@ fn test_on_postgres(args: &[String]) -> Result<()> {
         println!("test: passed over: fleet databases on PostgreSQL (apt install postgresql)");
         return Ok(());
     };
-    let mut command = vec!["test".to_owned(), "--locked".to_owned()];
-    for member in ["common", "agent-state", "cron-guard"] {
-        command.extend(["--package".to_owned(), member.to_owned()]);
+    let mut failed = Vec::new();
+    for (folder, binary) in fleet_tests()? {
+        println!("$ {}=… {}", postgres::VARIABLE, binary.display());
+        let mut command = Command::new(&binary);
+        command.args(args).current_dir(folder);
+        if let Err(error) = must(command.env(postgres::VARIABLE, server.url("postgres"))) {
+            failed.push(format!("{error:#}"));
+        }
     }
-    command.extend(args.iter().cloned());
-    cargo_with(&command, &[(postgres::VARIABLE, &server.url("postgres"))])
+    ensure!(failed.is_empty(), "on PostgreSQL: {}", failed.join("; "));
+    Ok(())
+}
+
+/// The test binaries of the members in [`FLEET`], each with its member's folder. Cargo would build them anew for
+/// these members alone, since fewer members ask for fewer features of what they share.
+fn fleet_tests() -> Result<Vec<(PathBuf, PathBuf)>> {
+    let built = ["test", "--workspace", "--locked", "--no-run", "--message-format=json"];
+    let folders = FLEET.map(|member| root().join("crates").join(member));
+    let mut tests = Vec::new();
+    for line in cargo_output(&built, &[])?.lines() {
+        let message: Value = serde_json::from_str(line).context("cargo's messages")?;
+        let text = |key: &str| message[key].as_str().map(PathBuf::from);
+        let (Some(manifest), Some(binary)) = (text("manifest_path"), text("executable")) else {
+            continue;
+        };
+        let folder = manifest.parent().context("a manifest without a folder")?.to_path_buf();
+        if message["profile"]["test"] == true && folders.contains(&folder) {
+            tests.push((folder, binary));
+        }
+    }
+    ensure!(tests.len() >= FLEET.len(), "cargo names no tests of {FLEET:?}");
+    Ok(tests)
 }
 
 /// The tests, then the checks.
@@ -66,9 +101,8 @@ fn install() -> Result<()> {
             &["install", "--quiet", "--debug", "--locked", "--path", &path, "--root", &prefix],
             &[("CARGO_TARGET_DIR", &target)],
         )?;
-        let output = std::process::Command::new(folder.path().join("bin").join(tool))
-            .arg("--version")
-            .output()?;
+        let output =
+            Command::new(folder.path().join("bin").join(tool)).arg("--version").output()?;
         ensure!(output.status.success(), "{tool} --version failed after cargo install");
     }
     Ok(())

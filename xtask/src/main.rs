@@ -27,7 +27,7 @@ const USAGE: &str = "\
 cargo xtask COMMAND
 
   demo                  build the four tools and run the whole chain in a throw-away home
-  test [ARGS]           run every test, those of a fleet database also on PostgreSQL; ARGS go to cargo test
+  test [ARGS]           run every test, those of a fleet database also on PostgreSQL; ARGS go to each test binary
   check                 format, lints, documentation, tidy, each tool installed alone
   ci                    what has to pass before a change lands: test, then check
   postgres -- COMMAND   run a command with a throw-away PostgreSQL, named by AGENT_PLUMBING_TEST_POSTGRES
