@@ -116,18 +116,12 @@ fn stem(word: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::written::Written;
 
     /// How well files with these paths and texts match.
     fn matches(words: &str, files: &[(&str, &str)]) -> Vec<Match> {
-        let folder = tempfile::tempdir().unwrap();
-        let paths: Vec<&Path> = files.iter().map(|(path, _)| Path::new(*path)).collect();
-        let real: Vec<PathBuf> = paths.iter().map(|path| folder.path().join(path)).collect();
-        for (path, (_, text)) in real.iter().zip(files) {
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            #[expect(clippy::disallowed_methods, reason = "a file of a test")]
-            std::fs::write(path, text).unwrap();
-        }
-        Focus::of(&[words.to_owned()]).unwrap().of_files(&paths, &real)
+        let written = Written::new(files);
+        Focus::of(&[words.to_owned()]).unwrap().of_files(&written.paths, &written.real)
     }
 
     #[test]

@@ -41,6 +41,8 @@ mod tokens;
 mod tree;
 mod value;
 mod walk;
+#[cfg(test)]
+mod written;
 
 use std::process::ExitCode;
 

@@ -140,20 +140,14 @@ fn mentions(line: &str) -> Vec<&str> {
 mod tests {
     use super::*;
     use crate::value::{Signals, of_all};
+    use crate::written::Written;
 
     /// The worth of files with these paths and texts, of which the first moved.
     fn worth_of(files: &[(&str, &str)]) -> Vec<f64> {
-        let folder = tempfile::tempdir().unwrap();
-        let paths: Vec<&Path> = files.iter().map(|(path, _)| Path::new(*path)).collect();
-        let real: Vec<PathBuf> = paths.iter().map(|path| folder.path().join(path)).collect();
-        for (path, (_, text)) in real.iter().zip(files) {
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            #[expect(clippy::disallowed_methods, reason = "a file of a test")]
-            std::fs::write(path, text).unwrap();
-        }
+        let Written { paths, real, .. } = &Written::new(files);
         let movement = HashMap::from([(paths[0].into(), 1.0)]);
-        let values = of_all(&paths, &Signals { movement, ..Signals::default() });
-        worth(&paths, &real, &values)
+        let values = of_all(paths, &Signals { movement, ..Signals::default() });
+        worth(paths, real, &values)
     }
 
     #[test]

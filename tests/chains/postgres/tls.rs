@@ -1,5 +1,7 @@
 //! TLS with real servers: each mode of `sslmode` against certificates that are right, wrong and home-made.
 
+use std::path::PathBuf;
+
 use common::exit::Exit;
 use common::report::Explain as _;
 use e2e::have;
@@ -22,16 +24,24 @@ fn encrypted(
     Ok(rows[0].get(0))
 }
 
+/// A server whose certificate an authority of the test has issued to `db.example`, with the alternative names `others`;
+/// it has it from its next start. `None`, with a word, where a program for it is missing.
+fn certified(others: Option<&str>) -> Option<(Cluster, Authority, PathBuf)> {
+    if !have(&["openssl"]) {
+        return None;
+    }
+    let mut server = postgres::start()?;
+    let authority = Authority::new();
+    let (certificate, key) = authority.issue("db.example", others);
+    certify(&mut server, &certificate, &key);
+    Some((server, authority, certificate))
+}
+
 #[test]
 fn each_mode_asks_of_the_certificate_what_libpq_asks() {
-    if !have(&["openssl"]) {
-        return;
-    }
-    let Some(mut server) = postgres::start() else { return };
-    let (ours, theirs) = (Authority::new(), Authority::new());
-    let (certificate, key) =
-        ours.issue("db.example", Some("DNS:db.example,DNS:*.pool.example,IP:127.0.0.1"));
-    certify(&mut server, &certificate, &key);
+    let names = "DNS:db.example,DNS:*.pool.example,IP:127.0.0.1";
+    let Some((mut server, ours, _)) = certified(Some(names)) else { return };
+    let theirs = Authority::new();
     server.restart().unwrap();
     let (root, other) = (ours.certificate(), theirs.certificate());
     let (root, other) = (root.display(), other.display());
@@ -85,14 +95,8 @@ fn each_mode_asks_of_the_certificate_what_libpq_asks() {
 
 #[test]
 fn a_certificate_made_by_hand_is_taken_as_libpq_takes_it() {
-    if !have(&["openssl"]) {
-        return;
-    }
-    let Some(mut server) = postgres::start() else { return };
-    let authority = Authority::new();
     // No alternative name: the common name counts.
-    let (certificate, key) = authority.issue("db.example", None);
-    certify(&mut server, &certificate, &key);
+    let Some((mut server, authority, certificate)) = certified(None) else { return };
     server.restart().unwrap();
     let full = format!("sslmode=verify-full&sslrootcert={}", authority.certificate().display());
     assert!(encrypted(&server, "db.example", &full).unwrap());
@@ -105,13 +109,7 @@ fn a_certificate_made_by_hand_is_taken_as_libpq_takes_it() {
 
 #[test]
 fn a_password_exchange_is_bound_to_its_channel() {
-    if !have(&["openssl"]) {
-        return;
-    }
-    let Some(mut server) = postgres::start() else { return };
-    let authority = Authority::new();
-    let (certificate, key) = authority.issue("db.example", None);
-    certify(&mut server, &certificate, &key);
+    let Some((mut server, ..)) = certified(None) else { return };
     server.sql("postgres", "CREATE ROLE scram LOGIN PASSWORD 'hunter2'").unwrap();
     server
         .admit("local all all trust\nhost all scram all scram-sha-256\nhost all fleet all trust\n")
@@ -136,13 +134,7 @@ fn a_password_exchange_is_bound_to_its_channel() {
 
 #[test]
 fn a_client_certificate_opens_the_door() {
-    if !have(&["openssl"]) {
-        return;
-    }
-    let Some(mut server) = postgres::start() else { return };
-    let authority = Authority::new();
-    let (certificate, key) = authority.issue("db.example", None);
-    certify(&mut server, &certificate, &key);
+    let Some((mut server, authority, _)) = certified(None) else { return };
     let root = server.data().join("root.crt");
     std::fs::copy(authority.certificate(), &root).unwrap();
     server.set("ssl_ca_file", "root.crt");

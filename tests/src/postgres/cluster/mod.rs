@@ -279,17 +279,11 @@ impl Cluster {
     pub fn standby(&self) -> io::Result<Self> {
         let parent = self.folder.path().parent().unwrap_or(self.folder.path());
         let standby = Self::empty(&self.programs, parent)?;
-        self.run(
+        self.run_client(
             "pg_basebackup",
             &[
                 "--pgdata",
                 &standby.data().to_string_lossy(),
-                "--host",
-                &self.folder.path().to_string_lossy(),
-                "--port",
-                &self.port.to_string(),
-                "--username",
-                USER,
                 "--checkpoint",
                 "fast",
                 "--write-recovery-conf",
@@ -307,7 +301,7 @@ impl Cluster {
 
     /// Runs SQL in a database of this server; gives what psql prints, bare.
     pub fn sql(&self, database: &str, statements: &str) -> io::Result<String> {
-        let output = self.run(
+        let output = self.run_client(
             "psql",
             &[
                 "--no-psqlrc",
@@ -315,12 +309,6 @@ impl Cluster {
                 "--tuples-only",
                 "--no-align",
                 "--set=ON_ERROR_STOP=1",
-                "--host",
-                &self.folder.path().to_string_lossy(),
-                "--port",
-                &self.port.to_string(),
-                "--username",
-                USER,
                 "--dbname",
                 database,
                 "--command",
@@ -328,6 +316,13 @@ impl Cluster {
             ],
         )?;
         Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
+    }
+
+    /// Runs a program that talks to the server over its socket.
+    fn run_client(&self, program: &str, args: &[&str]) -> io::Result<Output> {
+        let (folder, port) = (self.folder.path().to_string_lossy(), self.port.to_string());
+        let server = ["--host", &folder, "--port", &port, "--username", USER];
+        self.run(program, &[&server, args].concat())
     }
 
     /// Runs a program of the server's to its end.
