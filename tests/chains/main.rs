@@ -8,6 +8,7 @@ mod day;
 mod line;
 mod locks;
 mod missing;
+mod output;
 mod postgres;
 mod readme;
 mod terminal;

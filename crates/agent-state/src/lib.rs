@@ -38,7 +38,7 @@ pub fn main() -> ExitCode {
     }
     match Cli::try_parse() {
         Ok(cli) => report::main::<Error>(TOOL, cli.output.json, || cmd::run(&cli)),
-        Err(error) => report::usage(&error),
+        Err(error) => report::usage(error),
     }
 }
 

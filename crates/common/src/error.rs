@@ -102,11 +102,15 @@ pub enum Error {
     PasswordInArgument,
     /// The database is named by a URL that this build cannot open.
     #[cfg(feature = "sqlite")]
-    #[error("this build opens SQLite files only, not {scheme}: databases")]
+    #[error("this build opens {OPENS} only, not {scheme}: databases")]
     Scheme {
         /// The part of the URL before the colon; never more of it, for a URL can hold a password.
         scheme: String,
     },
+    /// What was meant to name a server is no URL, and would be a strange name of a file.
+    #[cfg(feature = "sqlite")]
+    #[error("what names the database is neither a file nor the URL of a server")]
+    NotAUrl,
     /// A URL, with the service file and the environment, names no server.
     #[cfg(feature = "postgres")]
     #[error(transparent)]
@@ -160,6 +164,8 @@ impl Explain for Error {
             #[cfg(feature = "postgres")]
             Self::PasswordInArgument => Exit::Usage,
             #[cfg(feature = "sqlite")]
+            Self::NotAUrl => Exit::Usage,
+            #[cfg(feature = "sqlite")]
             Self::Database { .. }
             | Self::Newer { .. }
             | Self::Foreign { .. }
@@ -194,6 +200,8 @@ impl Explain for Error {
             Self::Foreign { .. } => "foreign_database",
             #[cfg(feature = "sqlite")]
             Self::Scheme { .. } => "scheme",
+            #[cfg(feature = "sqlite")]
+            Self::NotAUrl => "not_a_url",
             #[cfg(feature = "postgres")]
             Self::Server(error) => error.code(),
             #[cfg(feature = "postgres")]
@@ -245,7 +253,9 @@ impl Explain for Error {
                 "name another file with --db; a database of the Python agent-state is read by `agent-state import FILE`"
             }
             #[cfg(feature = "sqlite")]
-            Self::Scheme { .. } => "name a file with --db",
+            Self::Scheme { .. } => HOW_TO_NAME,
+            #[cfg(feature = "sqlite")]
+            Self::NotAUrl => HOW_TO_NAME,
             #[cfg(feature = "postgres")]
             Self::Server(error) => return error.hint(),
             #[cfg(feature = "postgres")]
@@ -254,6 +264,17 @@ impl Explain for Error {
         Some(hint.to_owned())
     }
 }
+
+/// What this build opens, and how it is named.
+#[cfg(all(feature = "sqlite", feature = "postgres"))]
+const OPENS: &str = "SQLite files and postgres:";
+#[cfg(all(feature = "sqlite", feature = "postgres"))]
+const HOW_TO_NAME: &str =
+    "name a file, or a server as postgres://USER@HOST/DATABASE; ./NAME is always a file";
+#[cfg(all(feature = "sqlite", not(feature = "postgres")))]
+const OPENS: &str = "SQLite files";
+#[cfg(all(feature = "sqlite", not(feature = "postgres")))]
+const HOW_TO_NAME: &str = "name a file with --db; ./NAME is always a file";
 
 /// Adds "cannot DOING PATH" to an I/O error.
 pub fn file(doing: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Error {

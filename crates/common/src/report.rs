@@ -5,8 +5,10 @@
 
 use std::io::{self, Write as _};
 use std::panic;
+use std::path::Path;
 use std::process::ExitCode;
 
+use clap::error::ContextValue;
 use serde_json::{Map, Value, json};
 
 use crate::exit::Exit;
@@ -156,14 +158,17 @@ pub fn fail<E: Explain>(tool: &str, json: bool, error: &anyhow::Error) -> Exit {
 ///
 /// Wrong arguments are a JSON object for those who asked for JSON before any `--`. What was typed is
 /// repeated in the message, so it is made safe for a terminal like everything else.
-pub fn usage(error: &clap::Error) -> ExitCode {
+pub fn usage(mut error: clap::Error) -> ExitCode {
+    escape_what_was_typed(&mut error);
     let text = error.to_string();
     let wants_json = std::env::args_os().take_while(|arg| arg != "--").any(|arg| arg == "--json");
+    if !error.use_stderr() {
+        let printed = error.print().and_then(|()| io::stdout().flush());
+        return printed.map_or_else(unprinted, |()| Exit::Done).into();
+    }
     // A closed stream leaves the exit code to tell.
-    let _ = if !error.use_stderr() {
-        error.print()
-    } else if wants_json {
-        let mut object = json!({ "error": { "code": "usage", "message": usage_message(error) } });
+    let _ = if wants_json {
+        let mut object = json!({ "error": { "code": "usage", "message": usage_message(&error) } });
         let tip = text.lines().find_map(|line| line.trim_start().strip_prefix("tip: "));
         if let (Some(tip), Some(error)) = (tip, object["error"].as_object_mut()) {
             error.insert("hint".to_owned(), tip.into());
@@ -174,6 +179,30 @@ pub fn usage(error: &clap::Error) -> ExitCode {
         writeln!(io::stderr().lock(), "{}", safe.join("\n"))
     };
     u8::try_from(error.exit_code()).map_or(Exit::Usage.into(), ExitCode::from)
+}
+
+/// A line break that was typed stays within the line that repeats it.
+fn escape_what_was_typed(error: &mut clap::Error) {
+    let typed: Vec<_> = error
+        .context()
+        .filter_map(|(kind, value)| match value {
+            ContextValue::String(text) => Some((kind, sanitize(text).into_owned())),
+            _ => None,
+        })
+        .collect();
+    for (kind, text) in typed {
+        error.insert(kind, ContextValue::String(text));
+    }
+}
+
+/// How a tool ends that could not print its help or version: a pipe that was closed has had enough.
+fn unprinted(error: io::Error) -> Exit {
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        return Exit::Done;
+    }
+    let program = std::env::args_os().next().unwrap_or_default();
+    let tool = Path::new(&program).file_name().unwrap_or_default().to_string_lossy();
+    fail::<crate::Error>(&tool, false, &crate::Error::Output(error).into())
 }
 
 /// What is wrong with the arguments, in one line that names all of them.
@@ -223,6 +252,20 @@ mod tests {
             usage_message(&error),
             "the following required arguments were not provided: <FROM>, <TO>"
         );
+    }
+
+    #[test]
+    fn a_line_break_that_was_typed_does_not_break_the_message() {
+        let command = clap::Command::new("tool")
+            .arg(
+                clap::Arg::new("JOB").value_parser(clap::builder::NonEmptyStringValueParser::new()),
+            )
+            .arg(clap::Arg::new("N").long("n").value_parser(clap::value_parser!(u8)));
+        let mut error =
+            command.try_get_matches_from(["tool", "--n", "a\nb\u{1b}[31m"]).unwrap_err();
+        escape_what_was_typed(&mut error);
+        let first = error.to_string().lines().next().unwrap_or_default().to_owned();
+        assert!(first.contains("'a\\nb\\u{1b}[31m'") && first.contains("--n"), "{first}");
     }
 
     #[test]

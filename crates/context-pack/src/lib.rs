@@ -57,7 +57,7 @@ pub(crate) const TOOL: &str = "context-pack";
 pub fn main() -> ExitCode {
     let cli = match cli::Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => return common::report::usage(&error),
+        Err(error) => return common::report::usage(error),
     };
     common::report::main::<Error>(TOOL, cli.output.json, || cmd::run(&cli))
 }

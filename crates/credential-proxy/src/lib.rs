@@ -55,7 +55,7 @@ pub fn main() -> ExitCode {
     let args = by_name(std::env::args_os().collect());
     let cli = match cli::parse(&args) {
         Ok(cli) => cli,
-        Err(error) => return report::usage(&error),
+        Err(error) => return report::usage(error),
     };
     report::main::<error::Error>(TOOL, cli.output.json, || cmd::run(cli))
 }

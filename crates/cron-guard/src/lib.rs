@@ -42,7 +42,7 @@ pub fn main() -> ExitCode {
     }
     let cli = match cli::Cli::read(std::env::args_os()) {
         Ok(cli) => cli,
-        Err(error) => return common::report::usage(&error),
+        Err(error) => return common::report::usage(error),
     };
     common::report::main::<error::Error>(TOOL, cli.output.json, || cmd::run(&cli))
 }

@@ -35,13 +35,18 @@ impl Place {
     /// The place that `text` names.
     ///
     /// # Errors
-    /// A URL of another kind, or one that does not name a server as libpq would understand it.
+    /// A URL of another kind, one that does not name a server as libpq would understand it, or what is neither a
+    /// URL nor meant as a file.
     pub fn of(text: &Path) -> Result<Self, Error> {
         #[cfg(feature = "postgres")]
         if let Some(url) = text.to_str().filter(|text| Server::is_url(text)) {
             return Self::of_server(url);
         }
-        match text.to_str().and_then(|text| text.split_once("://")) {
+        let lossy = text.to_string_lossy();
+        if names_server_wrongly(&lossy) {
+            return Err(Error::NotAUrl);
+        }
+        match lossy.split_once("://") {
             Some((scheme, _)) => Err(Error::Scheme { scheme: scheme.to_owned() }),
             None => Ok(Self::File(text.to_owned())),
         }
@@ -113,7 +118,53 @@ impl Place {
     }
 }
 
+/// Whether `text`, which is no URL of a server, was meant to name one: as libpq's `name=value`, or with a slip in
+/// the scheme. A file of such a name would have a password in it.
+fn names_server_wrongly(text: &str) -> bool {
+    let is_keyword = |(name, _): (&str, &str)| KEYWORDS.contains(&name.trim());
+    let scheme = text.split_once(':').map(|(scheme, _)| scheme.trim().to_ascii_lowercase());
+    text.split_once('=').is_some_and(is_keyword)
+        || scheme.is_some_and(|scheme| matches!(scheme.as_str(), "postgres" | "postgresql"))
+}
+
+/// What a connection string of libpq begins with.
+const KEYWORDS: [&str; 9] =
+    ["host", "hostaddr", "port", "dbname", "user", "password", "passfile", "service", "sslmode"];
+
 /// The default place of the fleet database, by the home directory alone.
 pub fn default_path() -> Result<PathBuf, Error> {
     place::in_home(".local/state/agent-state/state.db")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_meant_as_a_server_is_no_file_and_its_password_is_not_repeated() {
+        for wrong in [
+            "host=h user=pw password=s3cret",
+            "service = nosvc",
+            "password=s3cret",
+            "postgres:/pw:s3cret@h/x",
+            "postgresql:pw:s3cret@h",
+            "POSTGRES://pw:s3cret@h/x",
+            " postgres://pw:s3cret@h/x",
+        ] {
+            let error = Place::of(Path::new(wrong)).err().expect(wrong);
+            assert!(matches!(error, Error::NotAUrl), "{wrong}: {error:?}");
+            assert!(!format!("{error:?} {error}").contains("s3cret"));
+        }
+        for file in ["/x/host=h", "./host=h", "hosts=x", "a:b", "postgres", "postgres.db"] {
+            let place = Place::of(Path::new(file)).expect(file);
+            assert_eq!(place.file(), Some(Path::new(file)));
+        }
+    }
+
+    #[test]
+    fn a_scheme_that_nobody_opens_is_named_without_the_rest() {
+        let error = Place::of(Path::new("postgress://pw:s3cret@h/x")).err().expect("an error");
+        assert!(error.to_string().contains("postgress:"), "{error}");
+        assert!(!format!("{error:?} {error}").contains("s3cret"));
+    }
 }

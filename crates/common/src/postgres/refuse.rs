@@ -202,6 +202,9 @@ fn is_final(message: &str) -> bool {
 
 fn server_hint(state: &SqlState, message: &str) -> Option<String> {
     let hint = match state.code() {
+        "28000" if message.contains("does not exist") => {
+            "create the role with createuser, or name another user in the URL"
+        }
         "28P01" => "check the user and the password: in ~/.pgpass, PGPASSWORD or the URL",
         "28000" => "let the user and this machine in with a line in the server's pg_hba.conf",
         "3D000" => "create the database with createdb, or name another in the URL",

@@ -46,7 +46,12 @@ pub(super) fn is_lost(error: &Error) -> bool {
 
 /// Whether `error` is about the connection, and not about what came over it.
 pub(super) fn is_of_the_wire(error: &io::Error) -> bool {
-    !matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput)
+    match error.kind() {
+        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => false,
+        // The client of the protocol has no better kind for an answer that no server gives.
+        io::ErrorKind::Other => error.raw_os_error().is_some(),
+        _ => true,
+    }
 }
 
 /// Whether a server that answers with `state` can answer otherwise later.

@@ -157,7 +157,7 @@ impl Database {
             })
             .map_err(failed)?;
         // A file that is nobody's yet may be in the making; `create` looks again under its lock.
-        if owner != schema.application_id && (owner, found) != (0, 0) {
+        if owner != schema.application_id && (owner, found) != (0, 0) || found < 0 {
             return Err(Error::Foreign { path: self.path.clone() });
         }
         if found > schema.version() {
@@ -358,7 +358,17 @@ pub fn error(doing: &'static str, path: &Path) -> impl FnOnce(rusqlite::Error) -
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
             Error::Busy { path, source: source.into() }
         }
-        _ => Error::Database { doing, path, source },
+        _ => Error::Database { doing, path, source: without_statement(source) },
+    }
+}
+
+/// An error as SQLite says it; the text of a statement, which can be pages long, tells nobody what to do.
+fn without_statement(source: rusqlite::Error) -> rusqlite::Error {
+    match source {
+        rusqlite::Error::SqlInputError { error, msg, .. } => {
+            rusqlite::Error::SqliteFailure(error, Some(msg))
+        }
+        other => other,
     }
 }
 

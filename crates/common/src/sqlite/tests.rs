@@ -63,6 +63,20 @@ fn a_database_of_another_program_is_refused_and_not_touched() {
     let before = fs::read(&path).unwrap();
     assert!(matches!(open(&path, &ONE).err().unwrap(), Error::Foreign { .. }));
     assert_eq!(fs::read(&path).unwrap(), before);
+    let ours = folder.path().join("ours.db");
+    drop(open(&ours, &ONE).unwrap());
+    Connection::open(&ours).unwrap().execute_batch("PRAGMA user_version = -1").unwrap();
+    assert!(matches!(open(&ours, &ONE).err().unwrap(), Error::Foreign { .. }));
+}
+
+#[test]
+fn an_error_does_not_repeat_the_statement() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = open(&folder.path().join("state.db"), &ONE).unwrap();
+    let wrong = "SELECT a_column_of_nobody FROM entry";
+    let error = database.read("read", |c| c.query_row(wrong, [], |_| Ok(()))).unwrap_err();
+    let said = crate::report::Report::of::<Error>(&error.into()).message;
+    assert!(said.contains("no such column") && !said.contains("SELECT"), "{said}");
 }
 
 #[test]
