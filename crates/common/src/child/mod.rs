@@ -11,6 +11,7 @@
 mod orphans;
 mod signals;
 mod stream;
+mod sys;
 mod target;
 mod terminal;
 
@@ -31,7 +32,7 @@ use self::terminal::Terminal;
 pub use self::terminal::is_in_foreground;
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::sys;
+use crate::sys::{die_with_parent, lead_session};
 
 /// The time between TERM and KILL when nothing else was asked for.
 pub const GRACE: Duration = Duration::from_secs(10);
@@ -153,12 +154,12 @@ impl<'a> Supervisor<'a> {
         }
         match self.own_terminal.take() {
             // The leader of a session leads a process group, too.
-            Some(own) => sys::lead_session(&mut command, own),
+            Some(own) => lead_session(&mut command, own),
             None => {
                 command.process_group(0);
             }
         }
-        sys::die_with_parent(&mut command);
+        die_with_parent(&mut command);
         let child = command.spawn().map_err(|source| Error::Spawn {
             command: PathBuf::from(command.get_program()),
             source,

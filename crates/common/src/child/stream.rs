@@ -1,12 +1,13 @@
 //! What a child writes and this process reads, without ever blocking on whoever reads us.
 
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 
 use super::signals::Signals;
+use super::sys;
 use super::target::Target;
 
 /// What is read of a stream after the end of the child: more than any pipe of ours can hold, and
@@ -120,11 +121,22 @@ impl<'a> Stream<'a> {
                 n_read => n_bytes += n_read,
             }
         }
-        // A grandchild may keep it open and say nothing.
+        // A grandchild may keep it open, and say something later.
+        self.leave_to_copier();
         self.finish();
         while self.blocked_by().is_some_and(|target| signals.wait_for(target, until))
             && !self.flush()
         {}
+    }
+
+    /// Leaves an open stream to a process that goes on passing it on: a background job would die of its next word
+    /// otherwise. What is filtered cannot be passed on without us.
+    fn leave_to_copier(&self) {
+        if let (Some(source), Some(target), None, true) =
+            (&self.source, &self.forward, &self.filter, self.pending.is_empty())
+        {
+            sys::leave_copier(source.as_fd(), target.fd());
+        }
     }
 
     /// What takes no more bytes at the moment, if that is what this stream waits for.

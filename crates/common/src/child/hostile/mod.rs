@@ -14,7 +14,7 @@ use std::thread;
 
 use super::tests::{run, sh};
 use super::*;
-use crate::{environment, turn};
+use crate::{environment, sys, turn};
 
 const SCRIPT: &str = "COMMON_TEST_CHILD";
 

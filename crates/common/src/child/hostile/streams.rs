@@ -63,6 +63,49 @@ fn a_grandchild_that_never_stops_writing_does_not_hold_us() {
 }
 
 #[test]
+fn what_a_background_job_says_after_the_end_of_the_child_arrives_and_does_not_hold_us() {
+    let (_turn, _dog) = (turn::alone(), Watchdog::new());
+    let folder = tempfile::tempdir().unwrap();
+    let go = folder.path().join("go");
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    let script = format!(
+        "(while [ ! -e {} ]; do sleep 0.05; done; seq 1 20000; echo late) & echo now",
+        go.display()
+    );
+    let (mut running, stdout) = start(Supervisor::new(), &script);
+    running.read(Stream::new(stdout, Some(writer.as_fd()), |_| ()));
+    assert_eq!(running.wait().unwrap().exit(), Exit::Code(0));
+    drop(writer);
+    fs::File::create(&go).unwrap();
+    let mut said = String::new();
+    // This ends only because the one who copies holds nothing but the two ends, and goes with the job.
+    reader.read_to_string(&mut said).unwrap();
+    assert_eq!(said.lines().count(), 20_002);
+    assert!(said.starts_with("now\n1\n") && said.ends_with("20000\nlate\n"));
+}
+
+#[test]
+fn a_background_job_learns_that_nobody_reads_it_any_more() {
+    let (_turn, _dog) = (turn::alone(), Watchdog::new());
+    let folder = tempfile::tempdir().unwrap();
+    let [go, ended] = ["go", "ended"].map(|name| folder.path().join(name));
+    let (reader, writer) = std::io::pipe().unwrap();
+    let script = format!(
+        "(while [ ! -e {} ]; do sleep 0.05; done; yes; echo $? > {}) & echo now",
+        go.display(),
+        ended.display()
+    );
+    let (mut running, stdout) = start(Supervisor::new(), &script);
+    running.read(Stream::new(stdout, Some(writer.as_fd()), |_| ()));
+    assert_eq!(running.wait().unwrap().exit(), Exit::Code(0));
+    drop((reader, writer));
+    fs::File::create(&go).unwrap();
+    while !ended.exists() {
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
 fn a_time_limit_holds_although_nobody_reads_our_output() {
     let (_turn, _dog) = (turn::alone(), Watchdog::new());
     let (_reader, writer) = full_pipe();
