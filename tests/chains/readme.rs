@@ -29,7 +29,7 @@ fn run(readme: &str, prepare: fn(&Sandbox)) -> usize {
         let commands: Vec<&str> = steps.iter().map(|step| step.command.as_str()).collect();
         let script = format!("exec 2>&1\n{}{after}", commands.join(&after));
         let printed =
-            sandbox.run(&script).stdout.replace(&sandbox.home().display().to_string(), "~");
+            sandbox.run(&script).stdout.replace(&sandbox.home().display().to_string(), "/home/me");
         for (step, printed) in steps.iter().zip(printed.split(&format!("{MARK}\n"))) {
             let wanted: Vec<String> = step.output.iter().map(|line| shape(line)).collect();
             let printed: Vec<String> = printed.trim_end().lines().map(shape).collect();

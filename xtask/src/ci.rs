@@ -1,13 +1,13 @@
-//! What has to pass before a change lands; `.ci/run` installs what the tests need and calls it.
+//! What has to pass before a change lands; `.ci/run` installs what the tests need and runs the same.
 
 use std::path::PathBuf;
 use std::process::Command;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 
 use crate::run::{TOOLS, cargo, cargo_output, cargo_with, has_cargo, must, root};
-use crate::{postgres, tidy};
+use crate::{dist, postgres, soak, targets, tidy};
 
 /// The members whose tests are about a fleet database.
 const FLEET: [&str; 3] = ["common", "agent-state", "cron-guard"];
@@ -63,10 +63,17 @@ fn fleet_tests() -> Result<Vec<(PathBuf, PathBuf)>> {
     Ok(tests)
 }
 
-/// The tests, then the checks.
-pub(crate) fn run() -> Result<()> {
-    test(&[])?;
-    check()
+/// All of it; `--tested` says that the tests have passed already.
+pub(crate) fn run(args: &[String]) -> Result<()> {
+    match args {
+        [] => test(&[])?,
+        [flag] if flag == "--tested" => {}
+        _ => bail!("ci takes no argument but --tested"),
+    }
+    check()?;
+    soak::run(&["--minutes".to_owned(), "2".to_owned()])?;
+    dist::run(&["--debug".to_owned()])?;
+    targets::run()
 }
 
 /// Format, lints, documentation, the rules of the tree, and each tool installed alone.

@@ -55,18 +55,8 @@ fn stage(bin: &Path, usr: &Path) -> Result<()> {
         ] {
             write(&usr.join(path), &output(bin, tool, &["completions", shell])?)?;
         }
-        let doc = usr.join("share/doc").join(PACKAGE).join(tool).join("README.md");
-        place(&root().join("crates").join(tool).join("README.md"), &doc, 0o644)?;
     }
-    let doc = usr.join("share/doc").join(PACKAGE);
-    for (from, to) in [
-        ("README.md", "README.md"),
-        ("LICENSE", "copyright"),
-        ("crates/CHANGELOG.md", "CHANGELOG.md"),
-        ("crates/MIGRATION.md", "MIGRATION.md"),
-    ] {
-        place(&root().join(from), &doc.join(to), 0o644)?;
-    }
+    documents(&usr.join("share/doc").join(PACKAGE))?;
     units(bin, usr)?;
     let man = usr.join("share/man/man1");
     cargo(&[
@@ -83,6 +73,22 @@ fn stage(bin: &Path, usr: &Path) -> Result<()> {
     for page in fs::read_dir(&man)? {
         // Debian and Fedora keep their pages compressed; -n leaves name and time out, so that the bytes stay.
         must(Command::new("gzip").arg("-9n").arg(page?.path()))?;
+    }
+    Ok(())
+}
+
+/// The documents, laid out as in the source tree so that their links hold; those about working on it stay out.
+fn documents(doc: &Path) -> Result<()> {
+    place(&root().join("LICENSE"), &doc.join("copyright"), 0o644)?;
+    let readme = fs::read_to_string(root().join("README.md"))?;
+    let (for_users, _) = readme.split_once("\n## Working on it\n").context("README's sections")?;
+    write(&doc.join("README.md"), format!("{for_users}\nMIT license.\n").as_bytes())?;
+    for file in ["CHANGELOG.md", "MIGRATION.md"] {
+        place(&root().join("crates").join(file), &doc.join("crates").join(file), 0o644)?;
+    }
+    for tool in TOOLS {
+        let file = Path::new("crates").join(tool).join("README.md");
+        place(&root().join(&file), &doc.join(&file), 0o644)?;
     }
     Ok(())
 }
@@ -105,17 +111,36 @@ fn units(bin: &Path, usr: &Path) -> Result<()> {
     };
     // systemd knows the home of the user as %h.
     let systemd = printed("systemd")?.replace(&home.path().display().to_string(), "%h");
-    for unit in systemd.split("\n# ").filter(|unit| !unit.trim().is_empty()) {
-        let (path, text) = unit.split_once('\n').context("a unit without a name")?;
-        let name = Path::new(path.trim_start_matches("# ")).file_name().context("a unit's name")?;
-        write(
-            &usr.join("lib/systemd/user").join(name),
-            format!("{}\n", text.trim_end()).as_bytes(),
-        )?;
+    for (name, text) in units_of(&systemd) {
+        write(&usr.join(UNITS).join(name), text.as_bytes())?;
     }
     let plist = printed("launchd")?.replace(&home.path().display().to_string(), "/Users/YOU");
     let name = "io.agent-plumbing.credential-proxy.plist";
     write(&usr.join("share").join(PACKAGE).join(name), plist.as_bytes())
+}
+
+/// Where a package has the units of users, below `/usr`.
+const UNITS: &str = "lib/systemd/user";
+
+/// The units of the text that `credential-proxy service systemd` prints, each below a comment with its path.
+fn units_of(text: &str) -> Vec<(&str, String)> {
+    let mut units: Vec<(&str, String)> = Vec::new();
+    for line in text.lines() {
+        let name = line
+            .strip_prefix("# ")
+            .and_then(|path| path.rsplit_once('/'))
+            .map(|(_, name)| name)
+            .filter(|name| name.ends_with(".service") || name.ends_with(".socket"));
+        match (name, units.last_mut()) {
+            (Some(name), _) => units.push((name, String::new())),
+            (None, Some((_, unit))) => unit.extend([line, "\n"]),
+            (None, None) => {}
+        }
+    }
+    for (_, unit) in &mut units {
+        unit.truncate(unit.trim_end().len() + 1);
+    }
+    units
 }
 
 /// Packs the tree into a tarball whose bytes depend on the tree alone.
@@ -168,7 +193,35 @@ fn try_tree(usr: &Path) -> Result<()> {
             ensure!(length > 100, "{path} is empty");
         }
     }
+    let mut units = names_in(&usr.join(UNITS))?;
+    units.sort();
+    ensure!(units == ["credential-proxy.service", "credential-proxy.socket"], "units: {units:?}");
+    for unit in units {
+        let text = fs::read_to_string(usr.join(UNITS).join(&unit))?;
+        ensure!(text.contains("\n[Install]\n"), "{unit} cannot be enabled");
+    }
+    links_hold(&usr.join("share/doc").join(PACKAGE))
+}
+
+/// Every file that a packed document links to is packed, too.
+fn links_hold(doc: &Path) -> Result<()> {
+    for file in ["README.md".to_owned(), "crates/MIGRATION.md".to_owned()]
+        .into_iter()
+        .chain(TOOLS.map(|tool| format!("crates/{tool}/README.md")))
+    {
+        let text = fs::read_to_string(doc.join(&file)).with_context(|| file.clone())?;
+        let folder = Path::new(&file).parent().unwrap_or(Path::new(""));
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next()) {
+            let is_here = !link.is_empty() && !link.contains("://");
+            ensure!(!is_here || doc.join(folder).join(link).exists(), "{file} links to {link}");
+        }
+    }
     Ok(())
+}
+
+fn names_in(folder: &Path) -> Result<Vec<String>> {
+    let names = fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name().display().to_string()));
+    names.collect()
 }
 
 /// The Debian package; `None`, with a word, where cargo-deb is not installed.

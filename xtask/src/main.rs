@@ -29,7 +29,7 @@ cargo xtask COMMAND
   demo                  build the four tools and run the whole chain in a throw-away home
   test [ARGS]           run every test, those of a fleet database also on PostgreSQL; ARGS go to each test binary
   check                 format, lints, documentation, tidy, each tool installed alone
-  ci                    what has to pass before a change lands: test, then check
+  ci [--tested]         what has to pass before a change lands: test, check, soak, dist, targets
   postgres -- COMMAND   run a command with a throw-away PostgreSQL, named by AGENT_PLUMBING_TEST_POSTGRES
   targets               the oldest Rust, static musl binaries, macOS, as far as each can be checked here
   tidy                  the rules of the source tree that no compiler checks
@@ -45,7 +45,7 @@ fn main() -> ExitCode {
         "demo" => demo::run(),
         "test" => ci::test(&rest),
         "check" => ci::check(),
-        "ci" => ci::run(),
+        "ci" => ci::run(&rest),
         "postgres" => postgres::run(&rest),
         "targets" => targets::run(),
         "tidy" => tidy::run(),

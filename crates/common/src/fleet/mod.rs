@@ -13,6 +13,7 @@ mod place;
 pub mod runs;
 
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::clock::{self, Timestamp};
@@ -109,11 +110,19 @@ impl DatabaseArgs {
     }
 }
 
-/// An id that sorts by the time at which it was made (UUIDv7), by the clock that [`clock::now`] reads.
+/// An id that sorts by the time at which it was made (UUIDv7), by the clock that [`clock::now`] reads; those of one
+/// process that were made in the same millisecond sort as they were made.
 pub fn new_id() -> String {
     const RANDOM: u128 = (1 << 80) - 1;
+    static LAST: Mutex<u128> = Mutex::new(0);
     let random = uuid::Uuid::now_v7().as_u128() & RANDOM;
-    uuid::Uuid::from_u128(millis_on_top(clock::now()) | random).to_string()
+    let mut id = millis_on_top(clock::now()) | random;
+    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    if id >> 80 == *last >> 80 && id <= *last {
+        id = *last + 1;
+    }
+    *last = id;
+    uuid::Uuid::from_u128(id).to_string()
 }
 
 /// Every id that is made at `moment` or later sorts behind this text: a bound for reading by time.
@@ -242,5 +251,17 @@ mod tests {
         assert!(id > first_id_at(before), "{id}");
         assert!(id < first_id_at(Timestamp(clock::now().0 + 1)), "{id}");
         assert_eq!(uuid::Uuid::parse_str(&id).map(|id| id.get_version_num()), Ok(7));
+    }
+    #[test]
+    fn ids_that_are_made_in_one_millisecond_sort_as_they_were_made() {
+        let ids: Vec<String> = (0..20_000).map(|_| new_id()).collect();
+        let in_order = ids.windows(2).all(|pair| pair[0] < pair[1] || !same_moment(pair));
+        assert!(in_order);
+        assert!(ids.windows(2).filter(|pair| same_moment(pair)).count() > 1000);
+    }
+
+    /// Whether two ids are of one millisecond; a test beside this one may set the clock.
+    fn same_moment(pair: &[String]) -> bool {
+        pair[0].get(..13) == pair[1].get(..13)
     }
 }
