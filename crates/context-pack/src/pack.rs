@@ -73,7 +73,8 @@ pub(crate) fn pack(
         &request.exclude,
         request.lift.clone(),
         request.agent.clone(),
-    )?;
+    )?
+    .without(request.outputs.clone());
     std::thread::scope(|scope| {
         let moved = look::moved(request, &roots, search_path, scope);
         // The frame takes about a tenth of what the document may have.

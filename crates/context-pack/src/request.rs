@@ -42,6 +42,8 @@ pub(crate) struct Request {
     pub(crate) git: bool,
     /// Exactly these files.
     pub(crate) files: Option<Vec<PathBuf>>,
+    /// What this very pack writes, which is never part of it.
+    pub(crate) outputs: Vec<PathBuf>,
 }
 
 /// The form of a document.

@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 
 use common::error::file;
-use common::place;
+use common::{atomic, place};
 
 use crate::Error;
 use crate::cli::PackArgs;
@@ -53,8 +53,21 @@ pub(super) fn of(args: &PackArgs) -> Result<Request, Error> {
         log: choice.log.or(settings.log).unwrap_or(0),
         git: !choice.no_git,
         files: choice.files_from.as_deref().map(read_list).transpose()?,
+        outputs: [&args.document.output_file, &args.document.stats]
+            .into_iter()
+            .flatten()
+            .filter(|path| *path != Path::new("-"))
+            .filter_map(|path| real(path))
+            .collect(),
         paths,
     })
+}
+
+/// Where the file at `path` is, or will be once it is written.
+fn real(path: &Path) -> Option<PathBuf> {
+    let path = std::path::absolute(atomic::led_to(path).ok()?).ok()?;
+    let folder = path.parent()?.canonicalize().ok()?;
+    Some(folder.join(path.file_name()?))
 }
 
 /// What the settings files say.

@@ -135,6 +135,7 @@ pub(crate) fn walk(roots: &[Root], rules: &Rules, progress: &Progress) -> Found 
     let mut found = Found::default();
     for (index, root) in roots.iter().enumerate() {
         found.absorb(match &root.only {
+            Some(only) if rules.is_output(&root.folder.join(only)) => Found::default(),
             Some(only) => single(index, only),
             None => folder(index, &root.folder, rules, progress),
         });
@@ -164,7 +165,8 @@ fn lift(root: usize, of: &Root, rules: &Rules, found: &mut Found) {
             Path::new(name).components().filter(|part| *part != Component::CurDir).collect();
         let real = of.folder.join(&path);
         let is_file = real.symlink_metadata().is_ok_and(|metadata| metadata.is_file());
-        if of.only.is_none() && is_file && !rules.hides(&of.folder, &path) {
+        let is_barred = rules.hides(&of.folder, &path) || rules.is_output(&real);
+        if of.only.is_none() && is_file && !is_barred {
             found.entries.push(Entry { root, path });
         }
     }
@@ -190,7 +192,8 @@ pub(crate) fn list(roots: &[Root], files: &[PathBuf], rules: &Rules) -> Found {
             found.problems.push(format!("{name} is not under a packed path"));
             continue;
         };
-        if !real.is_file() || rules.hides(&roots[root].folder, path) {
+        let is_barred = rules.hides(&roots[root].folder, path) || rules.is_output(&real);
+        if !real.is_file() || is_barred {
             continue;
         }
         found.n_scanned += 1;
@@ -220,7 +223,7 @@ fn folder(root: usize, folder: &Path, rules: &Rules, progress: &Progress) -> Fou
         .threads(std::thread::available_parallelism().map_or(2, |count| count.get().min(8)))
         .filter_entry(move |entry| {
             let is_folder = entry.file_type().is_some_and(|kind| kind.is_dir());
-            if above.ignore(entry) {
+            if above.ignore(entry) || agents.is_output(entry.path()) {
                 return false;
             }
             if is_folder && agents.is_of_another_agent(entry.path()) {
@@ -252,7 +255,7 @@ fn folder(root: usize, folder: &Path, rules: &Rules, progress: &Progress) -> Fou
     let mut found = std::mem::take(&mut *lock(&total)).without_marked();
     for (path, is_folder) in std::mem::take(&mut found.near).passed_over() {
         let under = path.strip_prefix(folder).unwrap_or(&path);
-        if rules.lifts(under) {
+        if rules.lifts(under) || rules.is_output(&path) {
             continue;
         }
         let reason = match is_folder {

@@ -1,7 +1,7 @@
 //! What the user adds to the rules: globs, exact names, the agent that the pack is for.
 
 use std::collections::BTreeSet;
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
@@ -16,6 +16,8 @@ pub(crate) struct Rules {
     pub(super) lift: Vec<String>,
     /// The agent that the pack is for.
     pub(super) agent: Option<String>,
+    /// Files that the pack itself writes, by their real paths.
+    outputs: Vec<PathBuf>,
 }
 
 impl Rules {
@@ -26,7 +28,18 @@ impl Rules {
         lift: Vec<String>,
         agent: Option<String>,
     ) -> Result<Self, Error> {
-        Ok(Self { include: globs(include)?, exclude: globs(exclude)?, lift, agent })
+        let (include, exclude) = (globs(include)?, globs(exclude)?);
+        Ok(Self { include, exclude, lift, agent, outputs: Vec::new() })
+    }
+
+    /// The same rules for a pack that writes these files: it would grow by itself with every run.
+    pub(crate) fn without(self, outputs: Vec<PathBuf>) -> Self {
+        Self { outputs, ..self }
+    }
+
+    /// Whether the pack itself writes the file at `real`.
+    pub(super) fn is_output(&self, real: &Path) -> bool {
+        self.outputs.iter().any(|output| output == real)
     }
 
     /// Whether the file at `path` under its root may be packed, as far as the globs go.
