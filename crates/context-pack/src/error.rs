@@ -73,6 +73,21 @@ pub(crate) enum Error {
         /// The document.
         path: PathBuf,
     },
+    /// `--check` has no file to look at.
+    #[error("--check compares with the document in a file, and -o names none")]
+    NothingToCompare,
+    /// The document and its figures would overwrite each other.
+    #[error("-o and --stats name the same file {}", .path.display())]
+    SameFile {
+        /// The file.
+        path: PathBuf,
+    },
+    /// What stands at -o is no document.
+    #[error("cannot compare with {}: it is not a regular file", .path.display())]
+    NotComparable {
+        /// What stands at -o.
+        path: PathBuf,
+    },
     /// `init` found settings.
     #[error("{} is there already", .path.display())]
     SettingsThere {
@@ -98,8 +113,9 @@ impl Explain for Error {
             Self::NothingFits { .. } | Self::Outdated { .. } | Self::SettingsThere { .. } => {
                 Exit::No
             }
-            Self::Glob { .. } => Exit::Usage,
+            Self::Glob { .. } | Self::NothingToCompare | Self::SameFile { .. } => Exit::Usage,
             Self::NotPackable { .. }
+            | Self::NotComparable { .. }
             | Self::Bare { .. }
             | Self::NotText { .. }
             | Self::Settings { .. }
@@ -119,6 +135,9 @@ impl Explain for Error {
             Self::NoAgent { .. } => "no_agent",
             Self::NoRevision { .. } => "no_revision",
             Self::Outdated { .. } => "outdated",
+            Self::NothingToCompare => "nothing_to_compare",
+            Self::SameFile { .. } => "same_file",
+            Self::NotComparable { .. } => "not_comparable",
             Self::SettingsThere { .. } => "settings_there",
             Self::NotText { .. } => "not_text",
         }
@@ -141,6 +160,10 @@ impl Explain for Error {
             Self::NoRevision { .. } => {
                 Some("name a commit, branch or tag of the packed repository".to_owned())
             }
+            Self::NothingToCompare | Self::NotComparable { .. } => {
+                Some("name with -o the file that an earlier pack wrote".to_owned())
+            }
+            Self::SameFile { .. } => Some("name two files".to_owned()),
             Self::NotPackable { .. } => Some("name a directory or a file".to_owned()),
             Self::Bare { path } => {
                 Some(format!("make a work tree of it: git clone {} DIRECTORY", path.display()))

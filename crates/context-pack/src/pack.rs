@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
 use crate::focus::Focus;
 use crate::look::{self, Known, Moved};
@@ -44,6 +45,8 @@ pub(crate) struct Pack {
 pub(crate) struct File {
     /// Its name in the document.
     pub(crate) name: String,
+    /// The same as the disk has it.
+    pub(crate) path: PathBuf,
     /// What it was worth, and why.
     pub(crate) value: Value,
     /// How much of it is in the document; `None` when at most its name is.
@@ -99,7 +102,7 @@ fn choose(
     let renderer = Renderer::new(request.format);
     let maker =
         Maker { renderer, tokenizer: request.budget.tokenizer, line_numbers: request.line_numbers };
-    let (candidates, mut frame) = std::thread::scope(|scope| {
+    let (mut candidates, mut frame) = std::thread::scope(|scope| {
         let frame = scope.spawn(|| frame(roots, &found, known, maker, limit));
         let candidates = rank(request, &found, roots, known)?;
         let frame = frame.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
@@ -118,6 +121,12 @@ fn choose(
         select::select(&candidates, limit.saturating_sub(spent), maker, &wanted, moved, ahead);
     for (index, refusal) in &selection.refused {
         refuse(&mut found, &candidates[*index], refusal);
+    }
+    for candidate in &mut candidates {
+        let label = &roots[candidate.root].label;
+        if !label.is_empty() {
+            candidate.under_root = Path::new(label).join(&candidate.under_root);
+        }
     }
     Ok(assemble(limit, maker, &frame, &selection, candidates, found, redacted))
 }
@@ -235,7 +244,8 @@ fn assemble(
     let files = candidates.into_iter().enumerate().map(|(index, candidate)| {
         let (depth, n_tokens) =
             shown.get(&index).map_or((None, 0), |(depth, n_tokens)| (Some(*depth), *n_tokens));
-        File { name: candidate.name, value: candidate.value, depth, n_tokens }
+        let path = candidate.under_root;
+        File { name: candidate.name, path, value: candidate.value, depth, n_tokens }
     });
     Pack {
         limit,

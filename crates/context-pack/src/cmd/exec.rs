@@ -11,9 +11,10 @@ use std::process::Command;
 use common::child::Supervisor;
 use common::cli::OutputArgs;
 use common::error::file;
-use common::{Exit, atomic, report};
+use common::{Exit, report};
 use tempfile::NamedTempFile;
 
+use super::delivery::Delivery;
 use super::pack;
 use crate::cli::ExecArgs;
 use crate::pack::Pack;
@@ -38,15 +39,18 @@ pub(super) fn run(args: &ExecArgs, output: &OutputArgs) -> anyhow::Result<Exit> 
 fn prepare(args: &ExecArgs) -> Result<(Option<NamedTempFile>, Command), Error> {
     let (request, pack) = pack::make(&args.pack)?;
     if pack.document.is_empty() {
-        return Err(Error::NothingFits { asked: request.budget.asked.0, limit: pack.limit });
+        return Err(pack::nothing_fits(&request, &pack));
     }
+    let mut delivery = Delivery::default();
+    pack::put_stats(&mut delivery, &args.pack, &request, &pack)?;
     let private = match pack::target(&args.pack) {
         Some(path) => {
-            atomic::write(path, pack.document.as_bytes(), 0o644)?;
+            delivery.put(Some(path), pack.document.as_bytes())?;
             None
         }
         None => Some(private_copy(&pack, request.format)?),
     };
+    delivery.deliver()?;
     let path = match &private {
         Some(file) => file.path(),
         None => pack::target(&args.pack).unwrap_or(Path::new("-")),
@@ -57,7 +61,7 @@ fn prepare(args: &ExecArgs) -> Result<(Option<NamedTempFile>, Command), Error> {
     command.args(words);
     command.stdin(File::open(&path).map_err(file("open", &path))?);
     command.env("CONTEXT_PACK_FILE", &path);
-    pack::said(&args.pack, &request, &pack)?;
+    pack::summarize(&args.pack, &request, &pack);
     Ok((private, command))
 }
 

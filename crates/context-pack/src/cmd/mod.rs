@@ -2,6 +2,7 @@
 
 mod completions;
 mod count;
+mod delivery;
 mod exec;
 mod init;
 mod pack;

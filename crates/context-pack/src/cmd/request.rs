@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use common::error::file;
 use common::{atomic, place};
 
+use super::delivery::file_at;
 use crate::Error;
-use crate::cli::PackArgs;
+use crate::cli::{DocumentArgs, PackArgs};
 use crate::request::{Budget, Format, Request, Tokens};
 use crate::settings::{self, Settings};
 use crate::tokens::Tokenizer;
@@ -53,14 +54,22 @@ pub(super) fn of(args: &PackArgs) -> Result<Request, Error> {
         log: choice.log.or(settings.log).unwrap_or(0),
         git: !choice.no_git,
         files: choice.files_from.as_deref().map(read_list).transpose()?,
-        outputs: [&args.document.output_file, &args.document.stats]
-            .into_iter()
-            .flatten()
-            .filter(|path| *path != Path::new("-"))
-            .filter_map(|path| real(path))
-            .collect(),
+        outputs: outputs(&args.document)?,
         paths,
     })
+}
+
+/// The files that are written, by their real paths.
+fn outputs(args: &DocumentArgs) -> Result<Vec<PathBuf>, Error> {
+    let files = [&args.output_file, &args.stats].map(|flag| file_at(flag.as_deref()));
+    let outputs: Vec<PathBuf> = files.into_iter().flatten().filter_map(real).collect();
+    match outputs.as_slice() {
+        // A device takes both; of two files of the same name one would be lost.
+        [one, other] if one == other && (one.is_file() || !one.exists()) => {
+            Err(Error::SameFile { path: one.clone() })
+        }
+        _ => Ok(outputs),
+    }
 }
 
 /// Where the file at `path` is, or will be once it is written.
