@@ -141,7 +141,7 @@ pub(crate) struct BudgetArgs {
     /// What is taken off the budget for safety, as 5% [default: 5%]
     #[arg(long, value_name = "PERCENT")]
     pub(crate) margin: Option<Margin>,
-    /// The most tokens that one file may have
+    /// The most tokens that one file may have, with its heading and fence, pinned or not
     #[arg(long, value_name = "TOKENS")]
     pub(crate) max_file: Option<Tokens>,
 }
@@ -156,7 +156,7 @@ pub(crate) struct ChoiceArgs {
     /// Leave out files that match (can be repeated)
     #[arg(long, value_name = "GLOB")]
     pub(crate) exclude: Vec<String>,
-    /// Show files that match first and in full (can be repeated)
+    /// Show files that match first, in full as far as --max-file and half of the budget go (can be repeated)
     #[arg(long, value_name = "GLOB")]
     pub(crate) pin: Vec<String>,
     /// Pack for this agent: its folder in agents/, the shared one, and no other agent's
