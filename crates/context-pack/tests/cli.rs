@@ -14,6 +14,8 @@ mod faults;
 mod forms;
 #[path = "cli/output.rs"]
 mod output;
+#[path = "cli/paths.rs"]
+mod paths;
 #[path = "cli/property.rs"]
 mod property;
 #[path = "cli/repository.rs"]

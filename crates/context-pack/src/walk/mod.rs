@@ -7,6 +7,7 @@
 mod lists;
 mod names;
 mod near;
+mod overlap;
 mod parents;
 mod rules;
 mod secrets;
@@ -25,6 +26,7 @@ pub(crate) use rules::{Rules, agents, globs, is_exact};
 
 use crate::Error;
 use near::Near;
+use overlap::Overlap;
 use parents::Parents;
 
 /// One path of the command line.
@@ -103,6 +105,11 @@ impl Root {
         }
         Ok(Self { folder: real, only: None, label: String::new() })
     }
+
+    /// What is packed: the directory, or the one file of it.
+    fn place(&self) -> PathBuf {
+        self.only.as_ref().map_or_else(|| self.folder.clone(), |only| self.folder.join(only))
+    }
 }
 
 /// The folders in a folder, by name.
@@ -133,13 +140,16 @@ impl Progress {
 /// Lists the files under the roots.
 pub(crate) fn walk(roots: &[Root], rules: &Rules, progress: &Progress) -> Found {
     let mut found = Found::default();
-    for (index, root) in roots.iter().enumerate() {
-        found.absorb(match &root.only {
-            Some(only) if rules.is_output(&root.folder.join(only)) => Found::default(),
+    let overlap = Overlap::of(roots);
+    for index in overlap.order() {
+        let root = &roots[index];
+        let mut part = match &root.only {
+            Some(_) if rules.is_output(&root.place()) => Found::default(),
             Some(only) => single(index, only),
             None => folder(index, &root.folder, rules, progress),
-        });
-        lift(index, root, rules, &mut found);
+        };
+        lift(index, root, rules, &mut part);
+        overlap.add(index, part, &mut found);
     }
     found.sort();
     found.entries.dedup();

@@ -55,13 +55,11 @@ fn count_prints_one_number_and_names_for_several_files() {
 #[test]
 fn no_file_has_more_tokens_than_the_most_that_one_may_have_at_any_depth() {
     let sandbox = Sandbox::with_project();
-    let lines = |line: &str| (0..900).map(|at| format!("{line} {at}\n")).collect::<String>();
-    sandbox.file("CHANGES.rst", lines("A long line of a chronicle, of which there are many:"));
-    sandbox.file("AGENTS.md", lines("# An instruction that nobody can read in full"));
-    let names: String = (0..40)
-        .map(|at| format!("pub fn a_rather_long_name_of_a_function_{at}() {{}}\n"))
-        .collect();
-    sandbox.file("src/a_deep_folder/with_a_long_name/and_a_file.rs", names);
+    sandbox
+        .file("CHANGES.rst", "A long line of a chronicle, of which there are many.\n".repeat(900));
+    sandbox.file("AGENTS.md", "# An instruction that nobody can read in full\n".repeat(900));
+    let code = "pub fn a_rather_long_name_of_a_function() {}\n".repeat(40);
+    sandbox.file("src/a_deep_folder/with_a_long_name/and_a_file.rs", code);
     for form in ["markdown", "xml", "json"] {
         for most in [1, 25, 60, 120, 500] {
             let limit = most.to_string();

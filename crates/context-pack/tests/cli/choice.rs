@@ -221,25 +221,6 @@ fn an_agent_sees_its_own_folder_and_the_shared_one_and_no_other() {
 }
 
 #[test]
-fn several_paths_are_one_document_and_their_files_are_told_apart() {
-    let sandbox = Sandbox::new();
-    sandbox.file("one/README.md", "# One\n");
-    sandbox.file("two/README.md", "# Two\n");
-    let ran = sandbox.run(&["one", "two"]).exits(0);
-    assert!(
-        ran.stdout.contains("## one/README.md") && ran.stdout.contains("## two/README.md"),
-        "{}",
-        ran.stdout
-    );
-    let listed = sandbox.run(&["one/README.md", "two", "two/README.md", "--list"]).exits(0).stdout;
-    let mut listed: Vec<&str> = listed.lines().collect();
-    listed.sort_unstable();
-    assert_eq!(listed, ["README.md", "path-3/README.md", "two/README.md"]);
-    let stats = sandbox.run(&["one", "-o", "../pack.md", "--stats", "-"]).exits(0).stdout;
-    assert!(stats.starts_with("{\"files_scanned\":1,"), "{stats}");
-}
-
-#[test]
 fn settings_are_read_flags_win_and_a_typo_is_named() {
     let sandbox = Sandbox::with_project();
     assert!(sandbox.run(&["init"]).exits(0).says_nothing().stdout.is_empty());
