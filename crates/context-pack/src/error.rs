@@ -41,6 +41,12 @@ pub(crate) enum Error {
         /// What is wrong with it.
         source: globset::Error,
     },
+    /// A glob of nothing, as a variable that is not set leaves behind.
+    #[error("cannot read the pattern '{pattern}': it names nothing")]
+    EmptyGlob {
+        /// The pattern as it was written.
+        pattern: String,
+    },
     /// A settings file with a mistake.
     #[error("cannot read the settings {}: {}{said}", .path.display(), at(*.line, *.column))]
     Settings {
@@ -113,7 +119,10 @@ impl Explain for Error {
             Self::NothingFits { .. } | Self::Outdated { .. } | Self::SettingsThere { .. } => {
                 Exit::No
             }
-            Self::Glob { .. } | Self::NothingToCompare | Self::SameFile { .. } => Exit::Usage,
+            Self::Glob { .. }
+            | Self::EmptyGlob { .. }
+            | Self::NothingToCompare
+            | Self::SameFile { .. } => Exit::Usage,
             Self::NotPackable { .. }
             | Self::NotComparable { .. }
             | Self::Bare { .. }
@@ -130,7 +139,7 @@ impl Explain for Error {
             Self::NothingFits { .. } => "nothing_fits",
             Self::NotPackable { .. } => "not_packable",
             Self::Bare { .. } => "bare_repository",
-            Self::Glob { .. } => "bad_glob",
+            Self::Glob { .. } | Self::EmptyGlob { .. } => "bad_glob",
             Self::Settings { .. } => "bad_settings",
             Self::NoAgent { .. } => "no_agent",
             Self::NoRevision { .. } => "no_revision",
@@ -148,6 +157,9 @@ impl Explain for Error {
             Self::Common(error) => error.hint(),
             Self::NothingFits { .. } | Self::Outdated { .. } | Self::SettingsThere { .. } => None,
             Self::Glob { .. } => Some("quote it as in '*.rs', and close every bracket".to_owned()),
+            Self::EmptyGlob { .. } => {
+                Some("leave the flag out, or name files; '*' is all of them".to_owned())
+            }
             Self::Settings { .. } => {
                 Some("`context-pack init` writes a file with every key".to_owned())
             }

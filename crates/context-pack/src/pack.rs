@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use globset::GlobSet;
+
 use crate::focus::Focus;
 use crate::look::{self, Known, Moved};
 use crate::piece::{Maker, Piece};
@@ -98,6 +100,7 @@ fn choose(
     ahead: Ahead,
 ) -> Result<Pack, Error> {
     check_agents(request, roots, &mut found)?;
+    check_globs(request, &mut found)?;
     let limit = request.budget.limit();
     let renderer = Renderer::new(request.format);
     let maker =
@@ -129,6 +132,21 @@ fn choose(
         }
     }
     Ok(assemble(limit, maker, &frame, &selection, candidates, found, redacted))
+}
+
+/// A glob with a typo gives a document of nothing, which is worth a word.
+fn check_globs(request: &Request, found: &mut Found) -> Result<(), Error> {
+    for pattern in &request.expected {
+        let globs = walk::globs(std::slice::from_ref(pattern))?;
+        let is_matched =
+            |globs: GlobSet| found.entries.iter().any(|entry| globs.is_match(&entry.path));
+        if !globs.is_some_and(is_matched) {
+            found
+                .problems
+                .push(format!("--include '{pattern}' matches no file that can be packed"));
+        }
+    }
+    Ok(())
 }
 
 /// A pack for one agent needs its folder; without the flag, several agents are worth a word.

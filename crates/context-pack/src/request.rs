@@ -22,6 +22,8 @@ pub(crate) struct Request {
     pub(crate) outlines: bool,
     /// Only files that match; those named exactly come in although they are left out by default.
     pub(crate) include: Vec<String>,
+    /// Of these the globs of the command line, which somebody expects to match.
+    pub(crate) expected: Vec<String>,
     /// Exact names that lift what is left out by default; never from a settings file.
     pub(crate) lift: Vec<String>,
     /// Files to leave out.

@@ -82,7 +82,8 @@ fn globs<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<String>, D::Error> {
     let globs = Vec::deserialize(value)?;
     match walk::globs(&globs) {
         Err(Error::Glob { source, .. }) => Err(de::Error::custom(source)),
-        _ => Ok(globs),
+        Err(error) => Err(de::Error::custom(error)),
+        Ok(_) => Ok(globs),
     }
 }
 
@@ -185,6 +186,7 @@ mod tests {
                 "line 1, column 13: unknown tokenizer `cl`, expected one of cl100k_base",
             ),
             ("pin = [\"[\"]\n", "line 1, column 7: error parsing glob"),
+            ("pin = [\"\"]\n", "line 1, column 7: cannot read the pattern '': it names nothing"),
             (
                 "format = \"yaml\"\n",
                 "line 1, column 10: unknown variant `yaml`, expected one of `markdown`",

@@ -38,6 +38,7 @@ pub(super) fn of(args: &PackArgs) -> Result<Request, Error> {
         line_numbers: args.document.line_numbers || settings.line_numbers.unwrap_or(false),
         outlines: !choice.no_outline && settings.outline.unwrap_or(true),
         include: join(&choice.include, &settings.include),
+        expected: choice.include.clone(),
         lift: choice
             .include
             .iter()

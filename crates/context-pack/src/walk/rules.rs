@@ -108,6 +108,9 @@ pub(crate) fn globs(patterns: &[String]) -> Result<Option<GlobSet>, Error> {
         let bad = |source| Error::Glob { pattern: pattern.clone(), source };
         let plain = pattern.trim_start_matches("./").trim_end_matches('/');
         let rooted = plain.strip_prefix('/').unwrap_or(plain);
+        if rooted.is_empty() {
+            return Err(Error::EmptyGlob { pattern: pattern.clone() });
+        }
         let anywhere = !plain.contains('/');
         for end in ["", "/**"] {
             let glob =
@@ -144,7 +147,9 @@ mod tests {
         check("src/", "a/src/main.rs", true);
         check("/src", "a/src/main.rs", false);
         check(".env", "config/.env", true);
-        assert!(globs(&["[".to_owned()]).is_err());
+        for wrong in ["[", "", "/", "./"] {
+            assert!(globs(&[wrong.to_owned()]).is_err(), "{wrong:?}");
+        }
     }
 
     #[test]

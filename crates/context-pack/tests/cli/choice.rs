@@ -130,7 +130,16 @@ fn include_and_exclude_restrict_and_pin_shows_first() {
     assert_eq!(list(&["--exclude", "*.rs"]), ["Cargo.toml", "README.md"]);
     let pinned = sandbox.run(&[".", "--pin", "tests/boil.rs"]).exits(0).stdout;
     assert!(pinned.find("## tests/boil.rs") < pinned.find("## README.md"), "{pinned}");
-    sandbox.run(&[".", "--include", "["]).exits(2);
+    for flag in ["--include", "--exclude", "--pin"] {
+        for wrong in ["[", "", "/"] {
+            sandbox.run(&[".", flag, wrong]).exits(2);
+        }
+    }
+    let typo = sandbox.run(&[".", "--include", "*.rss", "--include", "*.toml"]).exits(0);
+    assert_eq!(
+        typo.stderr,
+        "context-pack: warning: --include '*.rss' matches no file that can be packed\n"
+    );
 }
 
 #[test]
