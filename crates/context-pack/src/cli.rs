@@ -180,7 +180,7 @@ pub(crate) struct ChoiceArgs {
     /// Show whole files and excerpts only
     #[arg(long)]
     pub(crate) no_outline: bool,
-    /// Pack exactly the files that this file lists, one a line; - is stdin
+    /// Pack exactly the files that this file lists, one a line or each ended by NUL; - is stdin
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub(crate) files_from: Option<PathBuf>,
     /// Read settings from this file instead of .context-pack.toml and ~/.config/context-pack/config.toml

@@ -59,6 +59,14 @@ pub(crate) enum Error {
         /// What is wrong.
         said: String,
     },
+    /// No file of a list is there.
+    #[error("cannot pack any of the {n_files} listed files: {first}")]
+    NothingListed {
+        /// How many there are in the list.
+        n_files: usize,
+        /// What is wrong with the first.
+        first: String,
+    },
     /// There is no folder of this agent.
     #[error("cannot find the folder of the agent {name}")]
     NoAgent {
@@ -127,6 +135,7 @@ impl Explain for Error {
             | Self::NotComparable { .. }
             | Self::Bare { .. }
             | Self::NotText { .. }
+            | Self::NothingListed { .. }
             | Self::Settings { .. }
             | Self::NoAgent { .. }
             | Self::NoRevision { .. } => Exit::Failed,
@@ -141,6 +150,7 @@ impl Explain for Error {
             Self::Bare { .. } => "bare_repository",
             Self::Glob { .. } | Self::EmptyGlob { .. } => "bad_glob",
             Self::Settings { .. } => "bad_settings",
+            Self::NothingListed { .. } => "nothing_listed",
             Self::NoAgent { .. } => "no_agent",
             Self::NoRevision { .. } => "no_revision",
             Self::Outdated { .. } => "outdated",
@@ -163,6 +173,10 @@ impl Explain for Error {
             Self::Settings { .. } => {
                 Some("`context-pack init` writes a file with every key".to_owned())
             }
+            Self::NothingListed { .. } => Some(
+                "list files under the packed path by names that are right from the working directory"
+                    .to_owned(),
+            ),
             Self::NoAgent { known, .. } if known.is_empty() => {
                 Some("an agent has the folder agents/NAME under the packed path".to_owned())
             }

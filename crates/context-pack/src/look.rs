@@ -84,7 +84,7 @@ pub(crate) fn look(
             })
             .collect();
         let found = match &request.files {
-            Some(files) => walk::list(roots, files, rules),
+            Some(files) => walk::list(roots, files, rules)?,
             None => walk::walk(roots, rules, progress),
         };
         let ahead = if found.entries.len() <= n_read {
@@ -101,8 +101,8 @@ pub(crate) fn look(
                 Known { history, branch, ..changes.join().unwrap_or_default() }
             })
             .collect();
-        (found, known, ahead)
-    });
+        Ok::<_, Error>((found, known, ahead))
+    })?;
     if let Some(revision) = &request.changed_since
         && known.iter().all(|known| known.since.is_none())
     {

@@ -12,6 +12,8 @@ mod exec;
 mod faults;
 #[path = "cli/forms.rs"]
 mod forms;
+#[path = "cli/listed.rs"]
+mod listed;
 #[path = "cli/output.rs"]
 mod output;
 #[path = "cli/paths.rs"]

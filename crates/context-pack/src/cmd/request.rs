@@ -95,7 +95,7 @@ fn read_settings(args: &PackArgs, paths: &[PathBuf]) -> Result<Settings, Error> 
     Ok(tree.over(user))
 }
 
-/// The names in a list, ended by NUL if there is one, else by newlines.
+/// The names in a list, ended by NUL if there is one, else by newlines of whatever system.
 fn read_list(path: &Path) -> Result<Vec<PathBuf>, Error> {
     let bytes = if path == Path::new("-") {
         let mut bytes = Vec::new();
@@ -105,6 +105,9 @@ fn read_list(path: &Path) -> Result<Vec<PathBuf>, Error> {
         std::fs::read(path).map_err(file("read", path))?
     };
     let end = if bytes.contains(&0) { 0 } else { b'\n' };
-    let names = bytes.split(|byte| *byte == end).filter(|name| !name.is_empty());
+    let names = bytes
+        .split(|byte| *byte == end)
+        .map(|name| if end == 0 { name } else { name.strip_suffix(b"\r").unwrap_or(name) })
+        .filter(|name| !name.is_empty());
     Ok(names.map(|name| PathBuf::from(std::ffi::OsString::from_vec(name.to_vec()))).collect())
 }

@@ -4,6 +4,7 @@
 //! the user's global ignore file does not, so that a tree gives the same list on every machine.
 //! Symbolic links are not followed. Threads find files in any order; the list is sorted.
 
+mod listed;
 mod lists;
 mod names;
 mod near;
@@ -21,6 +22,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use common::error::file;
 use ignore::{DirEntry, WalkBuilder, WalkState};
 
+pub(crate) use listed::list;
 pub(crate) use names::Reason;
 pub(crate) use rules::{Rules, agents, globs, is_exact};
 
@@ -145,7 +147,7 @@ pub(crate) fn walk(roots: &[Root], rules: &Rules, progress: &Progress) -> Found 
         let root = &roots[index];
         let mut part = match &root.only {
             Some(_) if rules.is_output(&root.place()) => Found::default(),
-            Some(only) => single(index, only),
+            Some(only) => single(index, only, rules),
             None => folder(index, &root.folder, rules, progress),
         };
         lift(index, root, rules, &mut part);
@@ -158,10 +160,11 @@ pub(crate) fn walk(roots: &[Root], rules: &Rules, progress: &Progress) -> Found 
 }
 
 /// A file that was named on the command line is packed whatever it is, unless it is a secret.
-fn single(root: usize, path: &Path) -> Found {
+fn single(root: usize, path: &Path, rules: &Rules) -> Found {
     let mut found = Found { n_scanned: 1, ..Found::default() };
-    if secrets::is_secret(path) {
+    if secrets::is_secret(path) && !rules.lifts(path) {
         found.left_out.insert(Reason::Secret, 1);
+        found.problems.push(listed::secret(path));
     } else {
         found.entries.push(Entry { root, path: path.to_path_buf() });
     }
@@ -180,42 +183,6 @@ fn lift(root: usize, of: &Root, rules: &Rules, found: &mut Found) {
             found.entries.push(Entry { root, path });
         }
     }
-}
-
-/// Takes exactly these files, which lie under one of the roots; secrets stay out.
-pub(crate) fn list(roots: &[Root], files: &[PathBuf], rules: &Rules) -> Found {
-    let mut found = Found::default();
-    for file in files {
-        let name = file.display();
-        let real = match fs::canonicalize(file) {
-            Ok(real) => real,
-            Err(error) => {
-                found.problems.push(format!("cannot read {name}: {error}"));
-                continue;
-            }
-        };
-        let place = roots
-            .iter()
-            .enumerate()
-            .find_map(|(index, root)| Some((index, real.strip_prefix(&root.folder).ok()?)));
-        let Some((root, path)) = place else {
-            found.problems.push(format!("{name} is not under a packed path"));
-            continue;
-        };
-        let is_barred = rules.hides(&roots[root].folder, path) || rules.is_output(&real);
-        if !real.is_file() || is_barred {
-            continue;
-        }
-        found.n_scanned += 1;
-        if secrets::is_secret(path) && !rules.lifts(path) {
-            *found.left_out.entry(Reason::Secret).or_default() += 1;
-        } else if rules.allow(path) {
-            found.entries.push(Entry { root, path: path.to_path_buf() });
-        }
-    }
-    found.sort();
-    found.entries.dedup();
-    found
 }
 
 fn folder(root: usize, folder: &Path, rules: &Rules, progress: &Progress) -> Found {
