@@ -38,7 +38,8 @@ Examples:
 
 const EXEC_HELP: &str = "\
 The command gets the document on stdin and the path of a private copy, removed afterwards, in
-CONTEXT_PACK_FILE.
+CONTEXT_PACK_FILE; with -o that file is the copy, and stays. What a run that was killed left in
+TMPDIR is removed by the next.
 
 Exit codes: those of the command; 125 when packing failed and the command was not started;
 126 the command is not executable; 127 there is no such command.

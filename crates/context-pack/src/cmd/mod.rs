@@ -4,6 +4,7 @@ mod completions;
 mod count;
 mod delivery;
 mod exec;
+mod handed;
 mod init;
 mod pack;
 mod request;
