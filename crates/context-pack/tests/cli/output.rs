@@ -74,13 +74,29 @@ fn whatever_fails_leaves_the_old_files() {
     sandbox.run(&[".", "-o", "absent/pack.md", "--stats", "../stats.json"]).exits(3);
     sandbox.run(&[".", "-o", "../pack.md", "--stats", "../tree/../pack.md"]).exits(2);
     sandbox.run(&[".", "-o", "../pack.md", "--budget", "1"]).exits(1);
-    let mut full = sandbox.command("sh");
-    full.args(["-c", "exec \"$0\" . --stats - -o ../pack.md >/dev/full"]);
-    full.arg(env!("CARGO_BIN_EXE_context-pack"));
-    ran(full).exits(3);
+    if Path::new("/dev/full").exists() {
+        let mut full = sandbox.command("sh");
+        full.args(["-c", "exec \"$0\" . --stats - -o ../pack.md >/dev/full"]);
+        full.arg(env!("CARGO_BIN_EXE_context-pack"));
+        ran(full).exits(3);
+    }
     assert_eq!((old("pack.md"), old("stats.json")), before);
     assert_eq!(sandbox.litter(), 0);
     assert_eq!(std::fs::read_dir(sandbox.home()).unwrap().count(), 4);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn what_cannot_be_printed_is_a_failure_also_of_help() {
+    let sandbox = Sandbox::with_project();
+    for arguments in ["--help", "--version", "count --help", "completions bash", ".", ". --list"] {
+        let mut full = sandbox.command("sh");
+        full.args(["-c", &format!("exec \"$0\" {arguments} >/dev/full")]);
+        full.arg(env!("CARGO_BIN_EXE_context-pack"));
+        let ran = ran(full).exits(3);
+        let expect = "context-pack: cannot write to standard output: No space left on device";
+        assert!(ran.stderr.starts_with(expect), "{arguments}: {}", ran.stderr);
+    }
 }
 
 #[test]
