@@ -43,6 +43,10 @@ impl Delivery {
 }
 
 fn print(bytes: &[u8]) -> Result<(), CommonError> {
+    if bytes.is_empty() {
+        return Ok(());
+    }
+    Out::must_be_there()?;
     let mut out = Out::stdout(Color::Never);
     out.bytes(bytes)?;
     out.flush()

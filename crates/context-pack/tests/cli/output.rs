@@ -100,6 +100,28 @@ fn what_cannot_be_printed_is_a_failure_also_of_help() {
 }
 
 #[test]
+fn a_document_needs_a_stdout_and_a_file_does_not() {
+    let sandbox = Sandbox::with_project();
+    for (line, code) in [
+        (". >&-", 3),
+        (". --list >&-", 3),
+        (". -o ../pack.md >&-", 0),
+        (". >/dev/null", 0),
+        (". <&-", 0),
+    ] {
+        let mut shell = sandbox.command("sh");
+        shell.args(["-c", &format!("exec \"$0\" {line}")]);
+        shell.arg(env!("CARGO_BIN_EXE_context-pack"));
+        let ran = ran(shell).exits(code);
+        assert_eq!(
+            ran.stderr.contains("cannot write to standard output: Bad file"),
+            code == 3,
+            "{line}"
+        );
+    }
+}
+
+#[test]
 fn a_view_goes_where_the_document_would_go() {
     let sandbox = Sandbox::with_project();
     for view in ["--list", "--explain"] {
