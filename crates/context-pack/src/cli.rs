@@ -18,8 +18,6 @@ Exit codes:
   2    wrong usage
   3    a path could not be read or written; the old files at -o and --stats are still there
 
-With --json, --list and --explain print JSON, and errors are JSON; the document is with --format json.
-
 Files:
   .context-pack.toml                   settings of the packed tree; context-pack init writes one
   ~/.config/context-pack/config.toml   settings of this user; those of the tree win, flags win over both
@@ -81,6 +79,7 @@ Examples:
 /// change will most likely need, and never exceeds the budget, counted on the final text.
 #[derive(Debug, Parser)]
 #[command(name = "context-pack", version, after_help = PACK_HELP, args_conflicts_with_subcommands = true)]
+#[command(mut_arg("json", |json| json.help("Print JSON: views, counts and errors; for the document see --format")))]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) verb: Option<Verb>,
