@@ -83,7 +83,7 @@ fn draft(path: &Path, content: &[u8]) -> io::Result<Content> {
     let place = led_to(path)?;
     let old = place.metadata().ok();
     if old.as_ref().is_some_and(Metadata::is_dir) {
-        return Err(io::ErrorKind::IsADirectory.into());
+        return Err(io::Error::from_raw_os_error(libc::EISDIR));
     }
     let temporary = beside(&place, content)?;
     if let Some(old) = old {
