@@ -63,13 +63,17 @@ pub(super) fn of(args: &PackArgs) -> Result<Request, Error> {
 /// The files that are written, by their real paths.
 fn outputs(args: &DocumentArgs) -> Result<Vec<PathBuf>, Error> {
     let files = [&args.output_file, &args.stats].map(|flag| file_at(flag.as_deref()));
-    let outputs: Vec<PathBuf> = files.into_iter().flatten().filter_map(real).collect();
+    let mut outputs: Vec<PathBuf> = files.into_iter().flatten().filter_map(real).collect();
     match outputs.as_slice() {
         // A device takes both; of two files of the same name one would be lost.
         [one, other] if one == other && (one.is_file() || !one.exists()) => {
             Err(Error::SameFile { path: one.clone() })
         }
-        _ => Ok(outputs),
+        _ => {
+            // A shell that appends to a file is no reason for it to grow by itself either.
+            outputs.extend(Path::new("/proc/self/fd/1").read_link().ok().filter(|to| to.is_file()));
+            Ok(outputs)
+        }
     }
 }
 

@@ -36,6 +36,21 @@ fn what_a_pack_writes_is_no_part_of_it() {
     sandbox.run_with_stdin(&list, "src/main.rs\ncontext.md\n").exits(0);
 }
 
+#[test]
+#[cfg(target_os = "linux")]
+fn a_file_that_a_shell_opened_for_the_document_is_no_part_of_it() {
+    let sandbox = Sandbox::with_project();
+    let document = sandbox.run(&["."]).exits(0).stdout;
+    for append in ["> context.md", ">> context.md", ">> context.md"] {
+        let mut shell = sandbox.command("sh");
+        shell.args(["-c", &format!("exec \"$0\" . {append}")]);
+        shell.arg(env!("CARGO_BIN_EXE_context-pack"));
+        ran(shell).exits(0);
+    }
+    let written = std::fs::read_to_string(sandbox.tree().join("context.md")).unwrap();
+    assert_eq!(written, document.repeat(3));
+}
+
 fn mode(path: &Path) -> u32 {
     path.metadata().unwrap().permissions().mode() & 0o777
 }
