@@ -3,7 +3,7 @@
 //! The name of the folder says where somebody keeps the tree and differs from machine to machine,
 //! so it is used only to tell several paths apart which have no name of their own.
 
-use std::path::{Component, PathBuf};
+use std::path::{Component, Path};
 
 use crate::text;
 use crate::walk::Root;
@@ -19,7 +19,7 @@ pub(crate) fn name(roots: &[Root]) -> String {
 
 /// Gives each of several roots the label that its files are told apart by: what the tree calls
 /// itself, so that two clones give the same bytes, else the name of the folder as it was typed.
-pub(crate) fn label(roots: &mut [Root], paths: &[PathBuf]) {
+pub(crate) fn label(roots: &mut [Root], paths: &[&Path]) {
     if roots.len() < 2 {
         return;
     }

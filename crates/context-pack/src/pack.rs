@@ -70,9 +70,17 @@ pub(crate) fn pack(
     search_path: &OsString,
     progress: &Progress,
 ) -> Result<Pack, Error> {
-    let mut roots =
-        request.paths.iter().map(|path| Root::open(path)).collect::<Result<Vec<_>, _>>()?;
-    identity::label(&mut roots, &request.paths);
+    let mut roots: Vec<Root> = Vec::with_capacity(request.paths.len());
+    let mut paths = Vec::with_capacity(request.paths.len());
+    for path in &request.paths {
+        let root = Root::open(path)?;
+        // A path that is named twice is one path.
+        if roots.iter().all(|known| known.place() != root.place()) {
+            roots.push(root);
+            paths.push(path.as_path());
+        }
+    }
+    identity::label(&mut roots, &paths);
     let rules = Rules::new(
         &request.include,
         &request.exclude,

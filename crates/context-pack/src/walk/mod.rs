@@ -109,7 +109,7 @@ impl Root {
     }
 
     /// What is packed: the directory, or the one file of it.
-    fn place(&self) -> PathBuf {
+    pub(crate) fn place(&self) -> PathBuf {
         self.only.as_ref().map_or_else(|| self.folder.clone(), |only| self.folder.join(only))
     }
 }

@@ -33,11 +33,10 @@ fn paths_that_lie_in_one_another_are_packed_once_and_counted_once() {
         names
     };
     let whole: Vec<String> = list(&["."]).iter().map(|name| format!("kettle/{name}")).collect();
-    for paths in
-        [&["..//tree", "src"][..], &["src", "."], &[".", "."], &["src/main.rs", ".", "src"]]
-    {
+    for paths in [&["..//tree", "src"][..], &["src", "."], &["src/main.rs", ".", "src"]] {
         assert_eq!(list(paths), whole, "{paths:?}");
     }
+    assert_eq!(list(&[".", "../tree/"]), list(&["."]));
     assert_eq!(list(&["src", "src/heat.rs"]), ["src/heat.rs", "src/main.rs"]);
     // What the outer walk leaves out is there when it is named.
     assert_eq!(list(&[".", "made"]), [&whole[..], &["made/out.rs".to_owned()]].concat());
