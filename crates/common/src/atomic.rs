@@ -86,7 +86,9 @@ fn draft(path: &Path, content: &[u8]) -> io::Result<Content> {
         return Err(io::Error::from_raw_os_error(libc::EISDIR));
     }
     let temporary = beside(&place, content)?;
-    if let Some(old) = old {
+    if let Some(old) = old
+        && !is_planted(&place, &old)
+    {
         keep(temporary.as_file(), &old)?;
     }
     temporary.as_file().sync_all()?;
@@ -94,15 +96,32 @@ fn draft(path: &Path, content: &[u8]) -> io::Result<Content> {
 }
 
 /// Where the links at `path` lead, also when nothing is there.
+///
+/// A link of somebody else in a folder for everybody, as /tmp, is not followed, as the kernel does not:
+/// it could lead to any file of this user.
 pub fn led_to(path: &Path) -> io::Result<PathBuf> {
     /// As many as the kernel follows.
     const MOST: usize = 40;
     let mut place = path.to_path_buf();
     for _ in 0..MOST {
         let Ok(next) = place.read_link() else { return Ok(place) };
+        if is_planted(&place, &place.symlink_metadata()?) {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
         place = place.parent().unwrap_or(Path::new("")).join(next);
     }
     Err(io::Error::from_raw_os_error(libc::ELOOP))
+}
+
+/// Whether what is at `path` lies in a folder for everybody, and is of neither this user nor its owner.
+fn is_planted(path: &Path, found: &Metadata) -> bool {
+    /// Everybody may make files here, and nobody remove those of others.
+    const FOR_EVERYBODY: u32 = 0o1002;
+    let ours = rustix::process::geteuid().as_raw();
+    folder_of(path).metadata().is_ok_and(|folder| {
+        folder.mode() & FOR_EVERYBODY == FOR_EVERYBODY
+            && ![ours, folder.uid()].contains(&found.uid())
+    })
 }
 
 /// Gives a file that only its owner can read the owner and the mode of another.
@@ -223,5 +242,33 @@ mod tests {
         }
         symlink("round", folder.path().join("round")).unwrap();
         assert!(Draft::new(&folder.path().join("round"), b"x").is_err());
+    }
+
+    #[test]
+    fn what_somebody_else_planted_in_a_folder_for_everybody_is_neither_followed_nor_kept() {
+        use std::os::unix::fs::{lchown, symlink};
+        if !rustix::process::geteuid().is_root() {
+            // Nobody else can give files away.
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let home = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(folder.path(), Permissions::from_mode(0o1777)).unwrap();
+        let (there, link) = (home.path().join("f"), folder.path().join("link"));
+        let file = folder.path().join("file");
+        let draft = |path: &Path| Draft::new(path, b"new").and_then(Draft::publish);
+        symlink(&there, &link).unwrap();
+        write(&file, b"old", 0o666).unwrap();
+        // The owner of the folder may plant what it likes.
+        draft(&link).unwrap();
+        std::os::unix::fs::chown(folder.path(), Some(1), None).unwrap();
+        for path in [&link, &file] {
+            lchown(path, Some(65534), Some(65534)).unwrap();
+        }
+        write(&there, b"old", 0o600).unwrap();
+        assert!(draft(&link).is_err());
+        assert_eq!(std::fs::read(&there).unwrap(), b"old");
+        draft(&file).unwrap();
+        assert_eq!((mode(&file), file.metadata().unwrap().uid()), (0o600, 0));
     }
 }
