@@ -156,7 +156,7 @@ pub(crate) struct ChoiceArgs {
     /// Leave out files that match (can be repeated)
     #[arg(long, value_name = "GLOB")]
     pub(crate) exclude: Vec<String>,
-    /// Show files that match first, in full as far as --max-file and half of the budget go (can be repeated); one named exactly comes in as with --include
+    /// Show files that match first, in full as far as --max-file and half of the budget go (can be repeated)
     #[arg(long, value_name = "GLOB")]
     pub(crate) pin: Vec<String>,
     /// Pack for this agent: its folder in agents/, the shared one, and no other agent's

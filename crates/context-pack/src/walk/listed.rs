@@ -68,8 +68,8 @@ fn take(found: &mut Found, rules: &Rules, root: &Root, entry: Entry) {
     }
 }
 
-/// What is said of a secret that was named, and by no flag. `--include` would leave out all else.
+/// What is said of a secret that was named, and not by `--include`.
 pub(super) fn secret(path: &Path) -> String {
     let name = path.display();
-    format!("{name} is left out as a secret; --pin {name} packs it all the same")
+    format!("{name} is left out as a secret; only --include {name} brings it in")
 }

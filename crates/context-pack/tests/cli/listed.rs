@@ -21,7 +21,7 @@ fn a_list_of_files_is_packed_and_nothing_else() {
     assert_eq!(
         problems,
         [
-            ".env is left out as a secret; --pin .env packs it all the same",
+            ".env is left out as a secret; only --include .env brings it in",
             "cannot read absent: No such file or directory (os error 2)",
             "/etc/passwd is not under a packed path",
             "src is a directory, and a list names files",
