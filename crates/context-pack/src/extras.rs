@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use crate::look::Known;
+use crate::patch;
 use crate::piece::{Maker, Piece};
 use crate::redact::{self, Tally};
 use crate::render::{Place, name_of};
@@ -37,7 +38,7 @@ pub(crate) fn pieces(
         pieces.extend(within(&text, limit / LOG_SHARE, cut).map(|piece| (Place::Log, piece)));
     }
     if request.diff {
-        let patch = patch(found, known);
+        let patch = patch(found, known, tally);
         let text = redact::redact(&patch, tally).into_owned();
         let cut = |text: &str| maker.piece(maker.renderer.patch(text));
         pieces.extend(within(&text, limit / PATCH_SHARE, cut).map(|piece| (Place::Patch, piece)));
@@ -64,7 +65,7 @@ fn log(request: &Request, found: &Found, known: &[Known]) -> String {
     text
 }
 
-fn patch(found: &Found, known: &[Known]) -> String {
+fn patch(found: &Found, known: &[Known], tally: &mut Tally) -> String {
     let mut text = String::new();
     for (index, known) in known.iter().enumerate() {
         let Some(git) = &known.git else { continue };
@@ -81,8 +82,13 @@ fn patch(found: &Found, known: &[Known]) -> String {
         if files.is_empty() {
             continue;
         }
-        match git.patch(known.since.as_deref().unwrap_or("HEAD"), &files) {
-            Ok(patch) => text.push_str(&text::clean(&patch)),
+        let commit = known.since.as_deref().unwrap_or("HEAD");
+        let patches = git.patch(commit, &files).and_then(|patch| {
+            let whole = git.whole_patch(commit, &files)?;
+            Ok((text::clean(&patch), text::clean(&whole)))
+        });
+        match patches {
+            Ok((patch, whole)) => text.push_str(&patch::without_keys(&patch, &whole, tally)),
             Err(failure) => {
                 let names: Vec<String> = files.iter().map(|file| name_of(file)).collect();
                 let _ = writeln!(text, "{}: {}", names.join(", "), failure.reason());

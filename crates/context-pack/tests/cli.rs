@@ -12,6 +12,8 @@ mod exec;
 mod faults;
 #[path = "cli/forms.rs"]
 mod forms;
+#[path = "cli/patch.rs"]
+mod patch;
 #[path = "cli/property.rs"]
 mod property;
 #[path = "cli/repository.rs"]

@@ -190,7 +190,7 @@ impl Git {
     }
 
     /// Runs git to its end and gives what it printed.
-    pub(crate) fn run(&self, arguments: &[&str]) -> Result<Vec<u8>, Failure> {
+    pub(crate) fn run<A: AsRef<OsStr>>(&self, arguments: &[A]) -> Result<Vec<u8>, Failure> {
         let mut output = Vec::new();
         self.stream(arguments, |piece| {
             output.extend_from_slice(piece);
