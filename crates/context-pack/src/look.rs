@@ -28,6 +28,10 @@ pub(crate) struct Known {
     pub(crate) changes: Changes,
     /// The branch.
     pub(crate) branch: Option<String>,
+    /// The commit that is checked out.
+    pub(crate) head: Option<String>,
+    /// The last commits, merges among them, when their messages were asked for.
+    pub(crate) log: History,
     /// The commit that --changed-since names.
     pub(crate) since: Option<String>,
     /// What changed since then.
@@ -77,9 +81,21 @@ pub(crate) fn look(
                 let git = Git::of(&root.folder, search_path.clone()).filter(|_| request.git)?;
                 let first = git.clone();
                 let since = request.changed_since.clone();
+                let (second, with_files) = (git.clone(), request.agent.is_some());
                 Some((
-                    scope.spawn(move || (History::read(&first, N_COMMITS), first.branch())),
+                    scope.spawn(move || {
+                        (History::read(&first, N_COMMITS), first.branch(), first.head())
+                    }),
                     scope.spawn(move || changes(git, since.as_deref())),
+                    (request.log > 0).then(|| {
+                        scope.spawn(move || {
+                            if with_files {
+                                History::with_merges(&second, N_COMMITS.max(request.log))
+                            } else {
+                                History::messages(&second, request.log)
+                            }
+                        })
+                    }),
                 ))
             })
             .collect();
@@ -96,9 +112,10 @@ pub(crate) fn look(
         let known: Vec<Known> = asked
             .into_iter()
             .map(|asked| {
-                let Some((history, changes)) = asked else { return Known::default() };
-                let (history, branch) = history.join().unwrap_or_default();
-                Known { history, branch, ..changes.join().unwrap_or_default() }
+                let Some((history, changes, log)) = asked else { return Known::default() };
+                let (history, branch, head) = history.join().unwrap_or_default();
+                let log = log.and_then(|log| log.join().ok()).unwrap_or_default();
+                Known { history, branch, head, log, ..changes.join().unwrap_or_default() }
             })
             .collect();
         (found, known, ahead)
@@ -110,6 +127,7 @@ pub(crate) fn look(
     }
     for (root, known) in roots.iter().zip(&known) {
         let failure = known.history.failure.as_ref().or(known.changes.failure.as_ref());
+        let failure = failure.or(known.log.failure.as_ref());
         if let Some(failure) = failure.filter(|failure| !matches!(failure, Failure::Absent)) {
             let of =
                 if root.label.is_empty() { String::new() } else { format!(" of {}", root.label) };

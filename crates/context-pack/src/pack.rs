@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 
+use crate::extras::Sources;
 use crate::focus::Focus;
 use crate::look::{self, Known, Moved};
 use crate::piece::{Maker, Piece};
@@ -16,7 +17,7 @@ use crate::select::{self, Candidate, Selection};
 use crate::text::Refusal;
 use crate::value::Value;
 use crate::walk::{self, Found, Progress, Reason, Root, Rules};
-use crate::{Error, extras, fit, identity, tree};
+use crate::{Error, fit, identity, tree};
 
 /// A document and what there is to say about it.
 #[derive(Debug)]
@@ -80,7 +81,7 @@ pub(crate) fn pack(
         let n_read = select::n_read(request.budget.limit() / 10 * 9);
         let (found, known, ahead) =
             look::look(request, &roots, &rules, search_path, progress, n_read)?;
-        choose(request, &roots, found, &known, moved, ahead)
+        choose(request, &roots, &rules, found, &known, moved, ahead)
     })
 }
 
@@ -88,6 +89,7 @@ pub(crate) fn pack(
 fn choose(
     request: &Request,
     roots: &[Root],
+    rules: &Rules,
     mut found: Found,
     known: &[Known],
     moved: Moved<'_>,
@@ -105,7 +107,8 @@ fn choose(
         Ok::<_, Error>((candidates, frame))
     })?;
     let mut redacted = Tally::new();
-    frame.extend(extras::pieces(request, &found, known, maker, limit, &mut redacted));
+    let sources = Sources { request, roots, rules, known };
+    frame.extend(sources.pieces(&mut found, maker, limit, &mut redacted));
     // The frame of JSON and XML has a few tokens of its own.
     let spent: usize = frame.iter().map(|(_, piece)| piece.n_tokens).sum::<usize>() + 12;
     let wanted = select::Wanted {
@@ -167,11 +170,8 @@ fn frame(
     if n_lines > 3 && !names.is_empty() {
         frame.push((Place::Tree, maker.piece(renderer.tree(&tree::render(&names, n_lines)))));
     }
-    if let Some(commit) = first.and_then(|known| known.history.commits.first()) {
-        frame.push((
-            Place::State,
-            maker.piece(renderer.state(&State { commit: commit.hash.clone() })),
-        ));
+    if let Some(commit) = first.and_then(|known| known.head.clone()) {
+        frame.push((Place::State, maker.piece(renderer.state(&State { commit }))));
     }
     frame
 }

@@ -64,6 +64,8 @@ impl Git {
     }
 
     /// The difference between a commit and the work tree in these files, as a patch.
+    ///
+    /// Of a file that is gone it says that, and not what was in it.
     pub(crate) fn patch(&self, commit: &str, files: &[PathBuf]) -> Result<String, Failure> {
         self.diff("-U3", commit, files)
     }
@@ -81,7 +83,8 @@ impl Git {
         });
         let arguments =
             ["diff", lines, "--no-color", "--no-renames", "--no-ext-diff", "--no-textconv"];
-        let arguments = arguments.into_iter().chain(["--ignore-submodules=all", commit, "--"]);
+        let arguments = arguments.into_iter().chain(["--irreversible-delete"]);
+        let arguments = arguments.chain(["--ignore-submodules=all", commit, "--"]);
         let arguments: Vec<OsString> = arguments.map(OsString::from).chain(names).collect();
         self.run(&arguments).map(|patch| String::from_utf8_lossy(&patch).into_owned())
     }

@@ -17,7 +17,7 @@ pub(crate) struct Commit {
     pub(crate) files: Vec<PathBuf>,
 }
 
-/// The last commits, newest first, merges left out.
+/// Commits, newest first.
 #[derive(Debug, Default)]
 pub(crate) struct History {
     /// The commits.
@@ -30,9 +30,25 @@ pub(crate) struct History {
 const MARK: u8 = 0x01;
 
 impl History {
-    /// Reads the last `n_commits` commits.
+    /// Reads the last `n_commits` commits, merges left out, which weigh nothing.
     pub(crate) fn read(git: &Git, n_commits: usize) -> Self {
-        let arguments = git.log(n_commits, &["--name-only", "-z", "--format=%x01%H%x02%s"]);
+        Self::shown(git, n_commits, &["--no-merges", "--name-only"])
+    }
+
+    /// Reads the last `n_commits` commits without their files.
+    pub(crate) fn messages(git: &Git, n_commits: usize) -> Self {
+        Self::shown(git, n_commits, &["--no-patch"])
+    }
+
+    /// Reads the last `n_commits` commits; a merge has the files that it brought.
+    pub(crate) fn with_merges(git: &Git, n_commits: usize) -> Self {
+        Self::shown(git, n_commits, &["--diff-merges=first-parent", "--name-only"])
+    }
+
+    fn shown(git: &Git, n_commits: usize, show: &[&str]) -> Self {
+        let mut show = show.to_vec();
+        show.extend(["-z", "--format=%x01%H%x02%s"]);
+        let arguments = git.log(n_commits, &show);
         let mut parser = Parser { git, commits: Vec::new(), rest: Vec::new() };
         let failure = git
             .stream(&arguments, |piece| {

@@ -66,7 +66,8 @@ impl Hot {
     /// Reads the patches of the last `n_commits` commits.
     pub(crate) fn read(git: &Git, n_commits: usize) -> Self {
         let prefixes = ["--src-prefix=a/", "--dst-prefix=b/"];
-        let show = ["-p", "-U0", "--no-color", prefixes[0], prefixes[1], "--format=%x01%H"];
+        let mut show = vec!["--no-merges", "-p", "-U0", "--no-color", "--format=%x01%H"];
+        show.extend(prefixes);
         let arguments = git.log(n_commits, &show);
         let mut parser = Parser {
             git,

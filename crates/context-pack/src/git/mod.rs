@@ -165,6 +165,23 @@ impl Git {
         (!name.is_empty()).then_some(name)
     }
 
+    /// The commit that is checked out; `None` before the first one.
+    pub(crate) fn head(&self) -> Option<String> {
+        let small = |name: &str| {
+            let (bytes, _) = text::head(&self.top.join(".git").join(name)).ok()?;
+            Some(String::from_utf8(bytes).ok()?.trim_end().to_owned())
+        };
+        let is_hash = |text: &String| {
+            matches!(text.len(), 40 | 64) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+        };
+        // As with the branch, files mostly say it.
+        let said = small("HEAD").and_then(|head| match head.strip_prefix("ref: refs/heads/") {
+            Some(name) => small(&format!("refs/heads/{name}")),
+            None => Some(head),
+        });
+        said.filter(is_hash).or_else(|| self.commit("HEAD"))
+    }
+
     /// The commit that a revision names.
     pub(crate) fn commit(&self, revision: &str) -> Option<String> {
         let revision = format!("{revision}^{{commit}}");
@@ -175,10 +192,10 @@ impl Git {
     }
 
     /// The arguments of a log of the last `n_commits` commits that touch the packed folder, newest
-    /// first, merges left out; `show` says what of each.
+    /// first; `show` says which and what of each.
     fn log(&self, n_commits: usize, show: &[&str]) -> Vec<String> {
         let count = n_commits.to_string();
-        let mut arguments = vec!["log", "-n", &count, "--no-merges", "--no-renames"];
+        let mut arguments = vec!["log", "-n", &count, "--no-renames"];
         arguments.extend(["--no-ext-diff", "--no-textconv", "--ignore-submodules=all"]);
         arguments.extend(show);
         let mut arguments: Vec<String> = arguments.into_iter().map(str::to_owned).collect();

@@ -205,6 +205,19 @@ pub(crate) fn list(roots: &[Root], files: &[PathBuf], rules: &Rules) -> Found {
     found
 }
 
+/// Whether a file that is not there any more could have been packed, as far as its name says.
+pub(crate) fn is_gone(of: &Root, path: &Path, rules: &Rules) -> bool {
+    let is_meant = of.only.as_ref().is_none_or(|only| only == path);
+    let folders = path.ancestors().skip(1).filter(|above| !above.as_os_str().is_empty());
+    let is_left_out = secrets::is_secret(path)
+        || names::file(path).is_some()
+        || folders.into_iter().any(|above| names::folder(above, &of.folder.join(above)).is_some());
+    is_meant
+        && of.folder.join(path).symlink_metadata().is_err()
+        && (rules.lifts(path) || rules.allow(path) && !is_left_out)
+        && !rules.hides(&of.folder, path)
+}
+
 /// Lists the files under a folder.
 fn folder(root: usize, folder: &Path, rules: &Rules, progress: &Progress) -> Found {
     let mut found = Found::default();
