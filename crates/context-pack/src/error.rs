@@ -67,6 +67,12 @@ pub(crate) enum Error {
         /// The revision as it was written.
         revision: String,
     },
+    /// Nobody can be asked for a revision.
+    #[error("cannot find the revision {revision}: git is not installed")]
+    NoGit {
+        /// The revision as it was written.
+        revision: String,
+    },
     /// The document at -o is not what a new pack would be.
     #[error("{} would change", .path.display())]
     Outdated {
@@ -104,6 +110,7 @@ impl Explain for Error {
             | Self::NotText { .. }
             | Self::Settings { .. }
             | Self::NoAgent { .. }
+            | Self::NoGit { .. }
             | Self::NoRevision { .. } => Exit::Failed,
         }
     }
@@ -117,6 +124,7 @@ impl Explain for Error {
             Self::Glob { .. } => "bad_glob",
             Self::Settings { .. } => "bad_settings",
             Self::NoAgent { .. } => "no_agent",
+            Self::NoGit { .. } => "no_git",
             Self::NoRevision { .. } => "no_revision",
             Self::Outdated { .. } => "outdated",
             Self::SettingsThere { .. } => "settings_there",
@@ -138,6 +146,7 @@ impl Explain for Error {
             Self::NoAgent { known, .. } => {
                 Some(format!("the agents here are {}", known.join(", ")))
             }
+            Self::NoGit { .. } => Some("install git, or see that PATH names its folder".to_owned()),
             Self::NoRevision { .. } => {
                 Some("name a commit, branch or tag of the packed repository".to_owned())
             }

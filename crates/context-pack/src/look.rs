@@ -38,6 +38,14 @@ pub(crate) struct Known {
     pub(crate) changed_since: BTreeSet<PathBuf>,
 }
 
+impl Known {
+    /// Why git did not say all that it could.
+    fn failure(&self) -> Option<&Failure> {
+        let of_history = self.history.failure.as_ref();
+        of_history.or(self.changes.failure.as_ref()).or(self.log.failure.as_ref())
+    }
+}
+
 /// The lines that moved lately in each root, which are looked for while files are chosen and read.
 #[derive(Debug)]
 pub(crate) struct Moved<'scope>(Vec<Option<ScopedJoinHandle<'scope, Hot>>>);
@@ -120,15 +128,23 @@ pub(crate) fn look(
             .collect();
         (found, known, ahead)
     });
-    if let Some(revision) = &request.changed_since
+    let is_absent = |known: &Known| matches!(known.failure(), Some(Failure::Absent));
+    if let Some(revision) = request.changed_since.clone()
         && known.iter().all(|known| known.since.is_none())
     {
-        return Err(Error::NoRevision { revision: revision.clone() });
+        let without_git = known.iter().any(is_absent);
+        return Err(if without_git {
+            Error::NoGit { revision }
+        } else {
+            Error::NoRevision { revision }
+        });
     }
-    for (root, known) in roots.iter().zip(&known) {
-        let failure = known.history.failure.as_ref().or(known.changes.failure.as_ref());
-        let failure = failure.or(known.log.failure.as_ref());
-        if let Some(failure) = failure.filter(|failure| !matches!(failure, Failure::Absent)) {
+    if (request.diff || request.log > 0) && known.iter().any(is_absent) {
+        let told = "packing without changes and commit messages: git is not installed";
+        found.problems.push(told.to_owned());
+    }
+    for (root, known) in roots.iter().zip(&known).filter(|(_, known)| !is_absent(known)) {
+        if let Some(failure) = known.failure() {
             let of =
                 if root.label.is_empty() { String::new() } else { format!(" of {}", root.label) };
             found

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-use super::{Failure, Git, to_path};
+use super::{Failure, Git, OUTPUT_LIMIT, to_path};
 
 /// A commit with the files that it changed under the packed folder.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -50,10 +50,12 @@ impl History {
         show.extend(["-z", "--format=%x01%H%x02%s"]);
         let arguments = git.log(n_commits, &show);
         let mut parser = Parser { git, commits: Vec::new(), rest: Vec::new() };
+        let mut n_bytes = 0;
         let failure = git
             .stream(&arguments, |piece| {
                 parser.feed(piece);
-                true
+                n_bytes += piece.len();
+                n_bytes < OUTPUT_LIMIT
             })
             .err();
         parser.finish();
@@ -87,9 +89,10 @@ struct Parser<'a> {
 
 impl Parser<'_> {
     fn feed(&mut self, piece: &[u8]) {
+        let before = self.rest.len();
         self.rest.extend_from_slice(piece);
-        let Some(end) = self.rest.iter().rposition(|byte| *byte == 0) else { return };
-        let whole: Vec<u8> = self.rest.drain(..=end).collect();
+        let Some(end) = piece.iter().rposition(|byte| *byte == 0) else { return };
+        let whole: Vec<u8> = self.rest.drain(..=before + end).collect();
         for field in whole.split(|byte| *byte == 0) {
             self.field(field);
         }

@@ -156,13 +156,13 @@ impl Git {
             && let Ok(head) = std::str::from_utf8(&head)
             && let Some(name) = head.trim_end().strip_prefix("ref: refs/heads/")
             && name != ".invalid"
-            && !name.contains(|character: char| character.is_control() || character.is_whitespace())
+            && is_branch(name)
         {
             return Some(name.to_owned());
         }
         let name = self.run(&["symbolic-ref", "-q", "--short", "HEAD"]).ok()?;
         let name = String::from_utf8_lossy(&name).trim().to_owned();
-        (!name.is_empty()).then_some(name)
+        is_branch(&name).then_some(name)
     }
 
     /// The commit that is checked out; `None` before the first one.
@@ -171,15 +171,12 @@ impl Git {
             let (bytes, _) = text::head(&self.top.join(".git").join(name)).ok()?;
             Some(String::from_utf8(bytes).ok()?.trim_end().to_owned())
         };
-        let is_hash = |text: &String| {
-            matches!(text.len(), 40 | 64) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
-        };
         // As with the branch, files mostly say it.
         let said = small("HEAD").and_then(|head| match head.strip_prefix("ref: refs/heads/") {
             Some(name) => small(&format!("refs/heads/{name}")),
             None => Some(head),
         });
-        said.filter(is_hash).or_else(|| self.commit("HEAD"))
+        said.filter(|hash| is_hash(hash)).or_else(|| self.commit("HEAD"))
     }
 
     /// The commit that a revision names.
@@ -188,7 +185,7 @@ impl Git {
         let hash =
             self.run(&["rev-parse", "--verify", "-q", "--end-of-options", &revision]).ok()?;
         let hash = String::from_utf8_lossy(&hash).trim().to_owned();
-        (!hash.is_empty()).then_some(hash)
+        is_hash(&hash).then_some(hash)
     }
 
     /// The arguments of a log of the last `n_commits` commits that touch the packed folder, newest
@@ -234,6 +231,10 @@ impl Git {
         let mut piece = vec![0_u8; 64 * 1024];
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
+            // Who prints without end is always ready to be read.
+            if left.is_zero() {
+                return Err(Failure::TimedOut);
+            }
             let wait = Timespec {
                 tv_sec: left.as_secs().cast_signed(),
                 tv_nsec: left.subsec_nanos().into(),
@@ -333,6 +334,17 @@ impl Drop for Guard {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+/// Whether a text is the name of a commit.
+fn is_hash(text: &str) -> bool {
+    matches!(text.len(), 40 | 64) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// Whether a text can be the name of a branch.
+fn is_branch(name: &str) -> bool {
+    let is_odd = |character: char| character.is_control() || character.is_whitespace();
+    !name.is_empty() && name.len() < 1024 && !name.contains(is_odd)
 }
 
 fn is_executable(program: &Path) -> bool {

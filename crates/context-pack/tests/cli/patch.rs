@@ -1,7 +1,7 @@
 //! What `--diff` and `--log` add: no key, no other agent's work, and nothing that is missing unsaid.
 
 use super::repository::{git, repository};
-use super::sandbox::Sandbox;
+use super::sandbox::{Sandbox, ran};
 
 #[test]
 fn a_patch_shows_no_line_of_a_key_whose_ends_are_outside_of_its_hunks() {
@@ -86,4 +86,20 @@ fn a_merge_is_the_commit_that_is_packed_and_has_its_message_in_the_log() {
     // Without the small files that mostly say it, git does.
     git(&sandbox, &tree, &["pack-refs", "--all"]).exits(0);
     assert!(sandbox.run(&["."]).exits(0).stdout.contains(head));
+}
+
+#[test]
+fn an_absent_git_is_named_where_something_was_asked_of_it() {
+    let sandbox = repository();
+    let without = |flags: &[&str]| {
+        let mut command = sandbox.command(env!("CARGO_BIN_EXE_context-pack"));
+        command.arg(".").args(flags).env("PATH", "/nonexistent");
+        ran(command)
+    };
+    let warning = "context-pack: warning: packing without changes and commit messages: git is not installed\n";
+    assert_eq!(without(&["--diff"]).exits(0).stderr, warning);
+    assert_eq!(without(&["--log", "2"]).exits(0).stderr, warning);
+    let since = without(&["--changed-since", "HEAD~1"]).exits(3).stderr;
+    let expect = "context-pack: cannot find the revision HEAD~1: git is not installed\n  hint: ";
+    assert!(since.starts_with(expect), "{since}");
 }
