@@ -22,7 +22,8 @@ pub(crate) struct Request {
     pub(crate) outlines: bool,
     /// Only files that match; those named exactly come in although they are left out by default.
     pub(crate) include: Vec<String>,
-    /// Exact names that lift what is left out by default; never from a settings file.
+    /// Exact names that lift what is left out by default; never from a settings file, and a secret
+    /// only by --include.
     pub(crate) lift: Vec<String>,
     /// Files to leave out.
     pub(crate) exclude: Vec<String>,

@@ -22,6 +22,7 @@ use common::error::file;
 
 pub(crate) use names::Reason;
 pub(crate) use rules::{Rules, agents, globs, is_exact};
+pub(crate) use secrets::is_secret;
 
 use crate::Error;
 use crate::threads::n_threads;

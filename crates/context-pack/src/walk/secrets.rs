@@ -74,7 +74,7 @@ const EXPORT_WORDS: &[&str] =
 const EXPORT_FORMATS: &[&str] = &["csv", "json", "txt", "xml", "yaml", "yml"];
 
 /// Whether the file is a secret by its name.
-pub(super) fn is_secret(path: &Path) -> bool {
+pub(crate) fn is_secret(path: &Path) -> bool {
     let Some(name) = path.file_name() else { return false };
     let name = name.to_string_lossy().to_ascii_lowercase();
     let (stem, extension) = name.rsplit_once('.').unwrap_or((&name, ""));

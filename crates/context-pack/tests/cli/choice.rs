@@ -116,6 +116,18 @@ fn a_secret_file_comes_in_only_when_its_name_is_given_exactly_on_the_command_lin
 }
 
 #[test]
+fn a_pinned_secret_file_stays_out_and_another_that_is_left_out_comes_in() {
+    let sandbox = Sandbox::with_project();
+    sandbox.file("run.log", "boiled at ten\n");
+    assert!(sandbox.run(&[".", "--pin", "run.log"]).exits(0).stdout.contains("boiled at ten"));
+    sandbox.file(".env", "SETTING=on\n");
+    let ran = sandbox.run(&[".", "--pin", ".env"]).exits(0);
+    assert!(!ran.stdout.contains("SETTING") && !ran.stdout.contains(".env"), "{}", ran.stdout);
+    let both = [".", "--pin", ".env", "--include", ".env"];
+    assert!(sandbox.run(&both).exits(0).stdout.contains("SETTING=on"));
+}
+
+#[test]
 fn include_and_exclude_restrict_and_pin_shows_first() {
     let sandbox = Sandbox::with_project();
     let list = |flags: &[&str]| {
