@@ -5,13 +5,14 @@
 
 use std::path::{Component, PathBuf};
 
+use crate::redact::{self, Tally};
 use crate::text;
 use crate::walk::Root;
 
-/// The name of what is packed.
-pub(crate) fn name(roots: &[Root]) -> String {
-    let names: Vec<String> =
-        roots.iter().map(|root| own_name(root).unwrap_or_else(|| root.label.clone())).collect();
+/// The name of what is packed, without what is a secret in it.
+pub(crate) fn name(roots: &[Root], tally: &mut Tally) -> String {
+    let name = |root: &Root| own_name(root, tally).unwrap_or_else(|| root.label.clone());
+    let names: Vec<String> = roots.iter().map(name).collect();
     let names: Vec<&str> =
         names.iter().map(String::as_str).filter(|name| !name.is_empty()).collect();
     if names.is_empty() { "repository".to_owned() } else { names.join(", ") }
@@ -37,7 +38,7 @@ pub(crate) fn label(roots: &mut [Root], paths: &[PathBuf]) {
         let last = path.components().next_back();
         let typed = match last {
             Some(Component::Normal(name)) => name.to_string_lossy().into_owned(),
-            _ => own_name(root).unwrap_or_else(|| format!("path-{}", index + 1)),
+            _ => own_name(root, &mut Tally::new()).unwrap_or_else(|| format!("path-{}", index + 1)),
         };
         let mut label = typed.replace('/', "-");
         if taken.contains(&label) {
@@ -48,7 +49,7 @@ pub(crate) fn label(roots: &mut [Root], paths: &[PathBuf]) {
     }
 }
 
-fn own_name(root: &Root) -> Option<String> {
+fn own_name(root: &Root, tally: &mut Tally) -> Option<String> {
     let read = |name: &str| text::read(&root.folder.join(name)).ok().map(|text| text.body);
     if let Some(only) = &root.only {
         return Some(crate::render::name_of(only));
@@ -60,6 +61,7 @@ fn own_name(root: &Root) -> Option<String> {
         .or_else(|| read("go.mod").and_then(|text| module_name(&text)))
         .or_else(|| read("README.md").and_then(|text| first_heading(&text)))
         .or_else(|| read("AGENTS.md").and_then(|text| first_heading(&text)))?;
+    let name = redact::redact(&name, tally);
     let name = common::out::sanitize(name.trim()).into_owned();
     let name: String = name.chars().filter(|character| *character != '`').take(60).collect();
     (!name.trim().is_empty()).then(|| name.trim().to_owned())

@@ -10,7 +10,7 @@ use crate::look::{self, Known, Moved};
 use crate::piece::{Maker, Piece};
 use crate::prepare::Ahead;
 use crate::rank::{entry_name, rank};
-use crate::redact::Tally;
+use crate::redact::{Tally, redact};
 use crate::render::{Depth, Heading, Place, Renderer, State};
 use crate::request::Request;
 use crate::select::{self, Candidate, Selection};
@@ -100,13 +100,12 @@ fn choose(
     let renderer = Renderer::new(request.format);
     let maker =
         Maker { renderer, tokenizer: request.budget.tokenizer, line_numbers: request.line_numbers };
-    let (candidates, mut frame) = std::thread::scope(|scope| {
+    let (candidates, (mut frame, mut redacted)) = std::thread::scope(|scope| {
         let frame = scope.spawn(|| frame(roots, &found, known, maker, limit));
         let candidates = rank(request, &found, roots, known)?;
         let frame = frame.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         Ok::<_, Error>((candidates, frame))
     })?;
-    let mut redacted = Tally::new();
     let sources = Sources { request, roots, rules, known };
     frame.extend(sources.pieces(&mut found, maker, limit, &mut redacted));
     // The frame of JSON and XML has a few tokens of its own.
@@ -148,19 +147,21 @@ fn check_agents(request: &Request, roots: &[Root], found: &mut Found) -> Result<
     Ok(())
 }
 
-/// The heading, the tree and the commit.
+/// The heading, the tree and the commit, and the secrets that were replaced in them.
 fn frame(
     roots: &[Root],
     found: &Found,
     known: &[Known],
     maker: Maker,
     limit: usize,
-) -> Vec<(Place, Piece)> {
+) -> (Vec<(Place, Piece)>, Tally) {
     let renderer = maker.renderer;
     let first = known.first();
+    let mut redacted = Tally::new();
+    let branch = first.and_then(|known| known.branch.as_deref());
     let heading = Heading {
-        name: identity::name(roots),
-        branch: first.and_then(|known| known.branch.clone()),
+        name: identity::name(roots, &mut redacted),
+        branch: branch.map(|branch| redact(branch, &mut redacted).into_owned()),
     };
     let mut frame = vec![(Place::Heading, maker.piece(renderer.heading(&heading)))];
     let names: Vec<String> =
@@ -168,12 +169,14 @@ fn frame(
     // A line of the tree has about eight tokens; the share is a twentieth of the budget.
     let n_lines = (limit / 20).min(3000) / 8;
     if n_lines > 3 && !names.is_empty() {
-        frame.push((Place::Tree, maker.piece(renderer.tree(&tree::render(&names, n_lines)))));
+        let tree = tree::render(&names, n_lines);
+        let tree = redact(&tree, &mut redacted);
+        frame.push((Place::Tree, maker.piece(renderer.tree(&tree))));
     }
     if let Some(commit) = first.and_then(|known| known.head.clone()) {
         frame.push((Place::State, maker.piece(renderer.state(&State { commit }))));
     }
-    frame
+    (frame, redacted)
 }
 
 fn refuse(found: &mut Found, candidate: &Candidate, refusal: &Refusal) {

@@ -103,3 +103,24 @@ fn an_absent_git_is_named_where_something_was_asked_of_it() {
     let expect = "context-pack: cannot find the revision HEAD~1: git is not installed\n  hint: ";
     assert!(since.starts_with(expect), "{since}");
 }
+
+#[test]
+fn a_token_is_replaced_wherever_it_comes_from() {
+    let sandbox = Sandbox::with_project();
+    let tree = sandbox.tree();
+    let token = format!("gh{}_a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8", "p");
+    std::fs::remove_file(tree.join("Cargo.toml")).unwrap();
+    // A name is cut to sixty characters, which must not leave half of it.
+    sandbox.file("README.md", format!("# {} {token}\n", "k".repeat(40)));
+    sandbox.file(&format!("{token}/{token}.rs"), "fn boil() {}\n");
+    git(&sandbox, &tree, &["init", "-q", "-b", &format!("for-{token}")]).exits(0);
+    git(&sandbox, &tree, &["add", "-A"]).exits(0);
+    git(&sandbox, &tree, &["commit", "-qm", &format!("Boil {token}")]).exits(0);
+    sandbox.file("README.md", format!("# {} {token} more\n", "k".repeat(40)));
+    for format in ["markdown", "xml", "json"] {
+        let arguments = [".", "--diff", "--log", "2", "--format", format];
+        let document = sandbox.run(&arguments).exits(0).says_nothing().stdout;
+        assert!(!document.contains("ghp_"), "{document}");
+        assert!(document.contains("[redacted:github-token]"), "{document}");
+    }
+}
