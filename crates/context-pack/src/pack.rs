@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::path::Path;
 
 use crate::extras::Sources;
 use crate::focus::Focus;
@@ -66,23 +67,39 @@ pub(crate) fn pack(
     search_path: &OsString,
     progress: &Progress,
 ) -> Result<Pack, Error> {
-    let mut roots =
-        request.paths.iter().map(|path| Root::open(path)).collect::<Result<Vec<_>, _>>()?;
-    identity::label(&mut roots, &request.paths);
     let rules = Rules::new(
         &request.include,
         &request.exclude,
         request.lift.clone(),
         request.agent.clone(),
     )?;
+    let (roots, hidden) = open(request, &rules)?;
     std::thread::scope(|scope| {
         let moved = look::moved(request, &roots, search_path, scope);
         // The frame takes about a tenth of what the document may have.
         let n_read = select::n_read(request.budget.limit() / 10 * 9);
-        let (found, known, ahead) =
+        let (mut found, known, ahead) =
             look::look(request, &roots, &rules, search_path, progress, n_read)?;
+        found.problems.extend(hidden);
         choose(request, &roots, &rules, found, &known, moved, ahead)
     })
+}
+
+/// Opens the paths, but for those that belong to another agent, which are problems.
+fn open(request: &Request, rules: &Rules) -> Result<(Vec<Root>, Vec<String>), Error> {
+    let (mut roots, mut paths, mut hidden) = (Vec::new(), Vec::new(), Vec::new());
+    for path in &request.paths {
+        let root = Root::open(path)?;
+        if rules.hides(&root.folder, Path::new("")) {
+            let path = path.display();
+            hidden.push(format!("{path} belongs to another agent and is left out"));
+        } else {
+            roots.push(root);
+            paths.push(path.clone());
+        }
+    }
+    identity::label(&mut roots, &paths);
+    Ok((roots, hidden))
 }
 
 /// Chooses from what was found, and makes the document.
@@ -130,7 +147,7 @@ fn check_agents(request: &Request, roots: &[Root], found: &mut Found) -> Result<
         let is_there = |root: &Root| {
             root.folder.join("agents").join(name).is_dir()
                 || root.folder.ends_with("agents") && root.folder.join(name).is_dir()
-                || root.folder.ends_with(std::path::Path::new("agents").join(name))
+                || root.folder.ends_with(Path::new("agents").join(name))
         };
         if !roots.iter().any(is_there) && !known.contains(name) {
             let known =

@@ -94,7 +94,7 @@ impl Lister<'_> {
     /// Whether a folder is looked into.
     fn enters(self, path: &Path, is_ignored: bool, found: &mut Found) -> bool {
         let real = self.folder.join(path);
-        if self.rules.is_of_another_agent(&real) {
+        if self.rules.is_of_another_agent(self.folder, path) {
             return false;
         }
         let by_name = names::folder(path, &real);

@@ -4,6 +4,7 @@
 //! the user's global ignore file does not, so that a tree gives the same list on every machine.
 //! Symbolic links are not followed. Threads find files in any order; the list is sorted.
 
+mod agents;
 mod ignores;
 mod lister;
 mod lists;
@@ -20,8 +21,9 @@ use std::sync::{Mutex, PoisonError};
 
 use common::error::file;
 
+pub(crate) use agents::agents;
 pub(crate) use names::Reason;
-pub(crate) use rules::{Rules, agents, globs, is_exact};
+pub(crate) use rules::{Rules, globs, is_exact};
 pub(crate) use secrets::is_secret;
 
 use crate::Error;

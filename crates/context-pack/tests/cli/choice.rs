@@ -233,6 +233,33 @@ fn an_agent_sees_its_own_folder_and_the_shared_one_and_no_other() {
 }
 
 #[test]
+fn no_path_and_no_depth_shows_an_agent_what_is_anothers() {
+    let sandbox = Sandbox::new();
+    for name in ["one/agents/ada/SOUL.md", "one/README.md", "two/README.md", "two/src/main.py"] {
+        sandbox.file(name, "# Of all\n");
+    }
+    let of_bob =
+        ["one/agents/bob/SOUL.md", "two/agents/bob/notes.md", "two/deep/agents/bob/MEMORY.md"];
+    for name in of_bob {
+        sandbox.file(name, "# Of bob\n");
+    }
+    for paths in [
+        &["one", "two"][..],
+        &["two", "one"],
+        &["one/agents/bob/SOUL.md", "one"],
+        &["one/agents/bob", "two", "one"],
+        &["one/agents", "two"],
+    ] {
+        let mut arguments = paths.to_vec();
+        arguments.extend(["--agent", "ada"]);
+        let ran = sandbox.run(&arguments).exits(0);
+        assert!(!ran.stdout.contains("bob"), "{paths:?}: {}", ran.stdout);
+        assert!(ran.stdout.contains("Of all"), "{paths:?}: {}", ran.stdout);
+        assert_eq!(ran.stderr.contains("belongs to another agent"), paths[0].contains("bob"));
+    }
+}
+
+#[test]
 fn several_paths_are_one_document_and_their_files_are_told_apart() {
     let sandbox = Sandbox::new();
     sandbox.file("one/README.md", "# One\n");

@@ -124,3 +124,27 @@ fn a_token_is_replaced_wherever_it_comes_from() {
         assert!(document.contains("[redacted:github-token]"), "{document}");
     }
 }
+
+#[test]
+fn an_agent_reads_no_message_of_a_commit_that_touched_only_what_is_anothers() {
+    let sandbox = Sandbox::new();
+    let tree = sandbox.tree();
+    let commit = |file: &str, message: &str| {
+        sandbox.file(file, message);
+        git(&sandbox, &tree, &["add", "-A"]).exits(0);
+        git(&sandbox, &tree, &["commit", "-qm", message]).exits(0);
+    };
+    git(&sandbox, &tree, &["init", "-q", "-b", "main"]).exits(0);
+    commit("agents/ada/SOUL.md", "Ada begins");
+    git(&sandbox, &tree, &["checkout", "-qb", "side"]).exits(0);
+    commit("agents/bob/SOUL.md", "Bob has a secret");
+    git(&sandbox, &tree, &["checkout", "-q", "main"]).exits(0);
+    commit("README.md", "Say what this is");
+    git(&sandbox, &tree, &["merge", "-qm", "Take in what Bob has", "side"]).exits(0);
+    git(&sandbox, &tree, &["rm", "-q", "agents/bob/SOUL.md"]).exits(0);
+    let ran = sandbox.run(&[".", "--agent", "ada", "--log", "9", "--diff"]).exits(0).says_nothing();
+    assert!(ran.stdout.contains("Ada begins") && ran.stdout.contains("Say what this is"));
+    assert!(!ran.stdout.to_lowercase().contains("bob"), "{}", ran.stdout);
+    let all = sandbox.run(&[".", "--log", "9"]).exits(0).stdout;
+    assert!(all.contains("Bob has a secret") && all.contains("Take in what Bob has"), "{all}");
+}
