@@ -100,10 +100,16 @@ pub fn redact<'a>(
         let secrets = find(form, &clean);
         if !secrets.is_empty() {
             *tally.entry(kind).or_default() += secrets.len();
-            clean = Cow::Owned(without(&secrets, &clean, &format!("[redacted:{kind}]")));
+            clean = Cow::Owned(without(&secrets, &clean, &mark(kind)));
         }
     }
     clean
+}
+
+/// What stands for a secret of a kind.
+#[must_use]
+pub fn mark(kind: &str) -> String {
+    format!("[redacted:{kind}]")
 }
 
 /// The text with a mark in each place of a secret.

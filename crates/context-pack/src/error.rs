@@ -81,6 +81,12 @@ pub(crate) enum Error {
         /// The revision as it was written.
         revision: String,
     },
+    /// Nobody can be asked for a revision.
+    #[error("cannot find the revision {revision}: git is not installed")]
+    NoGit {
+        /// The revision as it was written.
+        revision: String,
+    },
     /// The document at -o is not what a new pack would be.
     #[error("{} would change", .path.display())]
     Outdated {
@@ -138,6 +144,7 @@ impl Explain for Error {
             | Self::NothingListed { .. }
             | Self::Settings { .. }
             | Self::NoAgent { .. }
+            | Self::NoGit { .. }
             | Self::NoRevision { .. } => Exit::Failed,
         }
     }
@@ -152,6 +159,7 @@ impl Explain for Error {
             Self::Settings { .. } => "bad_settings",
             Self::NothingListed { .. } => "nothing_listed",
             Self::NoAgent { .. } => "no_agent",
+            Self::NoGit { .. } => "no_git",
             Self::NoRevision { .. } => "no_revision",
             Self::Outdated { .. } => "outdated",
             Self::NothingToCompare => "nothing_to_compare",
@@ -183,6 +191,7 @@ impl Explain for Error {
             Self::NoAgent { known, .. } => {
                 Some(format!("the agents here are {}", known.join(", ")))
             }
+            Self::NoGit { .. } => Some("install git, or see that PATH names its folder".to_owned()),
             Self::NoRevision { .. } => {
                 Some("name a commit, branch or tag of the packed repository".to_owned())
             }

@@ -5,13 +5,14 @@
 
 use std::path::{Component, Path};
 
+use crate::redact::{self, Tally};
 use crate::text;
 use crate::walk::Root;
 
-/// The name of what is packed.
-pub(crate) fn name(roots: &[Root]) -> String {
-    let names: Vec<String> =
-        roots.iter().map(|root| own_name(root).unwrap_or_else(|| root.label.clone())).collect();
+/// The name of what is packed, without what is a secret in it.
+pub(crate) fn name(roots: &[Root], tally: &mut Tally) -> String {
+    let name = |root: &Root| own_name(root, tally).unwrap_or_else(|| root.label.clone());
+    let names: Vec<String> = roots.iter().map(name).collect();
     let names: Vec<&str> =
         names.iter().map(String::as_str).filter(|name| !name.is_empty()).collect();
     if names.is_empty() { "repository".to_owned() } else { names.join(", ") }
@@ -36,7 +37,9 @@ pub(crate) fn label(roots: &mut [Root], paths: &[&Path]) {
             }
             continue;
         }
-        let own = own_name(root).map(|name| plain(&name)).filter(|name| !name.is_empty());
+        let own = own_name(root, &mut Tally::new())
+            .map(|name| plain(&name))
+            .filter(|name| !name.is_empty());
         let mut label = own.unwrap_or_else(|| match path.components().next_back() {
             Some(Component::Normal(name)) => name.to_string_lossy().into_owned(),
             _ => format!("path-{number}"),
@@ -56,7 +59,7 @@ fn plain(name: &str) -> String {
     words.collect::<Vec<_>>().join("-").trim_matches('.').to_owned()
 }
 
-fn own_name(root: &Root) -> Option<String> {
+fn own_name(root: &Root, tally: &mut Tally) -> Option<String> {
     let read = |name: &str| text::read(&root.folder.join(name)).ok().map(|text| text.body);
     if let Some(only) = &root.only {
         return Some(crate::render::name_of(only));
@@ -68,6 +71,7 @@ fn own_name(root: &Root) -> Option<String> {
         .or_else(|| read("go.mod").and_then(|text| module_name(&text)))
         .or_else(|| read("README.md").and_then(|text| first_heading(&text)))
         .or_else(|| read("AGENTS.md").and_then(|text| first_heading(&text)))?;
+    let name = redact::redact(&name, tally);
     let name = common::out::sanitize(name.trim()).into_owned();
     let name: String = name.chars().filter(|character| *character != '`').take(60).collect();
     (!name.trim().is_empty()).then(|| name.trim().to_owned())

@@ -9,6 +9,8 @@ pub(crate) use common::secret_forms::Tally;
 use common::secret_forms::{self, FORMS};
 use regex::Regex;
 
+use crate::lines;
+
 /// One look for any of the literals, longer ones before those that they begin with.
 static LITERALS: LazyLock<Option<Regex>> = LazyLock::new(|| {
     let mut literals: Vec<&str> =
@@ -31,6 +33,22 @@ pub(crate) fn redact<'a>(text: &'a str, tally: &mut Tally) -> Cow<'a, str> {
             Vec::new()
         }
     })
+}
+
+/// The kind of the secrets that take several lines.
+pub(crate) const KEY: &str = "private-key";
+
+/// What stands for a secret of a kind.
+pub(crate) use common::secret_forms::mark;
+
+/// Which lines of the text, counted from 0, belong to private keys.
+pub(crate) fn lines_of_keys(text: &str) -> Vec<Range<usize>> {
+    let likely = likely_forms(text);
+    let forms = FORMS.iter().enumerate().zip(likely);
+    let keys = forms.filter(|((_, (kind, ..)), is_likely)| *is_likely && *kind == KEY);
+    let places = keys.flat_map(|((form, _), _)| secrets(form, text));
+    let line = |at: usize| lines::ends(text.get(..at).unwrap_or_default());
+    places.map(|place| line(place.start)..line(place.end.saturating_sub(1)) + 1).collect()
 }
 
 /// Which forms have one of their literals in a place of the text where the form can be.

@@ -24,7 +24,8 @@ pub(crate) struct Request {
     pub(crate) include: Vec<String>,
     /// Of these the globs of the command line, which somebody expects to match.
     pub(crate) expected: Vec<String>,
-    /// Exact names that lift what is left out by default; never from a settings file.
+    /// Exact names that lift what is left out by default; never from a settings file, and a secret
+    /// only by --include.
     pub(crate) lift: Vec<String>,
     /// Files to leave out.
     pub(crate) exclude: Vec<String>,

@@ -16,6 +16,8 @@ mod forms;
 mod listed;
 #[path = "cli/output.rs"]
 mod output;
+#[path = "cli/patch.rs"]
+mod patch;
 #[path = "cli/paths.rs"]
 mod paths;
 #[path = "cli/property.rs"]

@@ -42,7 +42,7 @@ pub(super) fn of(args: &PackArgs) -> Result<Request, Error> {
         lift: choice
             .include
             .iter()
-            .chain(&choice.pin)
+            .chain(choice.pin.iter().filter(|name| !walk::is_secret(Path::new(name))))
             .filter(|name| walk::is_exact(name))
             .cloned()
             .collect(),

@@ -2,6 +2,7 @@
 //!
 //! Names only; what a file holds is looked at when it is read.
 
+use std::ffi::OsStr;
 use std::path::{Component, Path};
 
 use super::lists::{
@@ -51,13 +52,9 @@ impl Reason {
     }
 }
 
-/// Folders this deep are asked for markers before they are looked into.
-const NEAR: usize = 3;
-
 /// Why the folder at `path` under its root is left out; `real` is where it is on disk.
 ///
-/// Deep down it is not asked for markers: a tree has many folders there and hardly a cache. A
-/// walk that comes across one knows it by [`is_marker`].
+/// What holds a mark is known by [`is_marker`] when it is listed.
 pub(super) fn folder(path: &Path, real: &Path) -> Option<Reason> {
     let name = lower(path)?;
     let name = name.as_str();
@@ -87,14 +84,12 @@ pub(super) fn folder(path: &Path, real: &Path) -> Option<Reason> {
             return Some(Reason::BuildOutput);
         }
     }
-    let is_near = path.components().nth(NEAR).is_none();
-    (is_near && MARKERS.iter().any(|marker| real.join(marker).is_file()))
-        .then_some(Reason::BuildOutput)
+    None
 }
 
 /// Whether a file marks the folder which holds it as a cache or as an environment.
-pub(super) fn is_marker(path: &Path) -> bool {
-    path.file_name().is_some_and(|name| MARKERS.iter().any(|marker| name == *marker))
+pub(super) fn is_marker(name: &OsStr) -> bool {
+    MARKERS.iter().any(|marker| name == *marker)
 }
 
 /// Why the file at `path` is left out.

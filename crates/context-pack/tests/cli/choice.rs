@@ -124,6 +124,18 @@ fn a_secret_file_comes_in_only_when_its_name_is_given_exactly_on_the_command_lin
 }
 
 #[test]
+fn a_pinned_secret_file_stays_out_and_another_that_is_left_out_comes_in() {
+    let sandbox = Sandbox::with_project();
+    sandbox.file("run.log", "boiled at ten\n");
+    assert!(sandbox.run(&[".", "--pin", "run.log"]).exits(0).stdout.contains("boiled at ten"));
+    sandbox.file(".env", "SETTING=on\n");
+    let ran = sandbox.run(&[".", "--pin", ".env"]).exits(0);
+    assert!(!ran.stdout.contains("SETTING") && !ran.stdout.contains(".env"), "{}", ran.stdout);
+    let both = [".", "--pin", ".env", "--include", ".env"];
+    assert!(sandbox.run(&both).exits(0).stdout.contains("SETTING=on"));
+}
+
+#[test]
 fn include_and_exclude_restrict_and_pin_shows_first() {
     let sandbox = Sandbox::with_project();
     let list = |flags: &[&str]| {
@@ -218,6 +230,33 @@ fn an_agent_sees_its_own_folder_and_the_shared_one_and_no_other() {
         "{}",
         unknown.stderr
     );
+}
+
+#[test]
+fn no_path_and_no_depth_shows_an_agent_what_is_anothers() {
+    let sandbox = Sandbox::new();
+    for name in ["one/agents/ada/SOUL.md", "one/README.md", "two/README.md", "two/src/main.py"] {
+        sandbox.file(name, "# Of all\n");
+    }
+    let of_bob =
+        ["one/agents/bob/SOUL.md", "two/agents/bob/notes.md", "two/deep/agents/bob/MEMORY.md"];
+    for name in of_bob {
+        sandbox.file(name, "# Of bob\n");
+    }
+    for paths in [
+        &["one", "two"][..],
+        &["two", "one"],
+        &["one/agents/bob/SOUL.md", "one"],
+        &["one/agents/bob", "two", "one"],
+        &["one/agents", "two"],
+    ] {
+        let mut arguments = paths.to_vec();
+        arguments.extend(["--agent", "ada"]);
+        let ran = sandbox.run(&arguments).exits(0);
+        assert!(!ran.stdout.contains("bob"), "{paths:?}: {}", ran.stdout);
+        assert!(ran.stdout.contains("Of all"), "{paths:?}: {}", ran.stdout);
+        assert_eq!(ran.stderr.contains("belongs to another agent"), paths[0].contains("bob"));
+    }
 }
 
 #[test]
