@@ -5,7 +5,6 @@
 
 use std::io::{self, Write as _};
 use std::panic;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use serde_json::{Map, Value, json};
@@ -160,14 +159,10 @@ pub fn fail<E: Explain>(tool: &str, json: bool, error: &anyhow::Error) -> Exit {
 pub fn usage(error: &clap::Error) -> ExitCode {
     let text = error.to_string();
     let wants_json = std::env::args_os().take_while(|arg| arg != "--").any(|arg| arg == "--json");
-    if !error.use_stderr() {
-        let printed = error.print().and_then(|()| io::stdout().flush());
-        return printed
-            .map_or_else(|source| help_failed(wants_json, source), |()| Exit::Done)
-            .into();
-    }
     // A closed stream leaves the exit code to tell.
-    let _ = if wants_json {
+    let _ = if !error.use_stderr() {
+        error.print()
+    } else if wants_json {
         let mut object = json!({ "error": { "code": "usage", "message": usage_message(error) } });
         let tip = text.lines().find_map(|line| line.trim_start().strip_prefix("tip: "));
         if let (Some(tip), Some(error)) = (tip, object["error"].as_object_mut()) {
@@ -179,14 +174,6 @@ pub fn usage(error: &clap::Error) -> ExitCode {
         writeln!(io::stderr().lock(), "{}", safe.join("\n"))
     };
     u8::try_from(error.exit_code()).map_or(Exit::Usage.into(), ExitCode::from)
-}
-
-/// Says that help was asked for and could not be printed.
-fn help_failed(wants_json: bool, source: io::Error) -> Exit {
-    // No tool has been entered yet, so it is called what the user called it.
-    let called = std::env::args_os().next().map(PathBuf::from).unwrap_or_default();
-    let tool = called.file_name().unwrap_or_default().to_string_lossy();
-    fail::<crate::Error>(&tool, wants_json, &crate::Error::Output(source).into())
 }
 
 /// What is wrong with the arguments, in one line that names all of them.

@@ -102,9 +102,9 @@ fn whatever_fails_leaves_the_old_files() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn what_cannot_be_printed_is_a_failure_also_of_help() {
+fn what_cannot_be_printed_is_a_failure() {
     let sandbox = Sandbox::with_project();
-    for arguments in ["--help", "--version", "count --help", "completions bash", ".", ". --list"] {
+    for arguments in ["completions bash", "count README.md", ".", ". --list"] {
         let mut full = sandbox.command("sh");
         full.args(["-c", &format!("exec \"$0\" {arguments} >/dev/full")]);
         full.arg(env!("CARGO_BIN_EXE_context-pack"));
