@@ -120,6 +120,8 @@ fn a_document_needs_a_stdout_and_a_file_does_not() {
     for (line, code) in [
         (". >&-", 3),
         (". --list >&-", 3),
+        ("count README.md >&-", 3),
+        ("completions bash >&-", 3),
         (". -o ../pack.md >&-", 0),
         (". >/dev/null", 0),
         (". <&-", 0),
