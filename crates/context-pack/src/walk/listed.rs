@@ -56,7 +56,7 @@ fn place(roots: &[Root], file: &Path) -> Result<(usize, PathBuf), String> {
 
 fn take(found: &mut Found, rules: &Rules, root: &Root, entry: Entry) {
     let path = &entry.path;
-    if rules.hides(&root.folder, path) || rules.is_output(&root.folder.join(path)) {
+    if rules.hides(&root.folder, path) || rules.is_output(&root.folder, path) {
         return;
     }
     found.n_scanned += 1;

@@ -146,7 +146,7 @@ pub(crate) fn walk(roots: &[Root], rules: &Rules, progress: &Progress) -> Found 
     for index in overlap.order() {
         let root = &roots[index];
         let mut part = match &root.only {
-            Some(_) if rules.is_output(&root.place()) => Found::default(),
+            Some(only) if rules.is_output(&root.folder, only) => Found::default(),
             Some(only) => single(index, only, rules),
             None => folder(index, &root.folder, rules, progress),
         };
@@ -178,7 +178,7 @@ fn lift(root: usize, of: &Root, rules: &Rules, found: &mut Found) {
             Path::new(name).components().filter(|part| *part != Component::CurDir).collect();
         let real = of.folder.join(&path);
         let is_file = real.symlink_metadata().is_ok_and(|metadata| metadata.is_file());
-        let is_barred = rules.hides(&of.folder, &path) || rules.is_output(&real);
+        let is_barred = rules.hides(&of.folder, &path) || rules.is_output(&of.folder, &path);
         if of.only.is_none() && is_file && !is_barred {
             found.entries.push(Entry { root, path });
         }
@@ -200,7 +200,8 @@ fn folder(root: usize, folder: &Path, rules: &Rules, progress: &Progress) -> Fou
         .threads(std::thread::available_parallelism().map_or(2, |count| count.get().min(8)))
         .filter_entry(move |entry| {
             let is_folder = entry.file_type().is_some_and(|kind| kind.is_dir());
-            if above.ignore(entry) || agents.is_output(entry.path()) {
+            let under = entry.path().strip_prefix(&base).unwrap_or(entry.path());
+            if above.ignore(entry) || agents.is_output(&base, under) {
                 return false;
             }
             if is_folder && agents.is_of_another_agent(entry.path()) {
@@ -232,7 +233,7 @@ fn folder(root: usize, folder: &Path, rules: &Rules, progress: &Progress) -> Fou
     let mut found = std::mem::take(&mut *lock(&total)).without_marked();
     for (path, is_folder) in std::mem::take(&mut found.near).passed_over() {
         let under = path.strip_prefix(folder).unwrap_or(&path);
-        if rules.lifts(under) || rules.is_output(&path) {
+        if rules.lifts(under) || rules.is_output(folder, under) {
             continue;
         }
         let reason = match is_folder {
