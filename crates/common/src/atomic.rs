@@ -5,6 +5,7 @@
 //! A [`Draft`] does, for files that belong to the user and not to a tool, and keeps what the file was.
 //! What is no file, as a device or a pipe, is never replaced but written to.
 
+use std::ffi::OsStr;
 use std::fs::{File, Metadata, OpenOptions, Permissions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
@@ -136,6 +137,14 @@ fn keep(new: &File, old: &Metadata) -> io::Result<()> {
     new.set_permissions(Permissions::from_mode(mode))
 }
 
+/// Whether a file of this name may be content that is not in its place yet, or whose writer was killed.
+pub fn is_temporary(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(TEMPORARY.as_bytes())
+}
+
+/// How the names of temporary files begin.
+const TEMPORARY: &str = ".tmp-";
+
 fn is_no_file(path: &Path) -> bool {
     path.metadata().is_ok_and(|found| !found.is_file() && !found.is_dir())
 }
@@ -153,7 +162,7 @@ fn folder_of(path: &Path) -> &Path {
 }
 
 fn beside(path: &Path, content: &[u8]) -> io::Result<NamedTempFile> {
-    let mut temporary = tempfile::Builder::new().prefix(".tmp-").tempfile_in(folder_of(path))?;
+    let mut temporary = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(folder_of(path))?;
     temporary.write_all(content)?;
     Ok(temporary)
 }
@@ -215,6 +224,8 @@ mod tests {
         let path = folder.path().join("f");
         let draft = Draft::new(&path, b"old").unwrap();
         assert!(!path.exists());
+        let beside = std::fs::read_dir(folder.path()).unwrap().next().unwrap().unwrap();
+        assert!(is_temporary(&beside.file_name()) && !is_temporary("f".as_ref()));
         draft.publish().unwrap();
         assert_eq!(mode(&path), 0o600);
         std::fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();

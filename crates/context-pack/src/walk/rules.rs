@@ -2,6 +2,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
+use common::atomic;
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
 use super::agents;
@@ -37,9 +38,13 @@ impl Rules {
         Self { outputs, ..self }
     }
 
-    /// Whether the pack itself writes the file at `path` under its root.
+    /// Whether the pack itself writes the file at `path` under its root, or a killed one left it there.
     pub(super) fn is_output(&self, root: &Path, path: &Path) -> bool {
-        self.outputs.iter().any(|output| output.strip_prefix(root).is_ok_and(|under| under == path))
+        let is_left = path.file_name().is_some_and(atomic::is_temporary);
+        self.outputs
+            .iter()
+            .filter_map(|output| output.strip_prefix(root).ok())
+            .any(|output| output == path || is_left && output.parent() == path.parent())
     }
 
     /// Whether the file at `path` under its root may be packed, as far as the globs go.
@@ -118,6 +123,21 @@ mod tests {
         check(".env", "config/.env", true);
         for wrong in ["[", "", "/", "./"] {
             assert!(globs(&[wrong.to_owned()]).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_pack_writes_and_what_a_killed_one_left_beside_it_are_outputs() {
+        let outputs = vec![PathBuf::from("/tree/out/pack.md"), PathBuf::from("/x")];
+        let rules = Rules::default().without(outputs);
+        for (path, expect) in [
+            ("out/pack.md", true),
+            ("out/.tmp-a1b2c3", true),
+            ("pack.md", false),
+            (".tmp-a1b2c3", false),
+            ("x", false),
+        ] {
+            assert_eq!(rules.is_output(Path::new("/tree"), Path::new(path)), expect, "{path}");
         }
     }
 }
