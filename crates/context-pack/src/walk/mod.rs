@@ -138,7 +138,7 @@ pub(crate) fn walk(roots: &[Root], rules: &Rules, progress: &Progress) -> Found 
     let mut found = Found::default();
     for (index, root) in roots.iter().enumerate() {
         found.absorb(match &root.only {
-            Some(only) => single(index, only),
+            Some(only) => single(index, &root.folder, only),
             None => folder(index, &root.folder, rules, progress),
         });
         lift(index, root, rules, &mut found);
@@ -150,9 +150,9 @@ pub(crate) fn walk(roots: &[Root], rules: &Rules, progress: &Progress) -> Found 
 }
 
 /// A file that was named on the command line is packed whatever it is, unless it is a secret.
-fn single(root: usize, path: &Path) -> Found {
+fn single(root: usize, folder: &Path, path: &Path) -> Found {
     let mut found = Found { n_scanned: 1, ..Found::default() };
-    if secrets::is_secret(path) {
+    if secrets::is_secret_in(folder, path) {
         found.left_out.insert(Reason::Secret, 1);
     } else {
         found.entries.push(Entry { root, path: path.to_path_buf() });
@@ -197,7 +197,7 @@ pub(crate) fn list(roots: &[Root], files: &[PathBuf], rules: &Rules) -> Found {
             continue;
         }
         found.n_scanned += 1;
-        if secrets::is_secret(path) && !rules.lifts(path) {
+        if secrets::is_secret_in(&roots[root].folder, path) && !rules.lifts(path) {
             *found.left_out.entry(Reason::Secret).or_default() += 1;
         } else if rules.allow(path) {
             found.entries.push(Entry { root, path: path.to_path_buf() });
@@ -212,7 +212,7 @@ pub(crate) fn list(roots: &[Root], files: &[PathBuf], rules: &Rules) -> Found {
 pub(crate) fn is_gone(of: &Root, path: &Path, rules: &Rules) -> bool {
     let is_meant = of.only.as_ref().is_none_or(|only| only == path);
     let folders = path.ancestors().skip(1).filter(|above| !above.as_os_str().is_empty());
-    let is_left_out = secrets::is_secret(path)
+    let is_left_out = secrets::is_secret_in(&of.folder, path)
         || names::file(path).is_some()
         || folders.into_iter().any(|above| names::folder(above, &of.folder.join(above)).is_some());
     is_meant
