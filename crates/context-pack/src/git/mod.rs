@@ -46,6 +46,8 @@ const SETTINGS: &[(&str, &str)] = &[
     ("diff.noprefix", "false"),
     ("diff.mnemonicPrefix", "false"),
     ("log.showSignature", "false"),
+    // Nobody is named, so the file of names, which can be a pipe, is not read.
+    ("log.mailmap", "false"),
     ("log.follow", "false"),
     ("protocol.allow", "never"),
     ("safe.directory", "*"),

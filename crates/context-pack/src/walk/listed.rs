@@ -60,7 +60,7 @@ fn take(found: &mut Found, rules: &Rules, root: &Root, entry: Entry) {
         return;
     }
     found.n_scanned += 1;
-    if secrets::is_secret(path) && !rules.lifts(path) {
+    if secrets::is_secret_in(&root.folder, path) && !rules.lifts(path) {
         *found.left_out.entry(Reason::Secret).or_default() += 1;
         found.problems.push(secret(path));
     } else if rules.allow(path) {

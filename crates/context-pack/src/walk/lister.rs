@@ -83,8 +83,11 @@ impl Lister<'_> {
             // It is added by its name, whatever leaves it out.
             return;
         }
-        let by_name =
-            if secrets::is_secret(&path) { Some(Reason::Secret) } else { names::file(&path) };
+        let by_name = if secrets::is_secret_in(self.folder, &path) {
+            Some(Reason::Secret)
+        } else {
+            names::file(&path)
+        };
         match by_name.or(is_ignored.then_some(Reason::Ignored)) {
             Some(reason) => found.leave_out(reason),
             None if self.rules.allow(&path) => {

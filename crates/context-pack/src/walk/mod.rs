@@ -150,7 +150,7 @@ pub(crate) fn walk(roots: &[Root], rules: &Rules, progress: &Progress) -> Found 
         let root = &roots[index];
         let mut part = match &root.only {
             Some(only) if rules.is_output(&root.folder, only) => Found::default(),
-            Some(only) => single(index, only, rules),
+            Some(only) => single(index, &root.folder, only, rules),
             None => folder(index, &root.folder, rules, progress),
         };
         lift(index, root, rules, &mut part);
@@ -163,9 +163,9 @@ pub(crate) fn walk(roots: &[Root], rules: &Rules, progress: &Progress) -> Found 
 }
 
 /// A file that was named on the command line is packed whatever it is, unless it is a secret.
-fn single(root: usize, path: &Path, rules: &Rules) -> Found {
+fn single(root: usize, folder: &Path, path: &Path, rules: &Rules) -> Found {
     let mut found = Found { n_scanned: 1, ..Found::default() };
-    if secrets::is_secret(path) && !rules.lifts(path) {
+    if secrets::is_secret_in(folder, path) && !rules.lifts(path) {
         found.left_out.insert(Reason::Secret, 1);
         found.problems.push(listed::secret(path));
     } else {
@@ -192,7 +192,7 @@ fn lift(root: usize, of: &Root, rules: &Rules, found: &mut Found) {
 pub(crate) fn is_gone(of: &Root, path: &Path, rules: &Rules) -> bool {
     let is_meant = of.only.as_ref().is_none_or(|only| only == path);
     let folders = path.ancestors().skip(1).filter(|above| !above.as_os_str().is_empty());
-    let is_left_out = secrets::is_secret(path)
+    let is_left_out = secrets::is_secret_in(&of.folder, path)
         || names::file(path).is_some()
         || folders.into_iter().any(|above| names::folder(above, &of.folder.join(above)).is_some());
     is_meant

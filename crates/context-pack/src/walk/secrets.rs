@@ -119,6 +119,11 @@ pub(crate) fn is_secret(path: &Path) -> bool {
         || is_in_key_folder(path)
 }
 
+/// Whether the file at `path` under a root is a secret by its name and by that of the root.
+pub(super) fn is_secret_in(root: &Path, path: &Path) -> bool {
+    root.file_name().map_or_else(|| is_secret(path), |name| is_secret(&Path::new(name).join(path)))
+}
+
 fn is_secret_name(name: &str) -> bool {
     let (stem, extension) = name.rsplit_once('.').unwrap_or((name, ""));
     let is_data = EXPORT_FORMATS.contains(&extension);

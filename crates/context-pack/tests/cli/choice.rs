@@ -121,6 +121,13 @@ fn a_secret_file_comes_in_only_when_its_name_is_given_exactly_on_the_command_lin
     assert!(included.stdout.contains("SETTING=on"), "{}", included.stdout);
     sandbox.file(".context-pack.toml", "include = [\".env\"]\n");
     assert!(!sandbox.run(&["."]).stdout.contains("SETTING"));
+    // A folder of keys stays one when it is what is packed.
+    sandbox.file(".kube/config", "SETTING=on\n");
+    for path in [".kube", ".kube/config"] {
+        assert!(!sandbox.run(&[path]).exits(0).stdout.contains("SETTING"), "{path}");
+    }
+    let named = sandbox.run(&[".kube", "--include", "config"]).exits(0);
+    assert!(named.stdout.contains("SETTING=on"), "{}", named.stdout);
 }
 
 #[test]

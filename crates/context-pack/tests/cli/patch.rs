@@ -148,3 +148,12 @@ fn an_agent_reads_no_message_of_a_commit_that_touched_only_what_is_anothers() {
     let all = sandbox.run(&[".", "--log", "9"]).exits(0).stdout;
     assert!(all.contains("Bob has a secret") && all.contains("Take in what Bob has"), "{all}");
 }
+
+#[test]
+fn a_file_of_names_that_never_ends_is_not_waited_for() {
+    let sandbox = repository();
+    let pipe = sandbox.tree().join(".mailmap");
+    rustix::fs::mkfifoat(rustix::fs::CWD, pipe, rustix::fs::Mode::RWXU).unwrap();
+    let ran = sandbox.run(&[".", "--log", "1"]).exits(0).says_nothing();
+    assert!(ran.stdout.contains("Boil on mountains"), "{}", ran.stdout);
+}
