@@ -11,6 +11,7 @@ use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
 use crate::Error;
+use crate::sys;
 
 /// When to color what people read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -42,6 +43,15 @@ impl Out {
             Color::Auto => anstream::AutoStream::choice(&stdout) != anstream::ColorChoice::Never,
         };
         Self { sink: BufWriter::new(Box::new(stdout)), colored, terminal }
+    }
+
+    /// An error when this process was started without a stdout: what is written to it goes nowhere, and
+    /// nothing else would say so.
+    pub fn must_be_there() -> Result<(), Error> {
+        if sys::had_no_stdout() {
+            return Err(Error::Output(io::Error::from_raw_os_error(libc::EBADF)));
+        }
+        Ok(())
     }
 
     /// A sink for tests: no terminal, no color.

@@ -11,6 +11,12 @@ use std::ops::Range;
 /// How many secrets of each kind were replaced.
 pub type Tally = BTreeMap<&'static str, usize>;
 
+/// The kind of secrets that people choose themselves.
+const PASSWORD: &str = "password";
+
+/// What stands before a password in a connection string without an at sign.
+pub const PASSWORD_WORDS: &[&str] = &["assword=", "passwd=", "Pwd=", "pwd="];
+
 /// Kinds of secrets: the name, the literals of which every one of its kind has one, the form as a pattern.
 ///
 /// In a form, the group `secret` is what is replaced; without it, all of the match is. The patterns use only what
@@ -27,6 +33,17 @@ pub const FORMS: &[(&str, &[&str], &str)] = &[
         &["PRIVATE KEY"],
         r"\A(?:[A-Za-z0-9+/=]*\r?\n)+-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----",
     ),
+    // The beginning can be missing.
+    (
+        "private-key",
+        &["PRIVATE KEY"],
+        r"[A-Za-z0-9+/]{40,}(?:\s+[A-Za-z0-9+/=]+)*\s+-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----",
+    ),
+    (
+        "private-key",
+        &["Private-Lines:"],
+        r"Private-Lines: [0-9]+(?:(?:\r?\n[A-Za-z0-9+/=]+)+?\r?\nPrivate-(?:MAC|Hash): [0-9a-f]+|(?:\r?\n[A-Za-z0-9+/=]{8,})+)",
+    ),
     ("github-token", &["ghp_", "gho_", "ghu_", "ghs_", "ghr_"], r"\bgh[pousr]_[A-Za-z0-9]{30,255}"),
     ("github-token", &["github_pat_"], r"\bgithub_pat_[A-Za-z0-9_]{22,255}"),
     ("gitlab-token", &["glpat-"], r"\bglpat-[A-Za-z0-9_-]{20,}"),
@@ -38,6 +55,7 @@ pub const FORMS: &[(&str, &[&str], &str)] = &[
     ),
     ("google-key", &["AIza"], r"\bAIza[0-9A-Za-z_-]{35}"),
     ("google-token", &["ya29."], r"\bya29\.[0-9A-Za-z_-]{20,}"),
+    ("google-secret", &["GOCSPX-"], r"\bGOCSPX-[A-Za-z0-9_-]{20,}"),
     ("anthropic-key", &["sk-ant-"], r"\bsk-ant-[A-Za-z0-9_-]{20,}"),
     (
         "openai-key",
@@ -75,13 +93,73 @@ pub const FORMS: &[(&str, &[&str], &str)] = &[
     ),
     ("telegram-token", &[":AA"], r"\b[0-9]{8,10}:AA[A-Za-z0-9_-]{33}\b"),
     ("azure-key", &["AccountKey="], r"AccountKey=(?P<secret>[A-Za-z0-9+/]{40,}={0,2})"),
+    ("groq-key", &["gsk_"], r"\bgsk_[A-Za-z0-9]{40,}"),
+    ("xai-key", &["xai-"], r"\bxai-[A-Za-z0-9]{60,}"),
+    ("perplexity-key", &["pplx-"], r"\bpplx-[A-Za-z0-9]{40,}"),
+    ("replicate-token", &["r8_"], r"\br8_[A-Za-z0-9]{37}\b"),
+    ("vault-token", &["hvs.", "hvb."], r"\bhv[sb]\.[A-Za-z0-9_-]{24,}"),
+    ("databricks-token", &["dapi"], r"\bdapi[a-f0-9]{32}\b"),
+    (
+        "doppler-token",
+        &["dp.pt.", "dp.st.", "dp.ct."],
+        r"\bdp\.(?:pt|ct|st(?:\.[a-z0-9_-]{2,35})?)\.[A-Za-z0-9]{40,}",
+    ),
+    ("notion-token", &["ntn_"], r"\bntn_[A-Za-z0-9]{40,}"),
+    ("supabase-token", &["sbp_"], r"\bsbp_[a-f0-9]{40}\b"),
+    ("netlify-token", &["nfp_"], r"\bnfp_[A-Za-z0-9]{36,}"),
+    ("square-token", &["sq0atp-", "sq0csp-"], r"\bsq0(?:atp|csp)-[A-Za-z0-9_-]{22,}"),
+    ("fly-token", &["fm2_"], r"\bfm2_[A-Za-z0-9+/=_-]{40,}"),
+    ("crates-io-token", &["cio"], r"\bcio[A-Za-z0-9]{32}\b"),
+    ("mailgun-key", &["key-"], r"\bkey-[a-f0-9]{32}\b"),
+    (
+        "npm-auth",
+        &["_authToken", ":_auth", ":_password", "_auth="],
+        r#"(?m)(?:^|/:)_(?:authToken|auth|password)[ \t]*=[ \t]*["']?(?P<secret>[A-Za-z0-9+/=_.-]{8,})"#,
+    ),
+    (
+        "npm-auth",
+        &["npmAuth"],
+        r#"npmAuth(?:Token|Ident)["']?[ \t]*:[ \t]*["']?(?P<secret>[A-Za-z0-9+/=_.:-]{8,})"#,
+    ),
+    (
+        "docker-auth",
+        &["\"auth\""],
+        r#""auth"\s*:\s*"(?P<secret>[A-Za-z0-9+/]{8,}[0-9][A-Za-z0-9+/=]{3,})""#,
+    ),
     ("age-key", &["AGE-SECRET-KEY-"], r"AGE-SECRET-KEY-1[0-9A-Z]{50,}"),
     ("jwt", &["eyJ"], r"\beyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}"),
-    // A variable or a blank to fill in is no password.
+    // A variable or a blank to fill in is no password. One with an at sign ends at the last.
     (
-        "password",
+        PASSWORD,
         &["://"],
-        r#"://[^\s:/@"'<>\\`]{0,200}:(?P<secret>[^\s@"'<>/${%\[*`\\][^\s@"'<>/`]{2,200})@[A-Za-z0-9_\[.-]"#,
+        r#"://[^\s:/@"'<>\\`]*:(?P<secret>[^\s@"'<>/${%\[*`\\][^\s"'<>/`]{2,})@[A-Za-z0-9_\[.-]"#,
+    ),
+    (
+        PASSWORD,
+        PASSWORD_WORDS,
+        r#"://[^\s"'<>`]*[?&;](?:password|passwd|pwd)=(?P<secret>[^\s&;"'<>$%{}\[*`\\()][^\s&;"'<>`()]{2,})"#,
+    ),
+    // ADO.NET: names and values with semicolons between them, the password last, then first.
+    (
+        PASSWORD,
+        PASSWORD_WORDS,
+        r#"(?:[Ss]erver|[Dd]ata [Ss]ource|[Hh]ost|[Aa]ddress|[Uu]ser ?[Ii][Dd]|[Uu]id|[Uu]ser(?:[Nn]ame)?)=[^;"'(){}\n]*;(?:[A-Za-z ]+=[^;"'(){}\n]*;)*\s*(?:[Pp]assword|[Pp]wd)=(?P<secret>[^\s;"'<>$%{}\[*`\\()][^\s;"'<>`()]{2,})"#,
+    ),
+    (
+        PASSWORD,
+        PASSWORD_WORDS,
+        r#"\b(?:[Pp]assword|[Pp]wd)=(?P<secret>[^\s;"'<>$%{}\[*`\\()][^\s;"'<>`()]{2,});\s*(?:[A-Za-z ]+=[^;"'(){}\n]*;\s*)*(?:[Ss]erver|[Dd]ata [Ss]ource|[Hh]ost|[Aa]ddress|[Uu]ser [Ii][Dd]|[Uu]id)="#,
+    ),
+    // libpq: the same with blanks.
+    (
+        PASSWORD,
+        PASSWORD_WORDS,
+        r#"\b(?:host|hostaddr|port|user|dbname|sslmode)=[^\s"'&;,()]+[ \t]+(?:[a-z_]+=[^\s"'&;,()]+[ \t]+)*password=(?P<secret>[^\s;"'<>$%{}\[*`\\(),&][^\s;"'<>`(),&]{2,})"#,
+    ),
+    (
+        PASSWORD,
+        PASSWORD_WORDS,
+        r#"\bpassword=(?P<secret>[^\s;"'<>$%{}\[*`\\(),&][^\s;"'<>`(),&]{2,})[ \t]+(?:host|hostaddr|port|user|dbname|sslmode)=[^\s"'&;,()]"#,
     ),
 ];
 
@@ -97,13 +175,29 @@ pub fn redact<'a>(
 ) -> Cow<'a, str> {
     let mut clean = Cow::Borrowed(text);
     for (form, (kind, ..)) in FORMS.iter().enumerate() {
-        let secrets = find(form, &clean);
+        let mut secrets = find(form, &clean);
+        if *kind == PASSWORD {
+            secrets.retain(|secret| !is_blank(clean.get(secret.clone()).unwrap_or_default()));
+        }
         if !secrets.is_empty() {
             *tally.entry(kind).or_default() += secrets.len();
-            clean = Cow::Owned(without(&secrets, &clean, &format!("[redacted:{kind}]")));
+            clean = Cow::Owned(without(&secrets, &clean, &mark(kind)));
         }
     }
     clean
+}
+
+/// Whether a password is only a place to fill one in: `xxx`, `***`.
+fn is_blank(password: &str) -> bool {
+    let mut letters = password.chars();
+    let first = letters.next();
+    letters.all(|letter| Some(letter) == first)
+}
+
+/// What stands for a secret of a kind.
+#[must_use]
+pub fn mark(kind: &str) -> String {
+    format!("[redacted:{kind}]")
 }
 
 /// The text with a mark in each place of a secret.

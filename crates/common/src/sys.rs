@@ -8,6 +8,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::{io, mem, ptr};
 
 /// The home directory of this user from the password database.
@@ -100,6 +101,29 @@ pub(crate) fn unblock(signal: i32) {
         libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const set, ptr::null_mut());
     }
 }
+
+/// Whether this process was started without a stdout.
+pub(crate) fn had_no_stdout() -> bool {
+    HAD_NO_STDOUT.load(Ordering::Relaxed)
+}
+
+static HAD_NO_STDOUT: AtomicBool = AtomicBool::new(false);
+
+/// Runs before the runtime, which opens /dev/null in the place of a stream that is closed, so that later
+/// nobody can tell it from one that was meant to go there.
+#[cfg(any(target_os = "linux", target_os = "macos"))]
+#[used]
+// SAFETY: the section holds pointers to functions that are called once, as this one is.
+#[cfg_attr(target_os = "linux", unsafe(link_section = ".init_array"))]
+#[cfg_attr(target_os = "macos", unsafe(link_section = "__DATA,__mod_init_func"))]
+static AT_START: extern "C" fn() = {
+    extern "C" fn look() {
+        // SAFETY: the call takes a number that need not be open, and touches no memory.
+        let flags = unsafe { libc::fcntl(libc::STDOUT_FILENO, libc::F_GETFD) };
+        HAD_NO_STDOUT.store(flags < 0, Ordering::Relaxed);
+    }
+    look
+};
 
 /// The group of this process; 0 when its leader is outside of this pid namespace, as under `nsenter`.
 ///

@@ -13,9 +13,10 @@ use crate::tokens::Tokenizer;
 const PACK_HELP: &str = "\
 Exit codes:
   0    the document was written; with --check: it would be the same
-  1    not even the heading fits the budget; with --check: a new document would differ
+  1    not even the heading fits the budget, and a file at -o stays as it is; with --check: a new
+       document would differ
   2    wrong usage
-  3    a path could not be read; the old document at -o is still there
+  3    a path could not be read or written; the old files at -o and --stats are still there
 
 Files:
   .context-pack.toml                   settings of the packed tree; context-pack init writes one
@@ -35,7 +36,8 @@ Examples:
 
 const EXEC_HELP: &str = "\
 The command gets the document on stdin and the path of a private copy, removed afterwards, in
-CONTEXT_PACK_FILE.
+CONTEXT_PACK_FILE; with -o that file is the copy, and stays. What a run that was killed left in
+TMPDIR is removed by the next.
 
 Exit codes: those of the command; 125 when packing failed and the command was not started;
 126 the command is not executable; 127 there is no such command.
@@ -49,12 +51,23 @@ Examples:
   context-pack exec . --budget 32000 -- sh -c 'wc -c \"$CONTEXT_PACK_FILE\"'";
 
 const COUNT_HELP: &str = "\
+Exit codes: 0 counted; 2 wrong usage; 3 a file could not be read, or is not text.
+
+With --json, each file is an object on a line: path, tokens, tokenizer.
+
 Examples:
   context-pack count README.md
   git diff | context-pack count - --tokenizer o200k_base";
 
+const COMPLETIONS_HELP: &str = "\
+Exit codes: 0 printed; 2 there is no such shell; 3 it could not be written.
+
+Examples:
+  context-pack completions bash > ~/.context-pack.bash && . ~/.context-pack.bash
+  context-pack completions zsh | head -3";
+
 const INIT_HELP: &str = "\
-Exit codes: 0 written; 1 there is one already, and it stays as it is.
+Exit codes: 0 written; 1 there is one already, and it stays as it is; 3 it could not be written.
 
 Examples:
   context-pack init
@@ -66,6 +79,7 @@ Examples:
 /// change will most likely need, and never exceeds the budget, counted on the final text.
 #[derive(Debug, Parser)]
 #[command(name = "context-pack", version, after_help = PACK_HELP, args_conflicts_with_subcommands = true)]
+#[command(mut_arg("json", |json| json.help("Print JSON: views, counts and errors; for the document see --format")))]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) verb: Option<Verb>,
@@ -90,6 +104,7 @@ pub(crate) enum Verb {
     #[command(after_help = INIT_HELP)]
     Init,
     /// Print the completion script of a shell
+    #[command(after_help = COMPLETIONS_HELP)]
     Completions {
         /// The shell
         shell: clap_complete::Shell,
@@ -126,7 +141,7 @@ pub(crate) struct BudgetArgs {
     /// What is taken off the budget for safety, as 5% [default: 5%]
     #[arg(long, value_name = "PERCENT")]
     pub(crate) margin: Option<Margin>,
-    /// The most tokens that one file may have
+    /// The most tokens that one file may have, with its heading and fence, pinned or not
     #[arg(long, value_name = "TOKENS")]
     pub(crate) max_file: Option<Tokens>,
 }
@@ -141,7 +156,7 @@ pub(crate) struct ChoiceArgs {
     /// Leave out files that match (can be repeated)
     #[arg(long, value_name = "GLOB")]
     pub(crate) exclude: Vec<String>,
-    /// Show files that match first and in full (can be repeated)
+    /// Show files that match first, in full as far as --max-file and half of the budget go (can be repeated)
     #[arg(long, value_name = "GLOB")]
     pub(crate) pin: Vec<String>,
     /// Pack for this agent: its folder in agents/, the shared one, and no other agent's
@@ -165,7 +180,7 @@ pub(crate) struct ChoiceArgs {
     /// Show whole files and excerpts only
     #[arg(long)]
     pub(crate) no_outline: bool,
-    /// Pack exactly the files that this file lists, one a line; - is stdin
+    /// Pack exactly the files that this file lists, one a line or each ended by NUL; - is stdin
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub(crate) files_from: Option<PathBuf>,
     /// Read settings from this file instead of .context-pack.toml and ~/.config/context-pack/config.toml
@@ -183,7 +198,7 @@ pub(crate) struct DocumentArgs {
     /// Number the lines of files
     #[arg(long)]
     pub(crate) line_numbers: bool,
-    /// Write the document to this file, whole or not at all
+    /// Write to this file, whole or not at all, what stdout would get; its mode stays, a new one has 0600
     #[arg(short, long = "output", value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub(crate) output_file: Option<PathBuf>,
     /// Write what was packed as JSON to this file; - is stdout
@@ -202,14 +217,17 @@ pub(crate) struct DocumentArgs {
 #[command(next_help_heading = "Instead of the document")]
 pub(crate) struct ViewArgs {
     /// Write nothing; exit 1 if a new pack would differ from the file at -o
-    #[arg(long, requires = "output_file", conflicts_with_all = ["explain", "list"])]
+    #[arg(long, requires = "output_file", conflicts_with_all = ["explain", "list", "stats"])]
     pub(crate) check: bool,
     /// Print what each file is worth, why, its depth (outline, head, parts, full) and what it costs
     #[arg(long, conflicts_with = "list")]
     pub(crate) explain: bool,
-    /// Print the names of the packed files, one a line
+    /// Print the names of the packed files, one a line, with control characters escaped
     #[arg(long)]
     pub(crate) list: bool,
+    /// End the names of --list with NUL, and leave them as they are
+    #[arg(short = '0', long, requires = "list", conflicts_with = "json")]
+    pub(crate) null: bool,
 }
 
 /// `exec`: what is packed, then what is run.

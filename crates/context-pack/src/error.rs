@@ -41,6 +41,12 @@ pub(crate) enum Error {
         /// What is wrong with it.
         source: globset::Error,
     },
+    /// A glob of nothing, as a variable that is not set leaves behind.
+    #[error("cannot read the pattern '{pattern}': it names nothing")]
+    EmptyGlob {
+        /// The pattern as it was written.
+        pattern: String,
+    },
     /// A settings file with a mistake.
     #[error("cannot read the settings {}: {}{said}", .path.display(), at(*.line, *.column))]
     Settings {
@@ -52,6 +58,14 @@ pub(crate) enum Error {
         column: usize,
         /// What is wrong.
         said: String,
+    },
+    /// No file of a list is there.
+    #[error("cannot pack any of the {n_files} listed files: {first}")]
+    NothingListed {
+        /// How many there are in the list.
+        n_files: usize,
+        /// What is wrong with the first.
+        first: String,
     },
     /// There is no folder of this agent.
     #[error("cannot find the folder of the agent {name}")]
@@ -67,10 +81,31 @@ pub(crate) enum Error {
         /// The revision as it was written.
         revision: String,
     },
+    /// Nobody can be asked for a revision.
+    #[error("cannot find the revision {revision}: git is not installed")]
+    NoGit {
+        /// The revision as it was written.
+        revision: String,
+    },
     /// The document at -o is not what a new pack would be.
     #[error("{} would change", .path.display())]
     Outdated {
         /// The document.
+        path: PathBuf,
+    },
+    /// `--check` has no file to look at.
+    #[error("--check compares with the document in a file, and -o names none")]
+    NothingToCompare,
+    /// The document and its figures would overwrite each other.
+    #[error("-o and --stats name the same file {}", .path.display())]
+    SameFile {
+        /// The file.
+        path: PathBuf,
+    },
+    /// What stands at -o is no document.
+    #[error("cannot compare with {}: it is not a regular file", .path.display())]
+    NotComparable {
+        /// What stands at -o.
         path: PathBuf,
     },
     /// `init` found settings.
@@ -98,12 +133,18 @@ impl Explain for Error {
             Self::NothingFits { .. } | Self::Outdated { .. } | Self::SettingsThere { .. } => {
                 Exit::No
             }
-            Self::Glob { .. } => Exit::Usage,
+            Self::Glob { .. }
+            | Self::EmptyGlob { .. }
+            | Self::NothingToCompare
+            | Self::SameFile { .. } => Exit::Usage,
             Self::NotPackable { .. }
+            | Self::NotComparable { .. }
             | Self::Bare { .. }
             | Self::NotText { .. }
+            | Self::NothingListed { .. }
             | Self::Settings { .. }
             | Self::NoAgent { .. }
+            | Self::NoGit { .. }
             | Self::NoRevision { .. } => Exit::Failed,
         }
     }
@@ -114,11 +155,16 @@ impl Explain for Error {
             Self::NothingFits { .. } => "nothing_fits",
             Self::NotPackable { .. } => "not_packable",
             Self::Bare { .. } => "bare_repository",
-            Self::Glob { .. } => "bad_glob",
+            Self::Glob { .. } | Self::EmptyGlob { .. } => "bad_glob",
             Self::Settings { .. } => "bad_settings",
+            Self::NothingListed { .. } => "nothing_listed",
             Self::NoAgent { .. } => "no_agent",
+            Self::NoGit { .. } => "no_git",
             Self::NoRevision { .. } => "no_revision",
             Self::Outdated { .. } => "outdated",
+            Self::NothingToCompare => "nothing_to_compare",
+            Self::SameFile { .. } => "same_file",
+            Self::NotComparable { .. } => "not_comparable",
             Self::SettingsThere { .. } => "settings_there",
             Self::NotText { .. } => "not_text",
         }
@@ -129,18 +175,30 @@ impl Explain for Error {
             Self::Common(error) => error.hint(),
             Self::NothingFits { .. } | Self::Outdated { .. } | Self::SettingsThere { .. } => None,
             Self::Glob { .. } => Some("quote it as in '*.rs', and close every bracket".to_owned()),
+            Self::EmptyGlob { .. } => {
+                Some("leave the flag out, or name files; '*' is all of them".to_owned())
+            }
             Self::Settings { .. } => {
                 Some("`context-pack init` writes a file with every key".to_owned())
             }
+            Self::NothingListed { .. } => Some(
+                "list files under the packed path by names that are right from the working directory"
+                    .to_owned(),
+            ),
             Self::NoAgent { known, .. } if known.is_empty() => {
                 Some("an agent has the folder agents/NAME under the packed path".to_owned())
             }
             Self::NoAgent { known, .. } => {
                 Some(format!("the agents here are {}", known.join(", ")))
             }
+            Self::NoGit { .. } => Some("install git, or see that PATH names its folder".to_owned()),
             Self::NoRevision { .. } => {
                 Some("name a commit, branch or tag of the packed repository".to_owned())
             }
+            Self::NothingToCompare | Self::NotComparable { .. } => {
+                Some("name with -o the file that an earlier pack wrote".to_owned())
+            }
+            Self::SameFile { .. } => Some("name two files".to_owned()),
             Self::NotPackable { .. } => Some("name a directory or a file".to_owned()),
             Self::Bare { path } => {
                 Some(format!("make a work tree of it: git clone {} DIRECTORY", path.display()))

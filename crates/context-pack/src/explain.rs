@@ -1,6 +1,7 @@
 //! What `--explain`, `--list` and `--stats` say about a pack.
 
 use std::fmt::Write as _;
+use std::os::unix::ffi::OsStrExt as _;
 
 use common::out::sanitize;
 use common::table::Columns;
@@ -47,11 +48,12 @@ pub(crate) fn table(pack: &Pack) -> String {
     text
 }
 
-/// One object a file, for programs.
-pub(crate) fn objects(pack: &Pack) -> impl Iterator<Item = Json> {
-    pack.files.iter().map(|file| {
+/// One object a file and line, for programs.
+pub(crate) fn objects(pack: &Pack) -> String {
+    let mut text = String::new();
+    for file in &pack.files {
         let value = &file.value;
-        json!({
+        let object = json!({
             "path": file.name,
             "kind": value.kind.word(),
             "value": rounded(value.total()),
@@ -62,8 +64,31 @@ pub(crate) fn objects(pack: &Pack) -> impl Iterator<Item = Json> {
             "focus": rounded(value.focus),
             "depth": depth(file),
             "tokens": file.n_tokens,
-        })
-    })
+        });
+        let _ = writeln!(text, "{object}");
+    }
+    text
+}
+
+/// The packed files as one document, for programs.
+pub(crate) fn list(pack: &Pack) -> Json {
+    json!({ "files": packed(pack) })
+}
+
+/// The names of the packed files as the disk has them, each ended by NUL.
+pub(crate) fn raw_names(pack: &Pack) -> Vec<u8> {
+    let mut names = Vec::new();
+    for file in pack.packed() {
+        names.extend_from_slice(file.path.as_os_str().as_bytes());
+        names.push(0);
+    }
+    names
+}
+
+fn packed(pack: &Pack) -> Vec<Json> {
+    let object =
+        |file: &File| json!({ "path": file.name, "depth": depth(file), "tokens": file.n_tokens });
+    pack.packed().map(object).collect()
 }
 
 /// What `--stats` writes.
@@ -73,10 +98,7 @@ pub(crate) fn stats(pack: &Pack, request: &Request) -> Json {
         .iter()
         .map(|(reason, count)| (reason.plural().replace(' ', "_"), json!(count)))
         .collect();
-    let files: Vec<Json> = pack
-        .packed()
-        .map(|file| json!({ "path": file.name, "depth": depth(file), "tokens": file.n_tokens }))
-        .collect();
+    let files = packed(pack);
     json!({
         "files_scanned": pack.n_scanned,
         "files_packed": files.len(),

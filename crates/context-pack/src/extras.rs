@@ -1,18 +1,20 @@
 //! What is added besides files: the last commit messages and the uncommitted changes.
 //!
-//! Only files that may be packed appear in a patch: no secret, no other agent's folder.
+//! Only files that may be packed appear in a patch: no secret, no other agent's folder. Of a file
+//! that is gone it says that, and not what was in it.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use crate::look::Known;
+use crate::patch;
 use crate::piece::{Maker, Piece};
 use crate::redact::{self, Tally};
-use crate::render::{Place, name_of};
+use crate::render::Place;
 use crate::request::Request;
 use crate::text;
-use crate::walk::Found;
+use crate::walk::{self, Found, Root, Rules};
 
 /// The share of the budget that a patch may have, as a divisor.
 const PATCH_SHARE: usize = 5;
@@ -20,76 +22,100 @@ const PATCH_SHARE: usize = 5;
 /// The share of the budget that the messages may have, as a divisor.
 const LOG_SHARE: usize = 12;
 
-/// The pieces that were asked for.
-pub(crate) fn pieces(
-    request: &Request,
-    found: &Found,
-    known: &[Known],
-    maker: Maker,
-    limit: usize,
-    tally: &mut Tally,
-) -> Vec<(Place, Piece)> {
-    let mut pieces = Vec::new();
-    if request.log > 0 {
-        let log = log(request, found, known);
-        let text = redact::redact(&log, tally).into_owned();
-        let cut = |text: &str| maker.piece(maker.renderer.log(text));
-        pieces.extend(within(&text, limit / LOG_SHARE, cut).map(|piece| (Place::Log, piece)));
-    }
-    if request.diff {
-        let patch = patch(found, known);
-        let text = redact::redact(&patch, tally).into_owned();
-        let cut = |text: &str| maker.piece(maker.renderer.patch(text));
-        pieces.extend(within(&text, limit / PATCH_SHARE, cut).map(|piece| (Place::Patch, piece)));
-    }
-    pieces
+/// What the pieces are made from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sources<'a> {
+    /// What is asked for.
+    pub(crate) request: &'a Request,
+    /// What is packed.
+    pub(crate) roots: &'a [Root],
+    /// What may be packed.
+    pub(crate) rules: &'a Rules,
+    /// What git says about each root.
+    pub(crate) known: &'a [Known],
 }
 
-/// One line a commit, the newest first; without dates, which would change the first bytes for nothing.
-fn log(request: &Request, found: &Found, known: &[Known]) -> String {
-    let packable: BTreeSet<&Path> =
-        found.entries.iter().map(|entry| entry.path.as_path()).collect();
-    let mut text = String::new();
-    for known in known {
-        // What another agent committed in its own folder is nobody else's.
-        let visible = known.history.commits.iter().filter(|commit| {
-            request.agent.is_none()
-                || commit.files.iter().any(|file| packable.contains(file.as_path()))
-        });
-        for commit in visible.take(request.log) {
-            let hash = commit.hash.get(..12).unwrap_or(&commit.hash);
-            let _ = writeln!(text, "{hash} {}", common::out::sanitize(&commit.subject));
+impl Sources<'_> {
+    /// The pieces that were asked for.
+    pub(crate) fn pieces(
+        self,
+        found: &mut Found,
+        maker: Maker,
+        limit: usize,
+        tally: &mut Tally,
+    ) -> Vec<(Place, Piece)> {
+        let mut pieces = Vec::new();
+        if self.request.log > 0 {
+            let text = redact::redact(&self.log(found), tally).into_owned();
+            let cut = |text: &str| maker.piece(maker.renderer.log(text));
+            pieces.extend(within(&text, limit / LOG_SHARE, cut).map(|piece| (Place::Log, piece)));
         }
+        if self.request.diff {
+            let patch = self.patch(found, tally);
+            let text = redact::redact(&patch, tally).into_owned();
+            let cut = |text: &str| maker.piece(maker.renderer.patch(text));
+            let piece = within(&text, limit / PATCH_SHARE, cut);
+            pieces.extend(piece.map(|piece| (Place::Patch, piece)));
+        }
+        pieces
     }
-    text
-}
 
-fn patch(found: &Found, known: &[Known]) -> String {
-    let mut text = String::new();
-    for (index, known) in known.iter().enumerate() {
-        let Some(git) = &known.git else { continue };
-        let changed =
-            if known.since.is_some() { &known.changed_since } else { &known.changes.changed };
-        let packable: BTreeSet<&Path> = found
-            .entries
-            .iter()
-            .filter(|entry| entry.root == index)
-            .map(|entry| entry.path.as_path())
-            .collect();
-        let files: Vec<PathBuf> =
-            changed.iter().filter(|file| packable.contains(file.as_path())).cloned().collect();
-        if files.is_empty() {
-            continue;
-        }
-        match git.patch(known.since.as_deref().unwrap_or("HEAD"), &files) {
-            Ok(patch) => text.push_str(&text::clean(&patch)),
-            Err(failure) => {
-                let names: Vec<String> = files.iter().map(|file| name_of(file)).collect();
-                let _ = writeln!(text, "{}: {}", names.join(", "), failure.reason());
+    /// One line a commit, the newest first; without dates, which would change the first bytes for
+    /// nothing.
+    fn log(self, found: &Found) -> String {
+        let mut text = String::new();
+        for (index, known) in self.known.iter().enumerate() {
+            let packable = packable(found, index);
+            // What another agent committed in its own folder is nobody else's.
+            let visible = known.log.commits.iter().filter(|commit| {
+                self.request.agent.is_none()
+                    || commit.files.iter().any(|file| packable.contains(file.as_path()))
+            });
+            for commit in visible.take(self.request.log) {
+                let hash = commit.hash.get(..12).unwrap_or(&commit.hash);
+                let _ = writeln!(text, "{hash} {}", common::out::sanitize(&commit.subject));
             }
         }
+        text
     }
-    text
+
+    /// What is not committed, file by file; why there is less of it is a problem.
+    fn patch(self, found: &mut Found, tally: &mut Tally) -> String {
+        let mut text = String::new();
+        for (index, (root, known)) in self.roots.iter().zip(self.known).enumerate() {
+            // Before the first commit everything is new, and stands in the document as it is.
+            let (Some(git), Some(head)) = (&known.git, &known.head) else { continue };
+            let changed =
+                if known.since.is_some() { &known.changed_since } else { &known.changes.changed };
+            let packable = packable(found, index);
+            let files = changed.iter().filter(|file| {
+                packable.contains(file.as_path()) || walk::is_gone(root, file, self.rules)
+            });
+            let files: Vec<PathBuf> = files.cloned().collect();
+            if files.is_empty() {
+                continue;
+            }
+            let commit = known.since.as_ref().unwrap_or(head);
+            let patches = git.patch(commit, &files).and_then(|patch| {
+                let whole = git.whole_patch(commit, &files)?;
+                Ok((text::clean(&patch), text::clean(&whole)))
+            });
+            match patches {
+                Ok((patch, whole)) => text.push_str(&patch::without_keys(&patch, &whole, tally)),
+                Err(failure) => {
+                    let reason = failure.reason();
+                    found.problems.push(format!("packing without the changes: {reason}"));
+                }
+            }
+        }
+        text
+    }
+}
+
+/// The files of a root that may be packed.
+fn packable(found: &Found, root: usize) -> BTreeSet<&Path> {
+    let entries = found.entries.iter().filter(|entry| entry.root == root);
+    entries.map(|entry| entry.path.as_path()).collect()
 }
 
 /// As many lines as fit the limit, and how many are missing.

@@ -1,54 +1,65 @@
 //! What a tree calls itself: the name in its manifest, else the first heading of its README.
 //!
 //! The name of the folder says where somebody keeps the tree and differs from machine to machine,
-//! so it is used only to tell several paths apart, as the user wrote them.
+//! so it is used only to tell several paths apart which have no name of their own.
 
-use std::path::{Component, PathBuf};
+use std::path::{Component, Path};
 
+use crate::redact::{self, Tally};
 use crate::text;
 use crate::walk::Root;
 
-/// The name of what is packed.
-pub(crate) fn name(roots: &[Root]) -> String {
-    let names: Vec<String> =
-        roots.iter().map(|root| own_name(root).unwrap_or_else(|| root.label.clone())).collect();
+/// The name of what is packed, without what is a secret in it.
+pub(crate) fn name(roots: &[Root], tally: &mut Tally) -> String {
+    let name = |root: &Root| own_name(root, tally).unwrap_or_else(|| root.label.clone());
+    let names: Vec<String> = roots.iter().map(name).collect();
     let names: Vec<&str> =
         names.iter().map(String::as_str).filter(|name| !name.is_empty()).collect();
     if names.is_empty() { "repository".to_owned() } else { names.join(", ") }
 }
 
-/// Gives each of several roots the label that its files are told apart by.
-pub(crate) fn label(roots: &mut [Root], paths: &[PathBuf]) {
+/// Gives each of several roots the label that its files are told apart by: what the tree calls
+/// itself, so that two clones give the same bytes, else the name of the folder as it was typed.
+pub(crate) fn label(roots: &mut [Root], paths: &[&Path]) {
     if roots.len() < 2 {
         return;
     }
     let mut taken: Vec<String> = Vec::new();
     for (index, (root, path)) in roots.iter_mut().zip(paths).enumerate() {
+        let number = index + 1;
         // A file is told apart by its own name, unless another one has it too.
         if let Some(only) = &root.only {
             let name = only.to_string_lossy().into_owned();
             if taken.contains(&name) {
-                root.label = format!("path-{}", index + 1);
+                root.label = format!("path-{number}");
             } else {
                 taken.push(name);
             }
             continue;
         }
-        let last = path.components().next_back();
-        let typed = match last {
+        let own = own_name(root, &mut Tally::new())
+            .map(|name| plain(&name))
+            .filter(|name| !name.is_empty());
+        let mut label = own.unwrap_or_else(|| match path.components().next_back() {
             Some(Component::Normal(name)) => name.to_string_lossy().into_owned(),
-            _ => own_name(root).unwrap_or_else(|| format!("path-{}", index + 1)),
-        };
-        let mut label = typed.replace('/', "-");
-        if taken.contains(&label) {
-            label = format!("{label}-{}", index + 1);
+            _ => format!("path-{number}"),
+        });
+        while taken.contains(&label) {
+            label = format!("{label}-{number}");
         }
         taken.push(label.clone());
         root.label = label;
     }
 }
 
-fn own_name(root: &Root) -> Option<String> {
+/// A name as one folder of a path.
+fn plain(name: &str) -> String {
+    let is_plain = |letter: char| letter.is_alphanumeric() || "._@+".contains(letter);
+    let words = name.split(|letter: char| !is_plain(letter)).filter(|word| !word.is_empty());
+    words.collect::<Vec<_>>().join("-").trim_matches('.').to_owned()
+}
+
+fn own_name(root: &Root, tally: &mut Tally) -> Option<String> {
     let read = |name: &str| text::read(&root.folder.join(name)).ok().map(|text| text.body);
     if let Some(only) = &root.only {
         return Some(crate::render::name_of(only));
@@ -60,6 +71,7 @@ fn own_name(root: &Root) -> Option<String> {
         .or_else(|| read("go.mod").and_then(|text| module_name(&text)))
         .or_else(|| read("README.md").and_then(|text| first_heading(&text)))
         .or_else(|| read("AGENTS.md").and_then(|text| first_heading(&text)))?;
+    let name = redact::redact(&name, tally);
     let name = common::out::sanitize(name.trim()).into_owned();
     let name: String = name.chars().filter(|character| *character != '`').take(60).collect();
     (!name.trim().is_empty()).then(|| name.trim().to_owned())
@@ -110,6 +122,8 @@ mod tests {
         assert_eq!(json_name("{\"name\": \"tool\"}").as_deref(), Some("tool"));
         assert_eq!(json_name("{broken"), None);
         assert_eq!(module_name("module example.com/tool/v2\n").as_deref(), Some("tool"));
+        assert_eq!(plain("@scope/tool"), "@scope-tool");
+        assert_eq!(plain(".. / .."), "-");
         assert_eq!(first_heading("[badge]\n\n# Tool (t)\n").as_deref(), Some("Tool (t)"));
     }
 }

@@ -80,7 +80,9 @@ impl Kind {
         {
             return Self::Manifest;
         }
-        if is_test(path, &name, stem) {
+        // The settings of what runs the tests are often named like one.
+        let is_named = is_named_like_a_test(&name, stem) && !is_settings(&lower, extension);
+        if is_named || has_folder(path, TEST_FOLDERS) {
             return Self::Test;
         }
         if is_entry(path, &lower, stem) {
@@ -203,9 +205,8 @@ fn has_folder(path: &Path, names: &[&str]) -> bool {
     })
 }
 
-fn is_test(path: &Path, name: &str, stem: &str) -> bool {
-    has_folder(path, TEST_FOLDERS)
-        || stem.starts_with("test_")
+fn is_named_like_a_test(name: &str, stem: &str) -> bool {
+    stem.starts_with("test_")
         || ["_test", "_tests", ".test", ".spec", "_spec", "-test"]
             .iter()
             .any(|end| stem.ends_with(end))
@@ -379,6 +380,8 @@ mod tests {
             ("LICENSE", Kind::Chronicle),
             ("src/changes.rs", Kind::Source),
             (".github/workflows/ci.yml", Kind::Settings),
+            (".github/workflows/tests.yaml", Kind::Settings),
+            ("tests/tests.yaml", Kind::Test),
             ("docs/guide.md", Kind::Document),
             ("noname", Kind::Other),
         ] {

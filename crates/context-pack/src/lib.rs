@@ -25,6 +25,7 @@ mod look;
 mod named;
 mod outline;
 mod pack;
+mod patch;
 mod piece;
 mod prepare;
 mod rank;

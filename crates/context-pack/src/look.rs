@@ -28,10 +28,22 @@ pub(crate) struct Known {
     pub(crate) changes: Changes,
     /// The branch.
     pub(crate) branch: Option<String>,
+    /// The commit that is checked out.
+    pub(crate) head: Option<String>,
+    /// The last commits, merges among them, when their messages were asked for.
+    pub(crate) log: History,
     /// The commit that --changed-since names.
     pub(crate) since: Option<String>,
     /// What changed since then.
     pub(crate) changed_since: BTreeSet<PathBuf>,
+}
+
+impl Known {
+    /// Why git did not say all that it could.
+    fn failure(&self) -> Option<&Failure> {
+        let of_history = self.history.failure.as_ref();
+        of_history.or(self.changes.failure.as_ref()).or(self.log.failure.as_ref())
+    }
 }
 
 /// The lines that moved lately in each root, which are looked for while files are chosen and read.
@@ -77,14 +89,26 @@ pub(crate) fn look(
                 let git = Git::of(&root.folder, search_path.clone()).filter(|_| request.git)?;
                 let first = git.clone();
                 let since = request.changed_since.clone();
+                let (second, with_files) = (git.clone(), request.agent.is_some());
                 Some((
-                    scope.spawn(move || (History::read(&first, N_COMMITS), first.branch())),
+                    scope.spawn(move || {
+                        (History::read(&first, N_COMMITS), first.branch(), first.head())
+                    }),
                     scope.spawn(move || changes(git, since.as_deref())),
+                    (request.log > 0).then(|| {
+                        scope.spawn(move || {
+                            if with_files {
+                                History::with_merges(&second, N_COMMITS.max(request.log))
+                            } else {
+                                History::messages(&second, request.log)
+                            }
+                        })
+                    }),
                 ))
             })
             .collect();
         let found = match &request.files {
-            Some(files) => walk::list(roots, files, rules),
+            Some(files) => walk::list(roots, files, rules)?,
             None => walk::walk(roots, rules, progress),
         };
         let ahead = if found.entries.len() <= n_read {
@@ -96,21 +120,31 @@ pub(crate) fn look(
         let known: Vec<Known> = asked
             .into_iter()
             .map(|asked| {
-                let Some((history, changes)) = asked else { return Known::default() };
-                let (history, branch) = history.join().unwrap_or_default();
-                Known { history, branch, ..changes.join().unwrap_or_default() }
+                let Some((history, changes, log)) = asked else { return Known::default() };
+                let (history, branch, head) = history.join().unwrap_or_default();
+                let log = log.and_then(|log| log.join().ok()).unwrap_or_default();
+                Known { history, branch, head, log, ..changes.join().unwrap_or_default() }
             })
             .collect();
-        (found, known, ahead)
-    });
-    if let Some(revision) = &request.changed_since
+        Ok::<_, Error>((found, known, ahead))
+    })?;
+    let is_absent = |known: &Known| matches!(known.failure(), Some(Failure::Absent));
+    if let Some(revision) = request.changed_since.clone()
         && known.iter().all(|known| known.since.is_none())
     {
-        return Err(Error::NoRevision { revision: revision.clone() });
+        let without_git = known.iter().any(is_absent);
+        return Err(if without_git {
+            Error::NoGit { revision }
+        } else {
+            Error::NoRevision { revision }
+        });
     }
-    for (root, known) in roots.iter().zip(&known) {
-        let failure = known.history.failure.as_ref().or(known.changes.failure.as_ref());
-        if let Some(failure) = failure.filter(|failure| !matches!(failure, Failure::Absent)) {
+    if (request.diff || request.log > 0) && known.iter().any(is_absent) {
+        let told = "packing without changes and commit messages: git is not installed";
+        found.problems.push(told.to_owned());
+    }
+    for (root, known) in roots.iter().zip(&known).filter(|(_, known)| !is_absent(known)) {
+        if let Some(failure) = known.failure() {
             let of =
                 if root.label.is_empty() { String::new() } else { format!(" of {}", root.label) };
             found

@@ -3,20 +3,24 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
+use globset::GlobSet;
+
+use crate::extras::Sources;
 use crate::focus::Focus;
 use crate::look::{self, Known, Moved};
 use crate::piece::{Maker, Piece};
 use crate::prepare::Ahead;
 use crate::rank::{entry_name, rank};
-use crate::redact::Tally;
+use crate::redact::{Tally, redact};
 use crate::render::{Depth, Heading, Place, Renderer, State};
 use crate::request::Request;
 use crate::select::{self, Candidate, Selection};
 use crate::text::Refusal;
 use crate::value::Value;
 use crate::walk::{self, Found, Progress, Reason, Root, Rules};
-use crate::{Error, extras, fit, identity, tree};
+use crate::{Error, fit, identity, tree};
 
 /// A document and what there is to say about it.
 #[derive(Debug)]
@@ -44,6 +48,8 @@ pub(crate) struct Pack {
 pub(crate) struct File {
     /// Its name in the document.
     pub(crate) name: String,
+    /// The same as the disk has it.
+    pub(crate) path: PathBuf,
     /// What it was worth, and why.
     pub(crate) value: Value,
     /// How much of it is in the document; `None` when at most its name is.
@@ -65,47 +71,70 @@ pub(crate) fn pack(
     search_path: &OsString,
     progress: &Progress,
 ) -> Result<Pack, Error> {
-    let mut roots =
-        request.paths.iter().map(|path| Root::open(path)).collect::<Result<Vec<_>, _>>()?;
-    identity::label(&mut roots, &request.paths);
     let rules = Rules::new(
         &request.include,
         &request.exclude,
         request.lift.clone(),
         request.agent.clone(),
-    )?;
+    )?
+    .without(request.outputs.clone());
+    let (roots, hidden) = open(request, &rules)?;
     std::thread::scope(|scope| {
         let moved = look::moved(request, &roots, search_path, scope);
         // The frame takes about a tenth of what the document may have.
         let n_read = select::n_read(request.budget.limit() / 10 * 9);
-        let (found, known, ahead) =
+        let (mut found, known, ahead) =
             look::look(request, &roots, &rules, search_path, progress, n_read)?;
-        choose(request, &roots, found, &known, moved, ahead)
+        found.problems.extend(hidden);
+        choose(request, &roots, &rules, found, &known, moved, ahead)
     })
+}
+
+/// Opens the paths, but for those that belong to another agent, which are problems.
+fn open(request: &Request, rules: &Rules) -> Result<(Vec<Root>, Vec<String>), Error> {
+    let (mut roots, mut paths, mut hidden) = (Vec::<Root>::new(), Vec::new(), Vec::new());
+    for path in &request.paths {
+        let root = Root::open(path)?;
+        if roots.iter().any(|known| known.place() == root.place()) {
+            // A path that is named twice is one path.
+            continue;
+        }
+        if rules.hides(&root.folder, Path::new("")) {
+            let path = path.display();
+            hidden.push(format!("{path} belongs to another agent and is left out"));
+        } else {
+            roots.push(root);
+            paths.push(path.as_path());
+        }
+    }
+    identity::label(&mut roots, &paths);
+    Ok((roots, hidden))
 }
 
 /// Chooses from what was found, and makes the document.
 fn choose(
     request: &Request,
     roots: &[Root],
+    rules: &Rules,
     mut found: Found,
     known: &[Known],
     moved: Moved<'_>,
     ahead: Ahead,
 ) -> Result<Pack, Error> {
     check_agents(request, roots, &mut found)?;
+    check_globs(request, &mut found)?;
     let limit = request.budget.limit();
     let renderer = Renderer::new(request.format);
     let maker =
         Maker { renderer, tokenizer: request.budget.tokenizer, line_numbers: request.line_numbers };
-    let (candidates, mut frame) = std::thread::scope(|scope| {
+    let (mut candidates, (mut frame, mut redacted)) = std::thread::scope(|scope| {
         let frame = scope.spawn(|| frame(roots, &found, known, maker, limit));
         let candidates = rank(request, &found, roots, known)?;
         let frame = frame.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         Ok::<_, Error>((candidates, frame))
     })?;
-    let mut redacted = Tally::new();
-    frame.extend(extras::pieces(request, &found, known, maker, limit, &mut redacted));
+    let sources = Sources { request, roots, rules, known };
+    frame.extend(sources.pieces(&mut found, maker, limit, &mut redacted));
     // The frame of JSON and XML has a few tokens of its own.
     let spent: usize = frame.iter().map(|(_, piece)| piece.n_tokens).sum::<usize>() + 12;
     let wanted = select::Wanted {
@@ -118,7 +147,28 @@ fn choose(
     for (index, refusal) in &selection.refused {
         refuse(&mut found, &candidates[*index], refusal);
     }
+    for candidate in &mut candidates {
+        let label = &roots[candidate.root].label;
+        if !label.is_empty() {
+            candidate.under_root = Path::new(label).join(&candidate.under_root);
+        }
+    }
     Ok(assemble(limit, maker, &frame, &selection, candidates, found, redacted))
+}
+
+/// A glob with a typo gives a document of nothing, which is worth a word.
+fn check_globs(request: &Request, found: &mut Found) -> Result<(), Error> {
+    for pattern in &request.expected {
+        let globs = walk::globs(std::slice::from_ref(pattern))?;
+        let is_matched =
+            |globs: GlobSet| found.entries.iter().any(|entry| globs.is_match(&entry.path));
+        if !globs.is_some_and(is_matched) {
+            found
+                .problems
+                .push(format!("--include '{pattern}' matches no file that can be packed"));
+        }
+    }
+    Ok(())
 }
 
 /// A pack for one agent needs its folder; without the flag, several agents are worth a word.
@@ -128,7 +178,7 @@ fn check_agents(request: &Request, roots: &[Root], found: &mut Found) -> Result<
         let is_there = |root: &Root| {
             root.folder.join("agents").join(name).is_dir()
                 || root.folder.ends_with("agents") && root.folder.join(name).is_dir()
-                || root.folder.ends_with(std::path::Path::new("agents").join(name))
+                || root.folder.ends_with(Path::new("agents").join(name))
         };
         if !roots.iter().any(is_there) && !known.contains(name) {
             let known =
@@ -145,19 +195,21 @@ fn check_agents(request: &Request, roots: &[Root], found: &mut Found) -> Result<
     Ok(())
 }
 
-/// The heading, the tree and the commit.
+/// The heading, the tree and the commit, and the secrets that were replaced in them.
 fn frame(
     roots: &[Root],
     found: &Found,
     known: &[Known],
     maker: Maker,
     limit: usize,
-) -> Vec<(Place, Piece)> {
+) -> (Vec<(Place, Piece)>, Tally) {
     let renderer = maker.renderer;
     let first = known.first();
+    let mut redacted = Tally::new();
+    let branch = first.and_then(|known| known.branch.as_deref());
     let heading = Heading {
-        name: identity::name(roots),
-        branch: first.and_then(|known| known.branch.clone()),
+        name: identity::name(roots, &mut redacted),
+        branch: branch.map(|branch| redact(branch, &mut redacted).into_owned()),
     };
     let mut frame = vec![(Place::Heading, maker.piece(renderer.heading(&heading)))];
     let names: Vec<String> =
@@ -165,15 +217,14 @@ fn frame(
     // A line of the tree has about eight tokens; the share is a twentieth of the budget.
     let n_lines = (limit / 20).min(3000) / 8;
     if n_lines > 3 && !names.is_empty() {
-        frame.push((Place::Tree, maker.piece(renderer.tree(&tree::render(&names, n_lines)))));
+        let tree = tree::render(&names, n_lines);
+        let tree = redact(&tree, &mut redacted);
+        frame.push((Place::Tree, maker.piece(renderer.tree(&tree))));
     }
-    if let Some(commit) = first.and_then(|known| known.history.commits.first()) {
-        frame.push((
-            Place::State,
-            maker.piece(renderer.state(&State { commit: commit.hash.clone() })),
-        ));
+    if let Some(commit) = first.and_then(|known| known.head.clone()) {
+        frame.push((Place::State, maker.piece(renderer.state(&State { commit }))));
     }
-    frame
+    (frame, redacted)
 }
 
 fn refuse(found: &mut Found, candidate: &Candidate, refusal: &Refusal) {
@@ -234,7 +285,8 @@ fn assemble(
     let files = candidates.into_iter().enumerate().map(|(index, candidate)| {
         let (depth, n_tokens) =
             shown.get(&index).map_or((None, 0), |(depth, n_tokens)| (Some(*depth), *n_tokens));
-        File { name: candidate.name, value: candidate.value, depth, n_tokens }
+        let path = candidate.under_root;
+        File { name: candidate.name, path, value: candidate.value, depth, n_tokens }
     });
     Pack {
         limit,

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use crate::lines::lines;
 use crate::prepare::Prepared;
+use crate::redact::{Tally, redact};
 use crate::render::{Depth, Renderer, Section};
 use crate::summary::thousands;
 use crate::tokens::Tokenizer;
@@ -39,7 +40,9 @@ impl Maker {
     }
 
     fn section(self, name: &str, tag: &'static str, depth: Depth, body: String) -> Piece {
-        self.piece(self.renderer.section(&Section { name: name.to_owned(), tag, depth, body }))
+        // Its content is redacted when it is read; a name can hold a secret too.
+        let name = redact(name, &mut Tally::new()).into_owned();
+        self.piece(self.renderer.section(&Section { name, tag, depth, body }))
     }
 
     /// The outline of a file in about `n_bytes`.

@@ -22,7 +22,10 @@ pub(crate) struct Request {
     pub(crate) outlines: bool,
     /// Only files that match; those named exactly come in although they are left out by default.
     pub(crate) include: Vec<String>,
-    /// Exact names that lift what is left out by default; never from a settings file.
+    /// Of these the globs of the command line, which somebody expects to match.
+    pub(crate) expected: Vec<String>,
+    /// Exact names that lift what is left out by default; never from a settings file, and a secret
+    /// only by --include.
     pub(crate) lift: Vec<String>,
     /// Files to leave out.
     pub(crate) exclude: Vec<String>,
@@ -42,6 +45,8 @@ pub(crate) struct Request {
     pub(crate) git: bool,
     /// Exactly these files.
     pub(crate) files: Option<Vec<PathBuf>>,
+    /// What this very pack writes, which is never part of it.
+    pub(crate) outputs: Vec<PathBuf>,
 }
 
 /// The form of a document.

@@ -4,6 +4,8 @@
 //! secret: a tree must not decide that its reader's keys are packed.
 
 use std::fmt;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::Path;
 
 use clap::ValueEnum as _;
@@ -82,7 +84,8 @@ fn globs<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<String>, D::Error> {
     let globs = Vec::deserialize(value)?;
     match walk::globs(&globs) {
         Err(Error::Glob { source, .. }) => Err(de::Error::custom(source)),
-        _ => Ok(globs),
+        Err(error) => Err(de::Error::custom(error)),
+        Ok(_) => Ok(globs),
     }
 }
 
@@ -92,13 +95,23 @@ pub(crate) const IN_TREE: &str = ".context-pack.toml";
 /// The file of the user, under the home directory.
 pub(crate) const IN_HOME: &str = ".config/context-pack/config.toml";
 
+/// Nobody writes more settings than this, and a tree can bring a file of any size.
+const LARGEST: u64 = 1024 * 1024;
+
 /// What `context-pack init` writes.
 pub(crate) const TEMPLATE: &str = include_str!("settings.toml");
 
 impl Settings {
     /// Reads a file that must be there.
     pub(crate) fn read(path: &Path) -> Result<Self, Error> {
-        let text = std::fs::read_to_string(path).map_err(file("read the settings", path))?;
+        let mut text = String::new();
+        File::open(path)
+            .and_then(|file| file.take(LARGEST + 1).read_to_string(&mut text))
+            .and_then(|n_bytes| {
+                let is_read = n_bytes as u64 <= LARGEST;
+                if is_read { Ok(()) } else { Err(io::Error::other("it is larger than 1 MiB")) }
+            })
+            .map_err(file("read the settings", path))?;
         Self::parse(&text, path)
     }
 
@@ -185,6 +198,7 @@ mod tests {
                 "line 1, column 13: unknown tokenizer `cl`, expected one of cl100k_base",
             ),
             ("pin = [\"[\"]\n", "line 1, column 7: error parsing glob"),
+            ("pin = [\"\"]\n", "line 1, column 7: cannot read the pattern '': it names nothing"),
             (
                 "format = \"yaml\"\n",
                 "line 1, column 10: unknown variant `yaml`, expected one of `markdown`",

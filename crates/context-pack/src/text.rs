@@ -48,17 +48,19 @@ pub(crate) fn read(path: &Path) -> Result<Text, Refusal> {
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Err(Refusal::Empty);
     }
-    let text = decoded(bytes).ok_or(Refusal::Binary)?;
+    let mut text = decoded(bytes).ok_or(Refusal::Binary)?;
     if is_generated(&text) {
         return Err(Refusal::Generated);
     }
-    let mut body = if is_clean(&text) { text } else { clean(&text) };
-    let n_unread = size.saturating_sub(n_read);
+    let mut n_unread = size.saturating_sub(n_read);
     if n_unread > 0 {
-        // The last line may be cut in two.
-        let whole = body.trim_end_matches('\n').rfind('\n').map_or(body.len(), |end| end + 1);
-        body.truncate(whole);
+        // The last line may be cut in two, and blank lines before it say nothing.
+        let whole =
+            text.rfind('\n').map_or(text.len(), |end| text[..end].trim_end_matches('\n').len() + 1);
+        n_unread += (text.len() - whole) as u64;
+        text.truncate(whole);
     }
+    let body = if is_clean(&text) { text } else { clean(&text) };
     Ok(Text { body, n_unread })
 }
 
@@ -330,6 +332,18 @@ mod tests {
     }
 
     #[test]
+    fn all_that_is_left_out_at_the_limit_is_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("large");
+        let content = format!("x = 1\n{}{}", "\t".repeat(200_000), "\n".repeat(200_000));
+        io::Write::write_all(&mut File::create(&path).unwrap(), content.as_bytes()).unwrap();
+        let text = read(&path).unwrap();
+        assert_eq!(text.n_unread, 199_999);
+        let tabs = format!("{}… 199,000 characters omitted …\n", "\t".repeat(LINE));
+        assert_eq!(text.body, format!("x = 1\n{tabs}"));
+    }
+
+    #[test]
     fn only_the_head_of_a_large_file_is_read_and_its_last_line_is_whole() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("large");
@@ -338,6 +352,6 @@ mod tests {
         file.set_len(2_000_000_000).unwrap();
         let text = read(&path).unwrap();
         assert!(text.body.ends_with("0123456789\n"));
-        assert_eq!(text.n_unread, 2_000_000_000 - LIMIT);
+        assert_eq!(text.n_unread, 2_000_000_000 - text.body.len() as u64);
     }
 }

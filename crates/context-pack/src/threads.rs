@@ -30,7 +30,7 @@ pub(crate) fn on_threads<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R +
 }
 
 /// As many as there are processors; asking costs a look into several files of the system.
-fn n_threads() -> usize {
+pub(crate) fn n_threads() -> usize {
     static KNOWN: OnceLock<usize> = OnceLock::new();
     *KNOWN.get_or_init(|| {
         std::thread::available_parallelism().map_or(2, std::num::NonZero::get).min(8)

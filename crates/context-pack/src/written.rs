@@ -8,7 +8,7 @@ pub(crate) struct Written<'a> {
     pub(crate) paths: Vec<&'a Path>,
     /// Where they really are.
     pub(crate) real: Vec<PathBuf>,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl<'a> Written<'a> {
@@ -22,6 +22,10 @@ impl<'a> Written<'a> {
             #[expect(clippy::disallowed_methods, reason = "a file of a test")]
             std::fs::write(path, text).unwrap();
         }
-        Self { paths, real, _folder: folder }
+        Self { paths, real, folder }
+    }
+    /// The folder.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 }

@@ -12,6 +12,14 @@ mod exec;
 mod faults;
 #[path = "cli/forms.rs"]
 mod forms;
+#[path = "cli/listed.rs"]
+mod listed;
+#[path = "cli/output.rs"]
+mod output;
+#[path = "cli/patch.rs"]
+mod patch;
+#[path = "cli/paths.rs"]
+mod paths;
 #[path = "cli/property.rs"]
 mod property;
 #[path = "cli/repository.rs"]

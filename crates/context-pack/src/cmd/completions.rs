@@ -10,6 +10,7 @@ use crate::cli::Cli;
 pub(super) fn run(shell: clap_complete::Shell) -> anyhow::Result<Exit> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), TOOL, &mut script);
+    Out::must_be_there()?;
     let mut out = Out::stdout(Color::Never);
     out.bytes(&script)?;
     out.flush()?;

@@ -15,6 +15,7 @@ use crate::cli::CountArgs;
 use crate::text;
 
 pub(super) fn run(args: &CountArgs, output: &OutputArgs) -> anyhow::Result<Exit> {
+    Out::must_be_there()?;
     let mut out = Out::stdout(output.color);
     for path in &args.files {
         let bytes = read(path)?;

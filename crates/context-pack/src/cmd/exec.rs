@@ -4,20 +4,18 @@
 //! hang, and one that reads it twice can seek.
 
 use std::fs::File;
-use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
 
 use common::child::Supervisor;
 use common::cli::OutputArgs;
 use common::error::file;
-use common::{Exit, atomic, report};
-use tempfile::NamedTempFile;
+use common::{Exit, report};
 
+use super::delivery::Delivery;
+use super::handed::Handed;
 use super::pack;
 use crate::cli::ExecArgs;
-use crate::pack::Pack;
-use crate::request::Format;
 use crate::{Error, TOOL};
 
 pub(super) fn run(args: &ExecArgs, output: &OutputArgs) -> anyhow::Result<Exit> {
@@ -35,42 +33,35 @@ pub(super) fn run(args: &ExecArgs, output: &OutputArgs) -> anyhow::Result<Exit> 
 }
 
 /// Packs, writes the document, and builds the command; the file lives as long as the first value.
-fn prepare(args: &ExecArgs) -> Result<(Option<NamedTempFile>, Command), Error> {
+fn prepare(args: &ExecArgs) -> Result<(Option<Handed>, Command), Error> {
     let (request, pack) = pack::make(&args.pack)?;
     if pack.document.is_empty() {
-        return Err(Error::NothingFits { asked: request.budget.asked.0, limit: pack.limit });
+        return Err(pack::nothing_fits(&request, &pack));
     }
+    let mut delivery = Delivery::default();
+    pack::put_stats(&mut delivery, &args.pack, &request, &pack)?;
     let private = match pack::target(&args.pack) {
         Some(path) => {
-            atomic::write(path, pack.document.as_bytes(), 0o644)?;
+            delivery.put(Some(path), pack.document.as_bytes())?;
             None
         }
-        None => Some(private_copy(&pack, request.format)?),
+        None => Some(Handed::of(&pack.document, request.format)?),
     };
+    delivery.deliver()?;
     let path = match &private {
-        Some(file) => file.path(),
+        Some(copy) => copy.path(),
         None => pack::target(&args.pack).unwrap_or(Path::new("-")),
     };
     let path = std::path::absolute(path).map_err(file("find", path))?;
+    let stdin = match &private {
+        Some(copy) => copy.as_stdin()?,
+        None => File::open(&path).map_err(file("open", &path))?,
+    };
     let mut words = args.command.iter();
     let mut command = Command::new(words.next().cloned().unwrap_or_default());
     command.args(words);
-    command.stdin(File::open(&path).map_err(file("open", &path))?);
+    command.stdin(stdin);
     command.env("CONTEXT_PACK_FILE", &path);
-    pack::said(&args.pack, &request, &pack)?;
+    pack::summarize(&args.pack, &request, &pack);
     Ok((private, command))
-}
-
-/// The document in a file that only this user can read, removed when it is dropped.
-fn private_copy(pack: &Pack, format: Format) -> Result<NamedTempFile, Error> {
-    let folder = std::env::temp_dir();
-    let write = || {
-        let mut copy = tempfile::Builder::new()
-            .prefix("context-pack-")
-            .suffix(format.suffix())
-            .tempfile_in(&folder)?;
-        copy.write_all(pack.document.as_bytes())?;
-        Ok(copy)
-    };
-    write().map_err(file("write a temporary file in", &folder)).map_err(Error::from)
 }

@@ -2,7 +2,9 @@
 
 mod completions;
 mod count;
+mod delivery;
 mod exec;
+mod handed;
 mod init;
 mod pack;
 mod request;

@@ -5,10 +5,11 @@ use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 
 use common::error::file;
-use common::place;
+use common::{atomic, place};
 
+use super::delivery::file_at;
 use crate::Error;
-use crate::cli::PackArgs;
+use crate::cli::{DocumentArgs, PackArgs};
 use crate::request::{Budget, Format, Request, Tokens};
 use crate::settings::{self, Settings};
 use crate::tokens::Tokenizer;
@@ -37,10 +38,11 @@ pub(super) fn of(args: &PackArgs) -> Result<Request, Error> {
         line_numbers: args.document.line_numbers || settings.line_numbers.unwrap_or(false),
         outlines: !choice.no_outline && settings.outline.unwrap_or(true),
         include: join(&choice.include, &settings.include),
+        expected: choice.include.clone(),
         lift: choice
             .include
             .iter()
-            .chain(&choice.pin)
+            .chain(choice.pin.iter().filter(|name| !walk::is_secret(Path::new(name))))
             .filter(|name| walk::is_exact(name))
             .cloned()
             .collect(),
@@ -53,8 +55,33 @@ pub(super) fn of(args: &PackArgs) -> Result<Request, Error> {
         log: choice.log.or(settings.log).unwrap_or(0),
         git: !choice.no_git,
         files: choice.files_from.as_deref().map(read_list).transpose()?,
+        outputs: outputs(&args.document)?,
         paths,
     })
+}
+
+/// The files that are written, by their real paths.
+fn outputs(args: &DocumentArgs) -> Result<Vec<PathBuf>, Error> {
+    let files = [&args.output_file, &args.stats].map(|flag| file_at(flag.as_deref()));
+    let mut outputs: Vec<PathBuf> = files.into_iter().flatten().filter_map(real).collect();
+    match outputs.as_slice() {
+        // A device takes both; of two files of the same name one would be lost.
+        [one, other] if one == other && (one.is_file() || !one.exists()) => {
+            Err(Error::SameFile { path: one.clone() })
+        }
+        _ => {
+            // A shell that appends to a file is no reason for it to grow by itself either.
+            outputs.extend(Path::new("/proc/self/fd/1").read_link().ok().filter(|to| to.is_file()));
+            Ok(outputs)
+        }
+    }
+}
+
+/// Where the file at `path` is, or will be once it is written.
+fn real(path: &Path) -> Option<PathBuf> {
+    let path = std::path::absolute(atomic::led_to(path).ok()?).ok()?;
+    let folder = path.parent()?.canonicalize().ok()?;
+    Some(folder.join(path.file_name()?))
 }
 
 /// What the settings files say.
@@ -72,7 +99,7 @@ fn read_settings(args: &PackArgs, paths: &[PathBuf]) -> Result<Settings, Error> 
     Ok(tree.over(user))
 }
 
-/// The names in a list, ended by NUL if there is one, else by newlines.
+/// The names in a list, ended by NUL if there is one, else by newlines of whatever system.
 fn read_list(path: &Path) -> Result<Vec<PathBuf>, Error> {
     let bytes = if path == Path::new("-") {
         let mut bytes = Vec::new();
@@ -82,6 +109,9 @@ fn read_list(path: &Path) -> Result<Vec<PathBuf>, Error> {
         std::fs::read(path).map_err(file("read", path))?
     };
     let end = if bytes.contains(&0) { 0 } else { b'\n' };
-    let names = bytes.split(|byte| *byte == end).filter(|name| !name.is_empty());
+    let names = bytes
+        .split(|byte| *byte == end)
+        .map(|name| if end == 0 { name } else { name.strip_suffix(b"\r").unwrap_or(name) })
+        .filter(|name| !name.is_empty());
     Ok(names.map(|name| PathBuf::from(std::ffi::OsString::from_vec(name.to_vec()))).collect())
 }

@@ -1,8 +1,9 @@
 //! What is not committed, and what changed since a revision.
 
 use std::collections::{BTreeSet, HashSet};
-use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
 
 use super::{Failure, Git, to_path};
 
@@ -63,15 +64,28 @@ impl Git {
     }
 
     /// The difference between a commit and the work tree in these files, as a patch.
+    ///
+    /// Of a file that is gone it says that, and not what was in it.
     pub(crate) fn patch(&self, commit: &str, files: &[PathBuf]) -> Result<String, Failure> {
-        let names: Vec<String> = files
-            .iter()
-            .map(|file| format!("{}{}", String::from_utf8_lossy(&self.prefix), Path::display(file)))
-            .collect();
-        let mut arguments =
-            vec!["diff", "--no-color", "--no-renames", "--no-ext-diff", "--no-textconv"];
-        arguments.extend(["--ignore-submodules=all", commit, "--"]);
-        arguments.extend(names.iter().map(String::as_str));
+        self.diff("-U3", commit, files)
+    }
+
+    /// The same patch with all lines of the files around what changed.
+    pub(crate) fn whole_patch(&self, commit: &str, files: &[PathBuf]) -> Result<String, Failure> {
+        self.diff("-U1000000000", commit, files)
+    }
+
+    fn diff(&self, lines: &str, commit: &str, files: &[PathBuf]) -> Result<String, Failure> {
+        let names = files.iter().map(|file| {
+            let mut name = OsString::from(OsStr::from_bytes(&self.prefix));
+            name.push(file);
+            name
+        });
+        let arguments =
+            ["diff", lines, "--no-color", "--no-renames", "--no-ext-diff", "--no-textconv"];
+        let arguments = arguments.into_iter().chain(["--irreversible-delete"]);
+        let arguments = arguments.chain(["--ignore-submodules=all", commit, "--"]);
+        let arguments: Vec<OsString> = arguments.map(OsString::from).chain(names).collect();
         self.run(&arguments).map(|patch| String::from_utf8_lossy(&patch).into_owned())
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-use super::{Failure, Git, to_path};
+use super::{Failure, Git, OUTPUT_LIMIT, to_path};
 
 /// A commit with the files that it changed under the packed folder.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub(crate) struct Commit {
     pub(crate) files: Vec<PathBuf>,
 }
 
-/// The last commits, newest first, merges left out.
+/// Commits, newest first.
 #[derive(Debug, Default)]
 pub(crate) struct History {
     /// The commits.
@@ -30,14 +30,32 @@ pub(crate) struct History {
 const MARK: u8 = 0x01;
 
 impl History {
-    /// Reads the last `n_commits` commits.
+    /// Reads the last `n_commits` commits, merges left out, which weigh nothing.
     pub(crate) fn read(git: &Git, n_commits: usize) -> Self {
-        let arguments = git.log(n_commits, &["--name-only", "-z", "--format=%x01%H%x02%s"]);
+        Self::shown(git, n_commits, &["--no-merges", "--name-only"])
+    }
+
+    /// Reads the last `n_commits` commits without their files.
+    pub(crate) fn messages(git: &Git, n_commits: usize) -> Self {
+        Self::shown(git, n_commits, &["--no-patch"])
+    }
+
+    /// Reads the last `n_commits` commits; a merge has the files that it brought.
+    pub(crate) fn with_merges(git: &Git, n_commits: usize) -> Self {
+        Self::shown(git, n_commits, &["--diff-merges=first-parent", "--name-only"])
+    }
+
+    fn shown(git: &Git, n_commits: usize, show: &[&str]) -> Self {
+        let mut show = show.to_vec();
+        show.extend(["-z", "--format=%x01%H%x02%s"]);
+        let arguments = git.log(n_commits, &show);
         let mut parser = Parser { git, commits: Vec::new(), rest: Vec::new() };
+        let mut n_bytes = 0;
         let failure = git
             .stream(&arguments, |piece| {
                 parser.feed(piece);
-                true
+                n_bytes += piece.len();
+                n_bytes < OUTPUT_LIMIT
             })
             .err();
         parser.finish();
@@ -71,9 +89,10 @@ struct Parser<'a> {
 
 impl Parser<'_> {
     fn feed(&mut self, piece: &[u8]) {
+        let before = self.rest.len();
         self.rest.extend_from_slice(piece);
-        let Some(end) = self.rest.iter().rposition(|byte| *byte == 0) else { return };
-        let whole: Vec<u8> = self.rest.drain(..=end).collect();
+        let Some(end) = piece.iter().rposition(|byte| *byte == 0) else { return };
+        let whole: Vec<u8> = self.rest.drain(..=before + end).collect();
         for field in whole.split(|byte| *byte == 0) {
             self.field(field);
         }

@@ -66,7 +66,8 @@ impl Hot {
     /// Reads the patches of the last `n_commits` commits.
     pub(crate) fn read(git: &Git, n_commits: usize) -> Self {
         let prefixes = ["--src-prefix=a/", "--dst-prefix=b/"];
-        let show = ["-p", "-U0", "--no-color", prefixes[0], prefixes[1], "--format=%x01%H"];
+        let mut show = vec!["--no-merges", "-p", "-U0", "--no-color", "--format=%x01%H"];
+        show.extend(prefixes);
         let arguments = git.log(n_commits, &show);
         let mut parser = Parser {
             git,
@@ -96,11 +97,12 @@ struct Parser<'a> {
 impl Parser<'_> {
     /// Takes a piece; false when enough has been seen.
     fn feed(&mut self, piece: &[u8]) -> bool {
+        let before = self.rest.len();
         self.rest.extend_from_slice(piece);
-        let Some(end) = self.rest.iter().rposition(|byte| *byte == b'\n') else {
+        let Some(end) = piece.iter().rposition(|byte| *byte == b'\n') else {
             return self.rest.len() < LIMIT;
         };
-        let whole: Vec<u8> = self.rest.drain(..=end).collect();
+        let whole: Vec<u8> = self.rest.drain(..=before + end).collect();
         for line in whole.split(|byte| *byte == b'\n') {
             self.n_bytes += line.len() + 1;
             if self.n_bytes > LIMIT {

@@ -46,6 +46,8 @@ const SETTINGS: &[(&str, &str)] = &[
     ("diff.noprefix", "false"),
     ("diff.mnemonicPrefix", "false"),
     ("log.showSignature", "false"),
+    // Nobody is named, so the file of names, which can be a pipe, is not read.
+    ("log.mailmap", "false"),
     ("log.follow", "false"),
     ("protocol.allow", "never"),
     ("safe.directory", "*"),
@@ -156,13 +158,27 @@ impl Git {
             && let Ok(head) = std::str::from_utf8(&head)
             && let Some(name) = head.trim_end().strip_prefix("ref: refs/heads/")
             && name != ".invalid"
-            && !name.contains(|character: char| character.is_control() || character.is_whitespace())
+            && is_branch(name)
         {
             return Some(name.to_owned());
         }
         let name = self.run(&["symbolic-ref", "-q", "--short", "HEAD"]).ok()?;
         let name = String::from_utf8_lossy(&name).trim().to_owned();
-        (!name.is_empty()).then_some(name)
+        is_branch(&name).then_some(name)
+    }
+
+    /// The commit that is checked out; `None` before the first one.
+    pub(crate) fn head(&self) -> Option<String> {
+        let small = |name: &str| {
+            let (bytes, _) = text::head(&self.top.join(".git").join(name)).ok()?;
+            Some(String::from_utf8(bytes).ok()?.trim_end().to_owned())
+        };
+        // As with the branch, files mostly say it.
+        let said = small("HEAD").and_then(|head| match head.strip_prefix("ref: refs/heads/") {
+            Some(name) => small(&format!("refs/heads/{name}")),
+            None => Some(head),
+        });
+        said.filter(|hash| is_hash(hash)).or_else(|| self.commit("HEAD"))
     }
 
     /// The commit that a revision names.
@@ -171,14 +187,14 @@ impl Git {
         let hash =
             self.run(&["rev-parse", "--verify", "-q", "--end-of-options", &revision]).ok()?;
         let hash = String::from_utf8_lossy(&hash).trim().to_owned();
-        (!hash.is_empty()).then_some(hash)
+        is_hash(&hash).then_some(hash)
     }
 
     /// The arguments of a log of the last `n_commits` commits that touch the packed folder, newest
-    /// first, merges left out; `show` says what of each.
+    /// first; `show` says which and what of each.
     fn log(&self, n_commits: usize, show: &[&str]) -> Vec<String> {
         let count = n_commits.to_string();
-        let mut arguments = vec!["log", "-n", &count, "--no-merges", "--no-renames"];
+        let mut arguments = vec!["log", "-n", &count, "--no-renames"];
         arguments.extend(["--no-ext-diff", "--no-textconv", "--ignore-submodules=all"]);
         arguments.extend(show);
         let mut arguments: Vec<String> = arguments.into_iter().map(str::to_owned).collect();
@@ -190,7 +206,7 @@ impl Git {
     }
 
     /// Runs git to its end and gives what it printed.
-    pub(crate) fn run(&self, arguments: &[&str]) -> Result<Vec<u8>, Failure> {
+    pub(crate) fn run<A: AsRef<OsStr>>(&self, arguments: &[A]) -> Result<Vec<u8>, Failure> {
         let mut output = Vec::new();
         self.stream(arguments, |piece| {
             output.extend_from_slice(piece);
@@ -217,6 +233,10 @@ impl Git {
         let mut piece = vec![0_u8; 64 * 1024];
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
+            // Who prints without end is always ready to be read.
+            if left.is_zero() {
+                return Err(Failure::TimedOut);
+            }
             let wait = Timespec {
                 tv_sec: left.as_secs().cast_signed(),
                 tv_nsec: left.subsec_nanos().into(),
@@ -316,6 +336,17 @@ impl Drop for Guard {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+/// Whether a text is the name of a commit.
+fn is_hash(text: &str) -> bool {
+    matches!(text.len(), 40 | 64) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// Whether a text can be the name of a branch.
+fn is_branch(name: &str) -> bool {
+    let is_odd = |character: char| character.is_control() || character.is_whitespace();
+    !name.is_empty() && name.len() < 1024 && !name.contains(is_odd)
 }
 
 fn is_executable(program: &Path) -> bool {

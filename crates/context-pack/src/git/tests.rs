@@ -40,6 +40,8 @@ fn a_git_that_fails_is_quoted_and_one_that_floods_is_cut_off() {
         n_pieces < 3
     });
     assert!(taken.is_ok() && n_pieces == 3);
+    assert!(matches!(git.stream(&["log"], |_| true), Err(Failure::TimedOut)));
+    assert!(History::read(&git, 1).commits.is_empty());
 }
 
 #[test]

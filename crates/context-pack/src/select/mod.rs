@@ -228,8 +228,8 @@ impl Run<'_> {
         let all = 0..self.candidates.len();
         let pinned: Vec<usize> =
             all.clone().filter(|index| self.candidates[*index].pinned).collect();
-        let file = self.shares.pinned;
-        self.read_first(&pinned, file, file);
+        let share = self.shares.pinned;
+        self.read_first(&pinned, share.min(self.shares.most), share);
         let mut core: Vec<usize> = all.filter(|index| is_core(&self.candidates[*index])).collect();
         core.sort_by_key(|index| {
             let candidate = &self.candidates[*index];
@@ -260,6 +260,14 @@ impl Run<'_> {
         }
     }
 
+    /// The outline of a file, shorter than others where the user wants few tokens of any file.
+    fn outline(&self, name: &str, file: &Prepared) -> Option<Piece> {
+        let mut pieces = [1, 2, 4, OUTLINE_BYTES]
+            .into_iter()
+            .map(|part| self.maker.outline(name, file, self.outline_bytes / part));
+        pieces.find(|piece| piece.n_tokens <= self.shares.most)
+    }
+
     /// Outlines for at most `share` tokens, best value first.
     fn outlines(&mut self, mut share: usize) {
         let mut n_misfits = 0;
@@ -274,7 +282,7 @@ impl Run<'_> {
                 batch.iter().copied().filter(|index| self.outlined[*index].is_none()).collect();
             let written = on_threads(&new, |index| {
                 let file = self.prepared[*index].as_ref()?;
-                Some(self.maker.outline(&self.candidates[*index].name, file, self.outline_bytes))
+                self.outline(&self.candidates[*index].name, file)
             });
             for (index, piece) in new.into_iter().zip(written) {
                 self.outlined[index] = piece;

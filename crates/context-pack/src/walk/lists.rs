@@ -4,6 +4,7 @@
 
 /// Folders that hold what others wrote, or what a tool can make again.
 pub(super) const DEPENDENCIES: &[&str] = &[
+    ".bundle",
     ".bzr",
     ".cache",
     ".cargo-home",
@@ -14,6 +15,7 @@ pub(super) const DEPENDENCIES: &[&str] = &[
     ".hg",
     ".idea",
     ".ipynb_checkpoints",
+    ".jj",
     ".m2",
     ".mypy_cache",
     ".nox",
@@ -35,6 +37,7 @@ pub(super) const DEPENDENCIES: &[&str] = &[
     "__pypackages__",
     "bower_components",
     "carthage",
+    "cvs",
     "elm-stuff",
     "jspm_packages",
     "node_modules",
@@ -50,11 +53,15 @@ pub(super) const DEPENDENCIES: &[&str] = &[
 
 /// Folders that a build fills.
 pub(super) const BUILD_OUTPUT: &[&str] = &[
+    ".angular",
+    ".aws-sam",
     ".build",
+    ".netlify",
     ".next",
     ".nuxt",
     ".output",
     ".serverless",
+    ".stack-work",
     ".svelte-kit",
     ".vercel",
     ".zig-cache",
@@ -63,7 +70,9 @@ pub(super) const BUILD_OUTPUT: &[&str] = &[
     "coverage",
     "deriveddata",
     "dist",
+    "dist-newstyle",
     "htmlcov",
+    "storybook-static",
     "target",
     "zig-cache",
     "zig-out",
@@ -90,6 +99,20 @@ pub(super) const BUILD_BESIDE: &[(&str, &[&str])] = &[
     ("env", &["requirements.txt", "setup.py"]),
     ("deps", &["mix.exs"]),
 ];
+
+/// Folders that a build of .NET or of Visual Studio fills if a file with one of these ends stands
+/// beside them: a solution has no `bin` of its own, and people keep scripts in one.
+pub(super) const BUILD_OF_PROJECT: &[(&str, &[&str])] = &[
+    ("bin", PROJECTS),
+    ("debug", SOLUTIONS),
+    ("obj", PROJECTS),
+    ("release", SOLUTIONS),
+    ("x64", SOLUTIONS),
+];
+
+const PROJECTS: &[&str] = &["csproj", "fsproj", "vbproj", "vcproj", "vcxproj"];
+
+const SOLUTIONS: &[&str] = &["csproj", "fsproj", "sln", "slnx", "vbproj", "vcproj", "vcxproj"];
 
 /// Files that mark the folder which holds them as a cache or as an environment.
 pub(super) const MARKERS: &[&str] = &["CACHEDIR.TAG", "pyvenv.cfg"];

@@ -1,31 +1,40 @@
-//! Lists the files of a tree, leaving out what nobody needs to read. It opens no file.
+//! Lists the files of a tree, leaving out what nobody needs to read. It opens no file but ignore files.
 //!
 //! `.gitignore`, `.ignore` and `.context-packignore` count, in a git checkout and outside of one;
 //! the user's global ignore file does not, so that a tree gives the same list on every machine.
 //! Symbolic links are not followed. Threads find files in any order; the list is sorted.
 
+mod agents;
+mod ignores;
+mod listed;
+mod lister;
 mod lists;
 mod names;
-mod near;
-mod parents;
+mod overlap;
+mod queue;
 mod rules;
 mod secrets;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use common::error::file;
-use ignore::{DirEntry, WalkBuilder, WalkState};
 
+pub(crate) use agents::agents;
+pub(crate) use listed::list;
 pub(crate) use names::Reason;
-pub(crate) use rules::{Rules, agents, globs, is_exact};
+pub(crate) use rules::{Rules, globs, is_exact};
+pub(crate) use secrets::is_secret;
 
 use crate::Error;
-use near::Near;
-use parents::Parents;
+use crate::threads::n_threads;
+use ignores::Ignores;
+use lister::{Lister, Waiting};
+use overlap::Overlap;
+use queue::Queue;
 
 /// One path of the command line.
 #[derive(Debug)]
@@ -58,10 +67,6 @@ pub(crate) struct Found {
     pub(crate) left_out: BTreeMap<Reason, usize>,
     /// What could not be read, for people.
     pub(crate) problems: Vec<String>,
-    /// Folders that hold the mark of a cache, found on the way.
-    marked: BTreeSet<PathBuf>,
-    /// What the walk came across near the root.
-    near: Near,
 }
 
 impl Found {
@@ -72,6 +77,10 @@ impl Found {
         });
     }
 
+    fn leave_out(&mut self, reason: Reason) {
+        *self.left_out.entry(reason).or_default() += 1;
+    }
+
     fn absorb(&mut self, mut other: Self) {
         self.entries.append(&mut other.entries);
         self.n_scanned += other.n_scanned;
@@ -79,8 +88,6 @@ impl Found {
             *self.left_out.entry(reason).or_default() += count;
         }
         self.problems.append(&mut other.problems);
-        self.marked.append(&mut other.marked);
-        self.near.absorb(other.near);
     }
 }
 
@@ -102,6 +109,11 @@ impl Root {
             return Err(Error::Bare { path: path.to_path_buf() });
         }
         Ok(Self { folder: real, only: None, label: String::new() })
+    }
+
+    /// What is packed: the directory, or the one file of it.
+    pub(crate) fn place(&self) -> PathBuf {
+        self.only.as_ref().map_or_else(|| self.folder.clone(), |only| self.folder.join(only))
     }
 }
 
@@ -133,12 +145,16 @@ impl Progress {
 /// Lists the files under the roots.
 pub(crate) fn walk(roots: &[Root], rules: &Rules, progress: &Progress) -> Found {
     let mut found = Found::default();
-    for (index, root) in roots.iter().enumerate() {
-        found.absorb(match &root.only {
-            Some(only) => single(index, only),
+    let overlap = Overlap::of(roots);
+    for index in overlap.order() {
+        let root = &roots[index];
+        let mut part = match &root.only {
+            Some(only) if rules.is_output(&root.folder, only) => Found::default(),
+            Some(only) => single(index, &root.folder, only, rules),
             None => folder(index, &root.folder, rules, progress),
-        });
-        lift(index, root, rules, &mut found);
+        };
+        lift(index, root, rules, &mut part);
+        overlap.add(index, part, &mut found);
     }
     found.sort();
     found.entries.dedup();
@@ -147,10 +163,11 @@ pub(crate) fn walk(roots: &[Root], rules: &Rules, progress: &Progress) -> Found 
 }
 
 /// A file that was named on the command line is packed whatever it is, unless it is a secret.
-fn single(root: usize, path: &Path) -> Found {
+fn single(root: usize, folder: &Path, path: &Path, rules: &Rules) -> Found {
     let mut found = Found { n_scanned: 1, ..Found::default() };
-    if secrets::is_secret(path) {
+    if secrets::is_secret_in(folder, path) && !rules.lifts(path) {
         found.left_out.insert(Reason::Secret, 1);
+        found.problems.push(listed::secret(path));
     } else {
         found.entries.push(Entry { root, path: path.to_path_buf() });
     }
@@ -164,172 +181,45 @@ fn lift(root: usize, of: &Root, rules: &Rules, found: &mut Found) {
             Path::new(name).components().filter(|part| *part != Component::CurDir).collect();
         let real = of.folder.join(&path);
         let is_file = real.symlink_metadata().is_ok_and(|metadata| metadata.is_file());
-        if of.only.is_none() && is_file && !rules.hides(&of.folder, &path) {
+        let is_barred = rules.hides(&of.folder, &path) || rules.is_output(&of.folder, &path);
+        if of.only.is_none() && is_file && !is_barred {
             found.entries.push(Entry { root, path });
         }
     }
 }
 
-/// Takes exactly these files, which lie under one of the roots; secrets stay out.
-pub(crate) fn list(roots: &[Root], files: &[PathBuf], rules: &Rules) -> Found {
-    let mut found = Found::default();
-    for file in files {
-        let name = file.display();
-        let real = match fs::canonicalize(file) {
-            Ok(real) => real,
-            Err(error) => {
-                found.problems.push(format!("cannot read {name}: {error}"));
-                continue;
-            }
-        };
-        let place = roots
-            .iter()
-            .enumerate()
-            .find_map(|(index, root)| Some((index, real.strip_prefix(&root.folder).ok()?)));
-        let Some((root, path)) = place else {
-            found.problems.push(format!("{name} is not under a packed path"));
-            continue;
-        };
-        if !real.is_file() || rules.hides(&roots[root].folder, path) {
-            continue;
-        }
-        found.n_scanned += 1;
-        if secrets::is_secret(path) && !rules.lifts(path) {
-            *found.left_out.entry(Reason::Secret).or_default() += 1;
-        } else if rules.allow(path) {
-            found.entries.push(Entry { root, path: path.to_path_buf() });
-        }
-    }
-    found.sort();
-    found.entries.dedup();
-    found
+/// Whether a file that is not there any more could have been packed, as far as its name says.
+pub(crate) fn is_gone(of: &Root, path: &Path, rules: &Rules) -> bool {
+    let is_meant = of.only.as_ref().is_none_or(|only| only == path);
+    let folders = path.ancestors().skip(1).filter(|above| !above.as_os_str().is_empty());
+    let is_left_out = secrets::is_secret_in(&of.folder, path)
+        || names::file(path).is_some()
+        || folders.into_iter().any(|above| names::folder(above, &of.folder.join(above)).is_some());
+    is_meant
+        && of.folder.join(path).symlink_metadata().is_err()
+        && (rules.lifts(path) || rules.allow(path) && !is_left_out)
+        && !rules.hides(&of.folder, path)
 }
 
+/// Lists the files under a folder.
 fn folder(root: usize, folder: &Path, rules: &Rules, progress: &Progress) -> Found {
-    let total = Arc::new(Mutex::new(Found::default()));
-    let pruned = Arc::clone(&total);
-    let base = folder.to_path_buf();
-    let above = Parents::of(folder);
-    let agents = rules.clone();
-    let walker = WalkBuilder::new(folder)
-        .hidden(false)
-        .parents(false)
-        .git_global(false)
-        .require_git(false)
-        .add_custom_ignore_filename(".context-packignore")
-        .threads(std::thread::available_parallelism().map_or(2, |count| count.get().min(8)))
-        .filter_entry(move |entry| {
-            let is_folder = entry.file_type().is_some_and(|kind| kind.is_dir());
-            if above.ignore(entry) {
-                return false;
-            }
-            if is_folder && agents.is_of_another_agent(entry.path()) {
-                lock(&pruned).near.note(entry, false);
-                return false;
-            }
-            let reason = left_out_folder(&base, entry);
-            if let Some(reason) = reason {
-                let mut pruned = lock(&pruned);
-                *pruned.left_out.entry(reason).or_default() += 1;
-                pruned.near.note(entry, false);
-            }
-            reason.is_none() && entry.file_name() != ".git"
-        })
-        .build_parallel();
-    walker.run(|| {
-        let mut bag = Bag { found: Found::default(), total: Arc::clone(&total) };
-        Box::new(move |result| {
-            match result {
-                Ok(entry) => {
-                    progress.0.fetch_add(1, Ordering::Relaxed);
-                    bag.found.take(root, folder, &entry, rules);
-                }
-                Err(error) => bag.found.problems.push(problem(folder, &error)),
-            }
-            WalkState::Continue
-        })
+    let mut found = Found::default();
+    let above = Ignores::above(folder, &mut found.problems);
+    let total = Mutex::new(found);
+    let queue = Queue::new(Waiting { path: PathBuf::new(), ignores: above });
+    let lister = Lister { root, folder, rules, progress };
+    let work = || {
+        let mut own = Found::default();
+        while let Some(mut taken) = queue.next() {
+            lister.list(&mut taken, &mut own);
+        }
+        total.lock().unwrap_or_else(PoisonError::into_inner).absorb(own);
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..n_threads() {
+            scope.spawn(work);
+        }
+        work();
     });
-    let mut found = std::mem::take(&mut *lock(&total)).without_marked();
-    for (path, is_folder) in std::mem::take(&mut found.near).passed_over() {
-        let under = path.strip_prefix(folder).unwrap_or(&path);
-        if rules.lifts(under) {
-            continue;
-        }
-        let reason = match is_folder {
-            true => names::folder(under, &path),
-            false if secrets::is_secret(under) => Some(Reason::Secret),
-            false => names::file(under),
-        };
-        *found.left_out.entry(reason.unwrap_or(Reason::Ignored)).or_default() += 1;
-    }
-    found
-}
-
-impl Found {
-    /// Without what lies in folders that turned out to be caches.
-    fn without_marked(mut self) -> Self {
-        self.marked.retain(|folder| !folder.as_os_str().is_empty());
-        if !self.marked.is_empty() {
-            let marked = &self.marked;
-            self.entries
-                .retain(|entry| !entry.path.ancestors().any(|above| marked.contains(above)));
-            *self.left_out.entry(Reason::BuildOutput).or_default() += marked.len();
-            self.marked.clear();
-        }
-        self
-    }
-
-    fn take(&mut self, root: usize, folder: &Path, entry: &DirEntry, rules: &Rules) {
-        self.near.note(entry, true);
-        if !entry.file_type().is_some_and(|kind| kind.is_file()) {
-            return;
-        }
-        let Ok(path) = entry.path().strip_prefix(folder) else { return };
-        self.n_scanned += 1;
-        if names::is_marker(path) {
-            self.marked.extend(path.parent().map(Path::to_path_buf));
-        }
-        if rules.lifts(path) {
-            // It is added by its name, whatever leaves it out.
-            return;
-        }
-        let reason =
-            if secrets::is_secret(path) { Some(Reason::Secret) } else { names::file(path) };
-        match reason {
-            Some(reason) => *self.left_out.entry(reason).or_default() += 1,
-            None if rules.allow(path) => {
-                self.entries.push(Entry { root, path: path.to_path_buf() });
-            }
-            None => {}
-        }
-    }
-}
-
-/// What one thread found; it joins the rest when the thread is done.
-struct Bag {
-    found: Found,
-    total: Arc<Mutex<Found>>,
-}
-
-impl Drop for Bag {
-    fn drop(&mut self) {
-        lock(&self.total).absorb(std::mem::take(&mut self.found));
-    }
-}
-
-fn lock(total: &Mutex<Found>) -> std::sync::MutexGuard<'_, Found> {
-    total.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn left_out_folder(base: &Path, entry: &DirEntry) -> Option<Reason> {
-    if entry.depth() == 0 || !entry.file_type().is_some_and(|kind| kind.is_dir()) {
-        return None;
-    }
-    let path = entry.path().strip_prefix(base).ok()?;
-    names::folder(path, entry.path())
-}
-
-/// The error without the absolute path before the tree, which differs from machine to machine.
-fn problem(folder: &Path, error: &ignore::Error) -> String {
-    format!("cannot read {error}").replace(&format!("{}/", folder.display()), "")
+    total.into_inner().unwrap_or_else(PoisonError::into_inner)
 }

@@ -2,10 +2,12 @@
 //!
 //! Names only; what a file holds is looked at when it is read.
 
+use std::ffi::OsStr;
 use std::path::{Component, Path};
 
 use super::lists::{
-    BINARY, BUILD_BESIDE, BUILD_OUTPUT, DATA, DEPENDENCIES, GENERATED_ENDS, LOCKS, MARKERS, MEDIA,
+    BINARY, BUILD_BESIDE, BUILD_OF_PROJECT, BUILD_OUTPUT, DATA, DEPENDENCIES, GENERATED_ENDS,
+    LOCKS, MARKERS, MEDIA,
 };
 
 /// Why a file or a folder is left out.
@@ -51,18 +53,20 @@ impl Reason {
     }
 }
 
-/// Folders this deep are asked for markers before they are looked into.
-const NEAR: usize = 3;
-
 /// Why the folder at `path` under its root is left out; `real` is where it is on disk.
 ///
-/// Deep down it is not asked for markers: a tree has many folders there and hardly a cache. A
-/// walk that comes across one knows it by [`is_marker`].
+/// What holds a mark is known by [`is_marker`] when it is listed.
 pub(super) fn folder(path: &Path, real: &Path) -> Option<Reason> {
     let name = lower(path)?;
     let name = name.as_str();
     if DEPENDENCIES.contains(&name) || name.ends_with(".egg-info") {
         return Some(Reason::Dependencies);
+    }
+    let of_project = BUILD_OF_PROJECT.iter().find(|(folder, _)| *folder == name);
+    if let (Some((_, ends)), Some(parent)) = (of_project, real.parent())
+        && holds(parent, ends)
+    {
+        return Some(Reason::BuildOutput);
     }
     // Below a folder of sources, `target` or `logs` is the name of a module.
     let under_source = path.parent().is_some_and(|parent| {
@@ -87,14 +91,22 @@ pub(super) fn folder(path: &Path, real: &Path) -> Option<Reason> {
             return Some(Reason::BuildOutput);
         }
     }
-    let is_near = path.components().nth(NEAR).is_none();
-    (is_near && MARKERS.iter().any(|marker| real.join(marker).is_file()))
-        .then_some(Reason::BuildOutput)
+    None
+}
+
+/// Whether a folder directly holds a file whose name ends like one of these.
+fn holds(folder: &Path, ends: &[&str]) -> bool {
+    let entries = folder.read_dir().into_iter().flatten().filter_map(Result::ok);
+    let mut paths = entries.map(|entry| entry.path());
+    paths.any(|path| {
+        let extension = path.extension().map(OsStr::to_ascii_lowercase);
+        extension.is_some_and(|extension| ends.iter().any(|known| extension == *known))
+    })
 }
 
 /// Whether a file marks the folder which holds it as a cache or as an environment.
-pub(super) fn is_marker(path: &Path) -> bool {
-    path.file_name().is_some_and(|name| MARKERS.iter().any(|marker| name == *marker))
+pub(super) fn is_marker(name: &OsStr) -> bool {
+    MARKERS.iter().any(|marker| name == *marker)
 }
 
 /// Why the file at `path` is left out.
@@ -163,6 +175,21 @@ mod tests {
     }
 
     #[test]
+    fn what_a_project_of_dotnet_builds_is_left_out_beside_it_alone() {
+        let written = crate::written::Written::new(&[("src/App/App.csproj", ""), ("all.sln", "")]);
+        for (name, expect) in [
+            ("src/App/bin", Some(Reason::BuildOutput)),
+            ("src/App/Debug", Some(Reason::BuildOutput)),
+            ("src/App/Pages", None),
+            ("src/bin", None),
+            ("bin", None),
+            ("Release", Some(Reason::BuildOutput)),
+        ] {
+            assert_eq!(folder(Path::new(name), &written.folder().join(name)), expect, "{name}");
+        }
+    }
+
+    #[test]
     fn folders_of_others_are_left_out_and_modules_with_such_names_are_not() {
         let nowhere = Path::new("/nonexistent/folder");
         for (name, expect) in [
@@ -172,6 +199,11 @@ mod tests {
             ("src/target", None),
             ("logs", Some(Reason::Log)),
             ("build", None),
+            ("CVS", Some(Reason::Dependencies)),
+            ("web/.angular", Some(Reason::BuildOutput)),
+            ("dist-newstyle", Some(Reason::BuildOutput)),
+            ("Release", None),
+            ("bin", None),
             ("src/vendor", Some(Reason::Dependencies)),
             ("tools", None),
         ] {

@@ -1,10 +1,11 @@
 //! What the user adds to the rules: globs, exact names, the agent that the pack is for.
 
-use std::collections::BTreeSet;
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
+use common::atomic;
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
+use super::agents;
 use crate::Error;
 
 /// The rules of one pack.
@@ -16,6 +17,8 @@ pub(crate) struct Rules {
     pub(super) lift: Vec<String>,
     /// The agent that the pack is for.
     pub(super) agent: Option<String>,
+    /// Files that the pack itself writes, by their real paths.
+    outputs: Vec<PathBuf>,
 }
 
 impl Rules {
@@ -26,7 +29,22 @@ impl Rules {
         lift: Vec<String>,
         agent: Option<String>,
     ) -> Result<Self, Error> {
-        Ok(Self { include: globs(include)?, exclude: globs(exclude)?, lift, agent })
+        let (include, exclude) = (globs(include)?, globs(exclude)?);
+        Ok(Self { include, exclude, lift, agent, outputs: Vec::new() })
+    }
+
+    /// The same rules for a pack that writes these files: it would grow by itself with every run.
+    pub(crate) fn without(self, outputs: Vec<PathBuf>) -> Self {
+        Self { outputs, ..self }
+    }
+
+    /// Whether the pack itself writes the file at `path` under its root, or a killed one left it there.
+    pub(super) fn is_output(&self, root: &Path, path: &Path) -> bool {
+        let is_left = path.file_name().is_some_and(atomic::is_temporary);
+        self.outputs
+            .iter()
+            .filter_map(|output| output.strip_prefix(root).ok())
+            .any(|output| output == path || is_left && output.parent() == path.parent())
     }
 
     /// Whether the file at `path` under its root may be packed, as far as the globs go.
@@ -40,49 +58,18 @@ impl Rules {
         self.lift.iter().any(|name| Path::new(name) == path)
     }
 
-    /// Whether the folder at `real` belongs to another agent.
-    pub(super) fn is_of_another_agent(&self, real: &Path) -> bool {
-        let Some(agent) = &self.agent else { return false };
-        let (Some(name), Some(parent)) = (real.file_name(), real.parent()) else { return false };
-        let in_agents =
-            parent.file_name().is_some_and(|parent| parent.eq_ignore_ascii_case(AGENTS));
-        if !in_agents || name == agent.as_str() || name.eq_ignore_ascii_case(SHARED) {
-            return false;
-        }
-        // A folder `agents` deep in some source code is no workspace.
-        parent.join(agent).is_dir() || MARKS.iter().any(|mark| real.join(mark).is_file())
+    /// Whether the folder at `path` under its root belongs to another agent; those above it do not.
+    pub(super) fn is_of_another_agent(&self, root: &Path, path: &Path) -> bool {
+        let agent = self.agent.as_ref();
+        agent.is_some_and(|agent| agents::is_folder_of_another(agent, root, path))
     }
 
     /// Whether any folder above the file belongs to another agent.
-    pub(super) fn hides(&self, folder: &Path, path: &Path) -> bool {
-        self.agent.is_some()
-            && path.ancestors().skip(1).any(|above| {
-                !above.as_os_str().is_empty() && self.is_of_another_agent(&folder.join(above))
-            })
+    pub(crate) fn hides(&self, root: &Path, path: &Path) -> bool {
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let agent = self.agent.as_ref();
+        agent.is_some_and(|agent| agents::is_within_another(agent, root, folder))
     }
-}
-
-/// The folder that holds one folder an agent.
-const AGENTS: &str = "agents";
-
-/// The folder in it that all agents share.
-const SHARED: &str = "shared";
-
-/// Files that only the folder of an agent has.
-const MARKS: &[&str] = &["SOUL.md", "IDENTITY.md", "HEARTBEAT.md", "MEMORY.md"];
-
-/// The agents whose instructions are among these files.
-pub(crate) fn agents<'a>(paths: impl Iterator<Item = &'a Path>) -> BTreeSet<String> {
-    paths
-        .filter(|path| path.file_name().is_some_and(|name| MARKS.iter().any(|mark| name == *mark)))
-        .filter_map(|path| {
-            let folder = path.parent()?;
-            let parent = folder.parent()?.file_name()?;
-            let name = folder.file_name()?.to_string_lossy().into_owned();
-            (parent.eq_ignore_ascii_case(AGENTS) && !name.eq_ignore_ascii_case(SHARED))
-                .then_some(name)
-        })
-        .collect()
 }
 
 /// A pattern without a slash matches at any depth; one that names a folder matches what is in it.
@@ -95,6 +82,9 @@ pub(crate) fn globs(patterns: &[String]) -> Result<Option<GlobSet>, Error> {
         let bad = |source| Error::Glob { pattern: pattern.clone(), source };
         let plain = pattern.trim_start_matches("./").trim_end_matches('/');
         let rooted = plain.strip_prefix('/').unwrap_or(plain);
+        if rooted.is_empty() {
+            return Err(Error::EmptyGlob { pattern: pattern.clone() });
+        }
         let anywhere = !plain.contains('/');
         for end in ["", "/**"] {
             let glob =
@@ -131,18 +121,23 @@ mod tests {
         check("src/", "a/src/main.rs", true);
         check("/src", "a/src/main.rs", false);
         check(".env", "config/.env", true);
-        assert!(globs(&["[".to_owned()]).is_err());
+        for wrong in ["[", "", "/", "./"] {
+            assert!(globs(&[wrong.to_owned()]).is_err(), "{wrong:?}");
+        }
     }
 
     #[test]
-    fn agents_are_found_by_what_only_their_folders_have() {
-        let paths = [
-            "agents/a/SOUL.md",
-            "agents/b/MEMORY.md",
-            "agents/shared/MEMORY.md",
-            "src/agents/x.rs",
-        ];
-        let names = agents(paths.iter().map(Path::new));
-        assert_eq!(names.into_iter().collect::<Vec<_>>(), ["a", "b"]);
+    fn what_a_pack_writes_and_what_a_killed_one_left_beside_it_are_outputs() {
+        let outputs = vec![PathBuf::from("/tree/out/pack.md"), PathBuf::from("/x")];
+        let rules = Rules::default().without(outputs);
+        for (path, expect) in [
+            ("out/pack.md", true),
+            ("out/.tmp-a1b2c3", true),
+            ("pack.md", false),
+            (".tmp-a1b2c3", false),
+            ("x", false),
+        ] {
+            assert_eq!(rules.is_output(Path::new("/tree"), Path::new(path)), expect, "{path}");
+        }
     }
 }

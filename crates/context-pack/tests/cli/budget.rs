@@ -51,3 +51,27 @@ fn count_prints_one_number_and_names_for_several_files() {
     let ran = sandbox.run(&["count", "absent"]).exits(3);
     assert!(ran.stderr.starts_with("context-pack: cannot read absent: "), "{}", ran.stderr);
 }
+
+#[test]
+fn no_file_has_more_tokens_than_the_most_that_one_may_have_at_any_depth() {
+    let sandbox = Sandbox::with_project();
+    sandbox
+        .file("CHANGES.rst", "A long line of a chronicle, of which there are many.\n".repeat(900));
+    sandbox.file("AGENTS.md", "# An instruction that nobody can read in full\n".repeat(900));
+    let code = "pub fn a_rather_long_name_of_a_function() {}\n".repeat(40);
+    sandbox.file("src/a_deep_folder/with_a_long_name/and_a_file.rs", code);
+    for form in ["markdown", "xml", "json"] {
+        for most in [1, 25, 60, 120, 500] {
+            let limit = most.to_string();
+            let flags = [".", "--format", form, "--pin", "CHANGES.rst", "--max-file", &limit];
+            let stats =
+                sandbox.run(&[&flags[..], &["-o", "../x", "--stats", "-"]].concat()).exits(0);
+            let stats: serde_json::Value = serde_json::from_str(&stats.stdout).unwrap();
+            let files = stats["files"].as_array().unwrap();
+            for file in files {
+                assert!(file["tokens"].as_u64().unwrap() <= most, "{form} {most}: {file}");
+            }
+            assert_eq!(files.is_empty(), most < 25, "{form} {most}: {files:?}");
+        }
+    }
+}

@@ -111,8 +111,35 @@ fn a_secret_file_comes_in_only_when_its_name_is_given_exactly_on_the_command_lin
         assert!(!sandbox.run(&[".", "--include", glob]).stdout.contains("SETTING"), "{glob}");
     }
     assert!(sandbox.run(&[".", "--include", ".env"]).exits(0).stdout.contains("SETTING=on"));
+    let named = sandbox.run(&[".env"]).exits(0);
+    assert!(!named.stdout.contains("SETTING"), "{}", named.stdout);
+    assert_eq!(
+        named.stderr,
+        "context-pack: warning: .env is left out as a secret; only --include .env brings it in\n"
+    );
+    let included = sandbox.run(&[".env", "src", "--include", ".env"]).exits(0).says_nothing();
+    assert!(included.stdout.contains("SETTING=on"), "{}", included.stdout);
     sandbox.file(".context-pack.toml", "include = [\".env\"]\n");
     assert!(!sandbox.run(&["."]).stdout.contains("SETTING"));
+    // A folder of keys stays one when it is what is packed.
+    sandbox.file(".kube/config", "SETTING=on\n");
+    for path in [".kube", ".kube/config"] {
+        assert!(!sandbox.run(&[path]).exits(0).stdout.contains("SETTING"), "{path}");
+    }
+    let named = sandbox.run(&[".kube", "--include", "config"]).exits(0);
+    assert!(named.stdout.contains("SETTING=on"), "{}", named.stdout);
+}
+
+#[test]
+fn a_pinned_secret_file_stays_out_and_another_that_is_left_out_comes_in() {
+    let sandbox = Sandbox::with_project();
+    sandbox.file("run.log", "boiled at ten\n");
+    assert!(sandbox.run(&[".", "--pin", "run.log"]).exits(0).stdout.contains("boiled at ten"));
+    sandbox.file(".env", "SETTING=on\n");
+    let ran = sandbox.run(&[".", "--pin", ".env"]).exits(0);
+    assert!(!ran.stdout.contains("SETTING") && !ran.stdout.contains(".env"), "{}", ran.stdout);
+    let both = [".", "--pin", ".env", "--include", ".env"];
+    assert!(sandbox.run(&both).exits(0).stdout.contains("SETTING=on"));
 }
 
 #[test]
@@ -130,23 +157,15 @@ fn include_and_exclude_restrict_and_pin_shows_first() {
     assert_eq!(list(&["--exclude", "*.rs"]), ["Cargo.toml", "README.md"]);
     let pinned = sandbox.run(&[".", "--pin", "tests/boil.rs"]).exits(0).stdout;
     assert!(pinned.find("## tests/boil.rs") < pinned.find("## README.md"), "{pinned}");
-    sandbox.run(&[".", "--include", "["]).exits(2);
-}
-
-#[test]
-fn a_list_of_files_is_packed_and_nothing_else() {
-    let sandbox = Sandbox::with_project();
-    sandbox.file(".env", "X=1\n");
-    let ran = sandbox.run_with_stdin(
-        &[".", "--list", "--files-from", "-"],
-        "src/heat.rs\n.env\nabsent\n/etc/passwd\n",
-    );
-    assert_eq!(ran.stdout, "src/heat.rs\n");
-    assert!(
-        ran.stderr.contains("cannot read absent")
-            && ran.stderr.contains("/etc/passwd is not under"),
-        "{}",
-        ran.stderr
+    for flag in ["--include", "--exclude", "--pin"] {
+        for wrong in ["[", "", "/"] {
+            sandbox.run(&[".", flag, wrong]).exits(2);
+        }
+    }
+    let typo = sandbox.run(&[".", "--include", "*.rss", "--include", "*.toml"]).exits(0);
+    assert_eq!(
+        typo.stderr,
+        "context-pack: warning: --include '*.rss' matches no file that can be packed\n"
     );
 }
 
@@ -221,22 +240,30 @@ fn an_agent_sees_its_own_folder_and_the_shared_one_and_no_other() {
 }
 
 #[test]
-fn several_paths_are_one_document_and_their_files_are_told_apart() {
+fn no_path_and_no_depth_shows_an_agent_what_is_anothers() {
     let sandbox = Sandbox::new();
-    sandbox.file("one/README.md", "# One\n");
-    sandbox.file("two/README.md", "# Two\n");
-    let ran = sandbox.run(&["one", "two"]).exits(0);
-    assert!(
-        ran.stdout.contains("## one/README.md") && ran.stdout.contains("## two/README.md"),
-        "{}",
-        ran.stdout
-    );
-    let listed = sandbox.run(&["one/README.md", "two", "two/README.md", "--list"]).exits(0).stdout;
-    let mut listed: Vec<&str> = listed.lines().collect();
-    listed.sort_unstable();
-    assert_eq!(listed, ["README.md", "path-3/README.md", "two/README.md"]);
-    let stats = sandbox.run(&["one", "-o", "../pack.md", "--stats", "-"]).exits(0).stdout;
-    assert!(stats.starts_with("{\"files_scanned\":1,"), "{stats}");
+    for name in ["one/agents/ada/SOUL.md", "one/README.md", "two/README.md", "two/src/main.py"] {
+        sandbox.file(name, "# Of all\n");
+    }
+    let of_bob =
+        ["one/agents/bob/SOUL.md", "two/agents/bob/notes.md", "two/deep/agents/bob/MEMORY.md"];
+    for name in of_bob {
+        sandbox.file(name, "# Of bob\n");
+    }
+    for paths in [
+        &["one", "two"][..],
+        &["two", "one"],
+        &["one/agents/bob/SOUL.md", "one"],
+        &["one/agents/bob", "two", "one"],
+        &["one/agents", "two"],
+    ] {
+        let mut arguments = paths.to_vec();
+        arguments.extend(["--agent", "ada"]);
+        let ran = sandbox.run(&arguments).exits(0);
+        assert!(!ran.stdout.contains("bob"), "{paths:?}: {}", ran.stdout);
+        assert!(ran.stdout.contains("Of all"), "{paths:?}: {}", ran.stdout);
+        assert_eq!(ran.stderr.contains("belongs to another agent"), paths[0].contains("bob"));
+    }
 }
 
 #[test]

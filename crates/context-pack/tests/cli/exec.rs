@@ -1,5 +1,10 @@
 //! `exec` gives the document to a command and is otherwise not there.
 
+use std::io::Read as _;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal};
+
 use super::sandbox::{Sandbox, ran};
 
 #[test]
@@ -34,6 +39,33 @@ fn failing_before_the_command_starts_has_codes_of_its_own() {
 fn a_command_killed_by_a_signal_ends_us_by_the_same_signal() {
     let sandbox = Sandbox::with_project();
     assert_eq!(sandbox.run(&["exec", ".", "--", "sh", "-c", "kill -9 $$"]).signal, Some(9));
+}
+
+#[test]
+fn the_copy_of_a_killed_run_is_removed_by_the_next_and_one_in_use_stays() {
+    let sandbox = Sandbox::with_project();
+    let temporary = sandbox.home().join("tmp");
+    #[expect(clippy::disallowed_methods, reason = "a file of somebody else")]
+    std::fs::write(temporary.join("context-pack-exec-notes.md"), "mine").unwrap();
+    let go_on = sandbox.file("go-on", "");
+    let wait = "echo on; while [ -e go-on ]; do sleep 0.05; done";
+    let mut command = sandbox.command(env!("CARGO_BIN_EXE_context-pack"));
+    command.args(["exec", ".", "--", "sh", "-c", wait]).stdout(std::process::Stdio::piped());
+    let mut running = command.spawn().unwrap();
+    let mut said = [0; 3];
+    running.stdout.take().unwrap().read_exact(&mut said).unwrap();
+    sandbox.run(&["exec", ".", "--", "true"]).exits(0);
+    assert_eq!(sandbox.litter(), 2);
+    rustix::process::kill_process(Pid::from_child(&running), Signal::USR1).unwrap();
+    running.wait().unwrap();
+    std::fs::remove_file(go_on).unwrap();
+    // Until the command is gone, too, the copy is its stdin.
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while sandbox.litter() > 1 && Instant::now() < deadline {
+        sandbox.run(&["exec", ".", "--", "true"]).exits(0);
+    }
+    assert_eq!(sandbox.litter(), 1);
+    assert!(temporary.join("context-pack-exec-notes.md").exists());
 }
 
 #[test]

@@ -60,6 +60,58 @@ fn hostile_files_neither_block_nor_break_the_pack() {
 }
 
 #[test]
+fn an_ignore_file_that_never_ends_or_is_huge_is_named_and_the_rest_is_packed() {
+    let sandbox = Sandbox::with_project();
+    let tree = sandbox.tree();
+    sandbox.file(".git/info/x", "");
+    for pipe in ["../.ignore", ".gitignore", ".git/info/exclude"] {
+        let pipe = tree.join(pipe);
+        rustix::fs::mkfifoat(rustix::fs::CWD, pipe, rustix::fs::Mode::RWXU).unwrap();
+    }
+    symlink("/dev/zero", tree.join("src/.ignore")).unwrap();
+    let huge = std::fs::File::create(tree.join("tests/.context-packignore")).unwrap();
+    huge.set_len(3_000_000_000).unwrap();
+    // A link to a file of rules is one as good as any, and a folder is none.
+    sandbox.file("rules", "*.txt\n");
+    sandbox.file("sub/a.txt", "out\n");
+    sandbox.file("sub/a.rs", "fn in_the_rest() {}\n");
+    symlink("../rules", tree.join("sub/.gitignore")).unwrap();
+    sandbox.file("sub/.ignore/x.rs", "");
+    let run = |arguments: &[&str]| {
+        let mut command = sandbox.command("timeout");
+        command.args(["-s", "KILL", "20", env!("CARGO_BIN_EXE_context-pack")]).args(arguments);
+        ran(command).exits(0)
+    };
+    let without = "context-pack: warning: packing without the ignore file ";
+    let whole = run(&[".", "--no-git"]);
+    let said: Vec<&str> =
+        whole.stderr.lines().filter_map(|line| line.strip_prefix(without)).collect();
+    let exclude = format!("{}: no regular file", tree.join(".git/info/exclude").display());
+    assert_eq!(said.len(), 4, "{}", whole.stderr);
+    for expect in [
+        ".gitignore: no regular file",
+        &exclude,
+        "src/.ignore: no regular file",
+        "tests/.context-packignore: larger than 1 MiB",
+    ] {
+        assert!(said.contains(&expect), "{expect}: {}", whole.stderr);
+    }
+    assert!(whole.stdout.contains("in_the_rest") && !whole.stdout.contains("a.txt"));
+    // Below the top, the file of the folder above counts too.
+    let part = run(&["sub", "--no-git"]);
+    assert!(part.stderr.contains("/tree/.gitignore: no regular file"), "{}", part.stderr);
+}
+
+#[test]
+fn settings_of_any_size_are_not_read_into_memory() {
+    let sandbox = Sandbox::with_project();
+    let huge = std::fs::File::create(sandbox.tree().join(".context-pack.toml")).unwrap();
+    huge.set_len(3_000_000_000).unwrap();
+    let ran = sandbox.run(&["."]).exits(3);
+    assert!(ran.stderr.contains("it is larger than 1 MiB"), "{}", ran.stderr);
+}
+
+#[test]
 fn an_unreadable_file_is_named_and_the_rest_is_packed() {
     let sandbox = Sandbox::with_project();
     let path = sandbox.file("src/closed.rs", "fn closed() {}\n");

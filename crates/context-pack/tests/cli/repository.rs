@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::sandbox::{Ran, Sandbox, ran};
 
-fn git(sandbox: &Sandbox, folder: &Path, arguments: &[&str]) -> Ran {
+pub(crate) fn git(sandbox: &Sandbox, folder: &Path, arguments: &[&str]) -> Ran {
     let mut command = sandbox.command("git");
     command.current_dir(folder).args([
         "-c",
@@ -20,7 +20,7 @@ fn git(sandbox: &Sandbox, folder: &Path, arguments: &[&str]) -> Ran {
 }
 
 /// A project with two commits; the second one changed `src/heat.rs`.
-fn repository() -> Sandbox {
+pub(crate) fn repository() -> Sandbox {
     let sandbox = Sandbox::with_project();
     let tree = sandbox.tree();
     git(&sandbox, &tree, &["init", "-q", "-b", "main"]).exits(0);
