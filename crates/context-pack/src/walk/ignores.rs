@@ -16,9 +16,6 @@ use crate::text;
 /// The names of ignore files; what an earlier one says counts more, however far up it stands.
 const NAMES: [&str; 3] = [".context-packignore", ".ignore", ".gitignore"];
 
-/// Where in [`NAMES`] git's own files are.
-const GIT: usize = 2;
-
 /// Above the largest that people write, below what costs a noticeable time.
 const LARGEST: u64 = 1024 * 1024;
 
@@ -54,7 +51,7 @@ impl Has {
 }
 
 impl Ignores {
-    /// The `.gitignore` files above `folder`, as far as its work tree reaches.
+    /// The rules of the folders above `folder`, as far as its work tree reaches.
     ///
     /// Above the work tree nothing counts, or the same tree would be packed differently in two
     /// places.
@@ -64,12 +61,8 @@ impl Ignores {
         let Some(top) = folder.ancestors().find(|above| is_top(above)) else { return ignores };
         let above: Vec<&Path> = folder.ancestors().skip(1).collect();
         for folder in above.into_iter().rev().skip_while(|above| *above != top) {
-            let name = folder.join(NAMES[GIT]);
-            if let Some(said) = read(folder, &name, &name.display().to_string(), problems) {
-                let mut here = Self { above: Some(ignores), ..Self::default() };
-                here.said[GIT] = Some(said);
-                ignores = Arc::new(here);
-            }
+            let has = Has { named: [true; NAMES.len()], git: folder == top };
+            ignores = ignores.within(folder, folder, &has, problems);
         }
         ignores
     }
@@ -212,6 +205,31 @@ mod tests {
             ("sub/out", false, false),
         ] {
             assert_eq!(sub.ignore(&top.join(name), is_folder), expect, "{name}");
+        }
+        assert!(problems.is_empty(), "{problems:?}");
+    }
+
+    #[test]
+    fn a_part_of_a_work_tree_has_the_rules_of_the_folders_above_it_and_no_others() {
+        let written = Written::new(&[
+            (".gitignore", "outside.txt\n"),
+            ("tree/.git/info/exclude", "own.txt\n"),
+            ("tree/.gitignore", "*.log\n"),
+            ("tree/.context-packignore", "a/b/data\n"),
+            ("tree/a/.ignore", "near.txt\n"),
+            ("tree/a/b/x", ""),
+        ]);
+        let folder = written.folder().join("tree/a/b");
+        let problems = &mut Vec::new();
+        let ignores = Ignores::above(&folder, problems);
+        for (name, expect) in [
+            ("own.txt", true),
+            ("x.log", true),
+            ("data", true),
+            ("near.txt", true),
+            ("outside.txt", false),
+        ] {
+            assert_eq!(ignores.ignore(&folder.join(name), false), expect, "{name}");
         }
         assert!(problems.is_empty(), "{problems:?}");
     }
