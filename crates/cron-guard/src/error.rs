@@ -13,6 +13,8 @@ pub(crate) enum Error {
     Settings { path: PathBuf, line: usize, column: usize, message: String },
     #[error("cannot read the settings {}: the file is not UTF-8", .path.display())]
     SettingsEncoding { path: PathBuf },
+    #[error("cannot change the settings {}: another command is changing them", .path.display())]
+    SettingsBusy { path: PathBuf },
     #[error("cannot {doing} `{what}` without a terminal")]
     Unattended { doing: &'static str, what: String },
     #[error("cannot resume `{job}`: it is held: {reason}")]
@@ -60,6 +62,7 @@ impl Explain for Error {
             | Self::ResumeHeld { .. }
             | Self::FailClosed { .. }
             | Self::Crontab { .. } => Exit::Failed,
+            Self::SettingsBusy { .. } => Exit::Again,
             Self::NoJob { .. }
             | Self::NotBlocked { .. }
             | Self::NotHeld { .. }
@@ -72,6 +75,7 @@ impl Explain for Error {
     fn code(&self) -> &'static str {
         match self {
             Self::Settings { .. } | Self::SettingsEncoding { .. } => "settings",
+            Self::SettingsBusy { .. } => "busy",
             Self::Unattended { .. } => "unattended",
             Self::ResumeHeld { .. } => "held",
             Self::FailClosed { .. } => "fail_closed",
@@ -91,6 +95,7 @@ impl Explain for Error {
                 "correct the line; `cron-guard doctor` checks the file".to_owned()
             }
             Self::SettingsEncoding { .. } => "save the file as UTF-8".to_owned(),
+            Self::SettingsBusy { .. } => "run the command again when the other one has ended".to_owned(),
             Self::Unattended { .. } => {
                 "run it from a terminal, or set allow_unattended_resume = true under [defaults] in guard.toml"
                     .to_owned()

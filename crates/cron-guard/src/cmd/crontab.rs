@@ -23,7 +23,14 @@ use crate::settings::edit::{Change, Editor};
 const TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
 
 pub(crate) fn run(args: &CrontabArgs, ctx: &mut Ctx<'_>) -> anyhow::Result<Exit> {
-    let settings = ctx.settings()?;
+    // Only what is written takes its turn; a preview reads.
+    let writes = (args.act.install || args.act.uninstall) && !args.dry_run;
+    let (settings, _turn) = if writes {
+        let (settings, turn) = ctx.settings_to_change()?;
+        (settings, Some(turn))
+    } else {
+        (ctx.settings()?, None)
+    };
     let before = read(args.file.as_deref())?;
     if args.act.uninstall {
         return uninstall(args, &settings, &before, ctx);

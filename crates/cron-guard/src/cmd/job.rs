@@ -43,7 +43,7 @@ fn change(
     edit: impl FnOnce(&mut Editor) -> Edited,
 ) -> anyhow::Result<Exit> {
     let job = order.job;
-    let before = ctx.settings()?;
+    let (before, turn) = ctx.settings_to_change()?;
     let mut editor = Editor::parse(&before.path, before.text())?;
     match edit(&mut editor) {
         Edited::Done => {}
@@ -52,6 +52,7 @@ fn change(
     }
     let after = editor.outcome(&before.path)?;
     editor.save(&before.path)?;
+    drop(turn);
     // Agents must not undo quietly what a person set up, so the journal says who it was and what it did.
     let changes = before.job(job).changes_to(&after.job(job));
     let changes = if changes.is_empty() { "nothing changed".to_owned() } else { changes };

@@ -24,7 +24,7 @@ use common::out::Out;
 
 use crate::cli::{Cli, Verb};
 use crate::guard::Guard;
-use crate::settings::Settings;
+use crate::settings::{Settings, Turn};
 
 /// What a verb needs besides its own arguments.
 pub(crate) struct Ctx<'a> {
@@ -37,6 +37,11 @@ impl Ctx<'_> {
     /// The settings.
     pub(crate) fn settings(&self) -> anyhow::Result<Settings> {
         Settings::load(self.cli.config.as_deref())
+    }
+
+    /// The settings for a command that changes them; nobody else does meanwhile.
+    pub(crate) fn settings_to_change(&self) -> anyhow::Result<(Settings, Turn)> {
+        Settings::load_to_change(self.cli.config.as_deref())
     }
 
     /// The guard over the journal, for reading and writing.

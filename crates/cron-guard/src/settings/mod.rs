@@ -4,6 +4,7 @@
 //! line and column and with the fields that exist. Reading never changes the file; `edit` does that.
 
 pub(crate) mod edit;
+mod exclusive;
 mod file;
 mod words;
 
@@ -19,6 +20,7 @@ use crate::machine::outcome::Codes;
 use crate::machine::{Policy, Rules, flap};
 use crate::schedule::Schedule;
 
+pub(crate) use exclusive::Turn;
 #[cfg(feature = "webhook")]
 pub(crate) use file::Template;
 pub(crate) use file::{Alerts, CommandTable, DesktopTable, MailTable, WebhookTable};
@@ -112,8 +114,13 @@ impl Settings {
         }
     }
 
-    /// Reads the file; one that does not exist gives the defaults.
+    /// Reads the file. Without one the defaults hold, unless somebody named it.
     pub(crate) fn load(given: Option<&Path>) -> anyhow::Result<Self> {
+        Self::load_or_new(given)
+    }
+
+    /// Reads the file; one that does not exist is about to be created.
+    pub(crate) fn load_or_new(given: Option<&Path>) -> anyhow::Result<Self> {
         let path = Self::path(given)?;
         match std::fs::read(&path) {
             Ok(bytes) => {

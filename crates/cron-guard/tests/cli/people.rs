@@ -40,6 +40,26 @@ fn job_add_edit_and_remove_keep_the_comments_of_the_file() {
 }
 
 #[test]
+fn declarations_at_the_same_moment_are_all_kept_and_a_link_stays_one() {
+    let sandbox = Sandbox::in_a_file();
+    let path = sandbox.path(".config/cron-guard/guard.toml");
+    let real = sandbox.path("repository-guard.toml");
+    std::fs::rename(&path, &real).unwrap();
+    std::os::unix::fs::symlink(&real, &path).unwrap();
+    let children: Vec<_> = (0..12)
+        .map(|n| {
+            sandbox.command(["job", "add", &format!("c{n}"), "--every", "1h"]).spawn().unwrap()
+        })
+        .collect();
+    for mut child in children {
+        assert!(child.wait().unwrap().success());
+    }
+    assert!(path.symlink_metadata().unwrap().is_symlink());
+    let text = std::fs::read_to_string(&real).unwrap();
+    assert_eq!(text.matches("[job.c").count(), 12, "{text}");
+}
+
+#[test]
 fn a_mistake_in_the_settings_is_an_error_for_check_and_keeps_exec_from_starting() {
     let sandbox = Sandbox::new();
     sandbox.write(".config/cron-guard/guard.toml", "[defaults]\ntreshold = 3\n");
