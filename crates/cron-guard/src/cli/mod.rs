@@ -121,7 +121,7 @@ fn name_behind_dashes(args: &[OsString]) -> Option<(&str, Vec<OsString>)> {
 
 const AFTER_HELP: &str = "\
 Exit codes:
-  0   go; done; all is healthy      1   no; something is blocked
+  0   go; done; all is healthy      1   no; not all is healthy
   2   wrong usage                   3   failed, somebody must fix something
   4   the database is busy          75  the job is blocked
   exec: the command's own code; 124 its time ran out; 125 it was not started; 126, 127 as a shell

@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use super::Ctx;
 use crate::cli::StatusArgs;
 use crate::error::Error;
-use crate::guard::Guard;
 use crate::guard::fleet::{self, Member, SWEEP};
+use crate::guard::{Guard, Probe};
 use crate::machine::{Mark, flap};
 use crate::outage::LastKnown;
 use crate::settings::Settings;
@@ -192,9 +192,9 @@ fn print(ctx: &mut Ctx<'_>, scene: &Scene) -> Result<(), common::Error> {
     Ok(())
 }
 
-/// Whether it failed last, or keeps changing.
+/// Whether it failed last, keeps changing, or has yet to show that it is well.
 fn is_restless(member: &Member) -> bool {
-    member.job.breaker.streak > 0 || member.job.breaker.flapping
+    member.job.breaker.streak > 0 || member.job.breaker.flapping || member.is_on_probation()
 }
 
 fn tone(member: &Member) -> Option<Tone> {
@@ -219,6 +219,7 @@ fn describe(member: &Member, now: Timestamp) -> Value {
         "overlays": member.overlays(now),
         "blocked": member.is_blocked(),
         "reason": member.problem(),
+        "probe": member.probe().map(Probe::as_str),
         "streak": breaker.streak,
         "epoch": breaker.epoch,
         "incident": breaker.incident,

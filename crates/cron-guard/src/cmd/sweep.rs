@@ -11,6 +11,7 @@ use crate::cli::SweepArgs;
 use crate::guard::Guard;
 use crate::guard::fleet::Member;
 use crate::handoff;
+use crate::view::PROBATION;
 
 pub(crate) fn run(args: &SweepArgs, ctx: &mut Ctx<'_>) -> anyhow::Result<Exit> {
     let settings = ctx.settings()?;
@@ -30,13 +31,14 @@ pub(crate) fn run(args: &SweepArgs, ctx: &mut Ctx<'_>) -> anyhow::Result<Exit> {
     atomic::write(&path, &text, 0o600)?;
     let blocked: Vec<&Member> = members.iter().filter(|member| member.is_blocked()).collect();
     let late: Vec<&Member> = members.iter().filter(|member| member.is_late()).collect();
-    let n_healthy = members.len() - blocked.len() - late.len();
+    let resumed: Vec<&Member> = members.iter().filter(|member| member.is_on_probation()).collect();
+    let n_healthy = members.iter().filter(|member| member.is_healthy()).count();
     if ctx.json {
         let mut document = document;
         if let Some(object) = document.as_object_mut() {
             object.insert("healthy".into(), json!(n_healthy));
-            let late: Vec<&str> = late.iter().map(|member| member.job.name.as_str()).collect();
-            object.insert("late".into(), json!(late));
+            object.insert("late".into(), json!(names(&late)));
+            object.insert("on_probation".into(), json!(names(&resumed)));
             object.insert("output".into(), json!(path));
         }
         ctx.out.json(&document)?;
@@ -45,17 +47,24 @@ pub(crate) fn run(args: &SweepArgs, ctx: &mut Ctx<'_>) -> anyhow::Result<Exit> {
         ctx.out.line(format!("Checked: {} {jobs}", members.len()))?;
         ctx.out.line(format!("Healthy: {n_healthy}"))?;
         ctx.out.line(format!("Blocked: {}", listed(&blocked)))?;
-        // A line of its own only when there is something to say: scripts read the other four.
+        // Lines of their own only when there is something to say: scripts read the other four.
+        if !resumed.is_empty() {
+            ctx.out.line(format!("On probation: {}", listed(&resumed)))?;
+        }
         if !late.is_empty() {
             ctx.out.line(format!("Late: {}", listed(&late)))?;
         }
         ctx.out.line(format!("Pause instructions written to {}", place::for_people(&path)))?;
     }
-    Ok(if blocked.is_empty() && late.is_empty() { Exit::Done } else { Exit::No })
+    Ok(if n_healthy == members.len() { Exit::Done } else { Exit::No })
 }
 
 fn default_path() -> Result<PathBuf, common::Error> {
     place::in_home(".local/state/cron-guard/blocked.json")
+}
+
+fn names<'a>(members: &[&'a Member]) -> Vec<&'a str> {
+    members.iter().map(|member| member.job.name.as_str()).collect()
 }
 
 /// The number of members, and each with its reason.
@@ -63,7 +72,7 @@ fn listed(members: &[&Member]) -> String {
     let names: Vec<String> = members
         .iter()
         .map(|member| {
-            let reason = member.problem().unwrap_or_else(|| "blocked".to_owned());
+            let reason = member.problem().unwrap_or_else(|| PROBATION.to_owned());
             format!("{} — {}", sanitize(&member.job.name), sanitize(&reason))
         })
         .collect();

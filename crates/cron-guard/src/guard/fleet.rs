@@ -63,7 +63,7 @@ impl Member {
             self.own.rules.max_runtime.is_some_and(|limit| now > run.started_at.plus(limit))
         };
         let lateness = match self.lateness {
-            Lateness::Late(_) if !self.is_blocked() => Some("late"),
+            Lateness::Late(_) if !self.is_stopped() => Some("late"),
             Lateness::NeverRan(_) => Some("never ran"),
             _ => None,
         };
@@ -81,45 +81,6 @@ impl Member {
         .into_iter()
         .flatten()
         .collect()
-    }
-
-    /// Whether it may not run now.
-    pub(crate) fn is_blocked(&self) -> bool {
-        match &self.verdict {
-            // Another run is deciding at this moment; the job itself is on its way back.
-            Verdict::Blocked(block) => block.kind != "probe_running",
-            Verdict::Go { .. } => false,
-        }
-    }
-
-    /// Whether it should have started and did not.
-    pub(crate) fn is_late(&self) -> bool {
-        !self.is_blocked() && self.lateness.missed().is_some()
-    }
-
-    /// Whether somebody should look.
-    pub(crate) fn is_problem(&self) -> bool {
-        self.is_blocked() || self.is_late() || self.job.breaker.state == State::Open
-    }
-
-    /// Why it may not run now, or why it is on probation.
-    pub(crate) fn reason(&self) -> Option<&str> {
-        match &self.verdict {
-            Verdict::Blocked(block) => Some(&block.reason),
-            Verdict::Go { .. } => self.job.breaker.reason.as_deref(),
-        }
-    }
-
-    /// What is wrong, in words.
-    pub(crate) fn problem(&self) -> Option<String> {
-        if let Some(reason) = self.reason() {
-            return Some(reason.to_owned());
-        }
-        match self.lateness {
-            Lateness::Late(slot) => Some(format!("late: expected {slot}")),
-            Lateness::NeverRan(slot) => Some(format!("never ran: expected {slot}")),
-            Lateness::Unscheduled | Lateness::OnTime => None,
-        }
     }
 }
 

@@ -13,6 +13,9 @@ use common::clock::Timestamp;
 use crate::guard::fleet::Member;
 use crate::machine::Mark;
 
+/// What probation means.
+pub(crate) const PROBATION: &str = "one failure blocks it again";
+
 /// The sign of an outcome for people.
 pub(crate) fn sign(mark: Mark) -> char {
     match mark {
@@ -53,14 +56,15 @@ pub(crate) fn why(member: &Member, now: Timestamp) -> String {
         why = if why.is_empty() { skipped } else { format!("{why}; {skipped}") };
     }
     if member.job.breaker.probation && why.is_empty() {
-        "on probation: one failure blocks it again".clone_into(&mut why);
+        why = format!("on probation: {PROBATION}");
     }
     if let Some(edit) = &member.unblocked_by {
         let change = edit.reason.as_deref().unwrap_or_default();
         let at = clock_time(edit.at, now);
         why = format!("{why}; runs since {at}: {change} (by {})", edit.actor);
     }
-    if let Some(probe) = member.job.breaker.next_probe_at.filter(|_| member.is_blocked()) {
+    let is_ahead = |probe: &Timestamp| member.is_blocked() && *probe > now;
+    if let Some(probe) = member.job.breaker.next_probe_at.filter(is_ahead) {
         why = format!("{why}; next probe {}", clock_time(probe, now));
     }
     why

@@ -23,13 +23,19 @@ pub(crate) fn render(
     let window = duration::human(week.until.since(week.since));
     let n_blocked = members.iter().filter(|member| member.is_blocked()).count();
     let n_late = members.iter().filter(|member| member.is_late()).count();
-    let n_well = members.len() - n_blocked - n_late;
-    let verdict = match (n_blocked, n_late) {
-        (0, 0) => ("good", "All jobs are healthy".to_owned()),
-        (0, late) => ("warn", format!("{late} {} late", are(late))),
-        (blocked, 0) => ("bad", format!("{blocked} {} blocked", are(blocked))),
-        (blocked, late) => ("bad", format!("{blocked} {} blocked, {late} late", are(blocked))),
+    let n_resumed = members.iter().filter(|member| member.is_on_probation()).count();
+    let n_well = members.iter().filter(|member| member.is_healthy()).count();
+    let wrong: Vec<(usize, &str)> =
+        [(n_blocked, "blocked"), (n_late, "late"), (n_resumed, "on probation")]
+            .into_iter()
+            .filter(|(count, _)| *count > 0)
+            .collect();
+    let tone = match (n_blocked, wrong.is_empty()) {
+        (0, true) => "good",
+        (0, false) => "warn",
+        _ => "bad",
     };
+    let title = headline(&wrong);
     let _ = write!(
         page,
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -38,8 +44,7 @@ pub(crate) fn render(
          <title>cron-guard: {title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n\
          <header>\n<h1 class=\"{tone}\">{title}</h1>\n\
          <p>{n_well} of {n_all} jobs healthy. The last {window}, up to {until}.</p>\n</header>\n",
-        title = escape(&verdict.1),
-        tone = verdict.0,
+        title = escape(&title),
         n_all = members.len(),
         until = escape(&now.to_utc().format("%Y-%m-%d %H:%M UTC").to_string()),
     );
@@ -51,8 +56,14 @@ pub(crate) fn render(
     page
 }
 
-fn are(count: usize) -> &'static str {
-    if count == 1 { "job is" } else { "jobs are" }
+/// `2 jobs are blocked, 1 late`.
+fn headline(wrong: &[(usize, &str)]) -> String {
+    let Some(((count, what), rest)) = wrong.split_first() else {
+        return "All jobs are healthy".to_owned();
+    };
+    let jobs = if *count == 1 { "job is" } else { "jobs are" };
+    let rest = rest.iter().map(|(count, what)| format!(", {count} {what}"));
+    format!("{count} {jobs} {what}{}", rest.collect::<String>())
 }
 
 fn problems(page: &mut String, members: &[Member], now: Timestamp) {
@@ -174,13 +185,14 @@ fn table(page: &mut String, week: &Week, members: &[Member]) {
         };
         let tone = if member.is_blocked() {
             "bad"
-        } else if member.is_problem() || member.job.breaker.flapping {
+        } else if member.is_problem() || member.is_on_probation() || member.job.breaker.flapping {
             "warn"
         } else {
             "good"
         };
         let state = match member.state() {
             _ if member.is_late() => "late",
+            _ if member.is_on_probation() => "on probation",
             "closed" if member.job.breaker.flapping => "flapping",
             // The word of the breaker would read as its opposite here.
             "closed" => "healthy",

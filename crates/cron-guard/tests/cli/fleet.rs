@@ -230,7 +230,8 @@ fn a_blocked_job_is_not_late_and_neither_is_one_whose_tick_was_refused() {
     sandbox.exec("j", "true").silent(75);
     sandbox.run::<_, &str>([]).code(1);
     sandbox.guard("resume j --reason repaired").silent(0);
-    sandbox.run::<_, &str>([]).code(0);
+    let sweep = sandbox.run::<_, &str>([]).code(1).stdout;
+    assert!(sweep.contains("On probation: 1") && !sweep.contains("Late"), "{sweep}");
     assert_eq!(sandbox.events(), ["trip"]);
 }
 
@@ -260,4 +261,64 @@ fn failures_that_nobody_gated_are_judged_by_the_sweep() {
     let sweep = sandbox.run::<_, &str>([]).code(1);
     assert!(sweep.stdout.contains("Blocked: 1 (plain — 3 consecutive failures)"), "{sweep:?}");
     assert_eq!(sandbox.events(), ["trip"]);
+}
+
+#[test]
+fn a_job_that_waits_for_its_probe_is_blocked_in_every_view_until_the_probe_has_succeeded() {
+    let mut sandbox = Sandbox::new();
+    sandbox.settings("[job.j]\npolicy = \"probe\"\ncooldown = \"1h\"\n");
+    sandbox.exec("well", "true").silent(0);
+    sandbox.fail("j", 3);
+    sandbox.clock("+2h");
+    let sweep = sandbox.run::<_, &str>([]).code(1).stdout;
+    assert!(
+        sweep.contains("Healthy: 1\nBlocked: 1 (j — 3 consecutive failures; a probe is due)\n"),
+        "{sweep}"
+    );
+    let entry = |sandbox: &Sandbox| {
+        let path = sandbox.path(".local/state/cron-guard/blocked.json");
+        let text = std::fs::read_to_string(path).unwrap();
+        serde_json::from_str::<serde_json::Value>(&text).unwrap()["blocked"][0].clone()
+    };
+    let due = entry(&sandbox);
+    assert_eq!((&due["action"], &due["probe"]), (&"probe".into(), &"due".into()), "{due}");
+    assert_eq!(sandbox.job("j")["blocked"], true);
+    let nagios = sandbox.guard("status --nagios").code(2).stdout;
+    assert!(nagios.contains("1 blocked (j)"), "{nagios}");
+    sandbox.guard("report --html page.html").silent(0);
+    let page = std::fs::read_to_string(sandbox.path("page.html")).unwrap();
+    assert!(page.contains("<title>cron-guard: 1 job is blocked</title>"), "{page}");
+    sandbox.guard("check j").silent(0);
+    let sweep = sandbox.run::<_, &str>([]).code(1).stdout;
+    assert!(sweep.contains("(j — 3 consecutive failures; a probe is running)"), "{sweep}");
+    let running = entry(&sandbox);
+    assert_eq!((&running["action"], &running["probe"]), (&"pause".into(), &"running".into()));
+    sandbox.clock("+122m");
+    sandbox.exec("j", "true").silent(0);
+    sandbox.run::<_, &str>([]).code(0);
+}
+
+#[test]
+fn a_resumed_job_is_neither_blocked_nor_healthy_before_its_first_run() {
+    let sandbox = Sandbox::new();
+    sandbox.exec("well", "true").silent(0);
+    sandbox.fail("j", 3);
+    sandbox.guard("resume j --reason repaired").silent(0);
+    let sweep = sandbox.run::<_, &str>([]).code(1).stdout;
+    assert!(
+        sweep.starts_with(
+            "Checked: 2 jobs\nHealthy: 1\nBlocked: 0\n\
+             On probation: 1 (j — one failure blocks it again)\nPause instructions"
+        ),
+        "{sweep}"
+    );
+    let json = sandbox.run(["--json"]).code(1).json();
+    assert_eq!(json["on_probation"], serde_json::json!(["j"]));
+    let nagios = sandbox.guard("status --nagios").code(1).stdout;
+    assert!(nagios.starts_with("CRON-GUARD WARNING - 1 on probation (j) |"), "{nagios}");
+    sandbox.guard("report --html page.html").silent(0);
+    let page = std::fs::read_to_string(sandbox.path("page.html")).unwrap();
+    assert!(page.contains("<title>cron-guard: 1 job is on probation</title>"), "{page}");
+    sandbox.exec("j", "true").silent(0);
+    assert!(sandbox.run::<_, &str>([]).code(0).stdout.contains("Healthy: 2\nBlocked: 0\nPause"));
 }
