@@ -33,6 +33,10 @@ mod people;
 mod cron;
 
 #[cfg(test)]
+#[path = "cli/crontab.rs"]
+mod crontab;
+
+#[cfg(test)]
 #[path = "cli/corpus.rs"]
 mod corpus;
 

@@ -9,7 +9,8 @@ use clap::{Args, Subcommand};
 #[command(after_help = "\
 Each job line gets `cron-guard exec NAME --` in front of its command and keeps its meaning; the job and its
 schedule are declared in guard.toml. A line that cannot be read stays as it is and is named. A copy of the
-crontab is kept, and --uninstall puts every line back byte for byte.
+crontab is kept, and --uninstall puts every line back byte for byte. After you edit the schedule of a wrapped
+line, --install declares the new one.
 
 Exit codes: 0 done, 3 crontab(1) refused.
 

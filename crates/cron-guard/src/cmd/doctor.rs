@@ -12,6 +12,7 @@ use super::Ctx;
 use crate::TOOL;
 use crate::alert;
 use crate::cli::DoctorArgs;
+use crate::crontab::declared::differing;
 use crate::guard::Guard;
 use crate::guard::fleet::SWEEP;
 use crate::settings::Settings;
@@ -36,7 +37,7 @@ pub(crate) fn run(_args: &DoctorArgs, ctx: &mut Ctx<'_>) -> anyhow::Result<Exit>
         about_settings(settings, ctx, &mut findings);
     }
     about_journal(ctx, settings.as_ref(), &mut findings);
-    about_crontab(&mut findings);
+    about_crontab(settings.as_ref(), &mut findings);
     if ctx.json {
         ctx.out.json(&json!({ "findings": findings }))?;
     } else if findings.is_empty() {
@@ -158,9 +159,18 @@ fn examine(
 }
 
 /// A crontab that runs jobs without the guard is fine; a guard that cron cannot find is not.
-fn about_crontab(findings: &mut Vec<String>) {
+fn about_crontab(settings: Option<&Settings>, findings: &mut Vec<String>) {
     let output = Command::new("crontab").arg("-l").stdin(Stdio::null()).output();
     let Ok(output) = output.map(|output| output.stdout) else { return };
+    for found in settings.map_or_else(Vec::new, |settings| differing(&output, settings)) {
+        if let Some(declared) = &found.declared {
+            let (line, declared) = (found.line.in_words(), declared.in_words());
+            findings.push(format!(
+                "{} is due {line} in the crontab and {declared} in guard.toml",
+                found.name
+            ));
+        }
+    }
     let (_, wrapped) = crate::crontab::unwrap(&output);
     let text = String::from_utf8_lossy(&output);
     let sets_path = text.lines().any(|line| line.trim_start().starts_with("PATH"));

@@ -120,18 +120,28 @@ impl Editor {
     /// Writes the file, if what it says now is understood. Nothing is written otherwise.
     pub(crate) fn save(&self, path: &Path) -> anyhow::Result<()> {
         self.outcome(path)?;
-        let text = self.text();
-        // The file may be a link into a repository; the link stays.
-        let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
-        if let Some(folder) = target.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            place::private_dir(folder)?;
-        }
-        let mode = std::fs::metadata(&target).map_or(0o600, |file| {
-            std::os::unix::fs::PermissionsExt::mode(&file.permissions()) & 0o777
-        });
-        atomic::write(&target, text.as_bytes(), mode)?;
+        write(path, &self.text())?;
         Ok(())
     }
+}
+
+fn write(path: &Path, text: &str) -> Result<(), common::Error> {
+    // The file may be a link into a repository; the link stays.
+    let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+    if let Some(folder) = target.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        place::private_dir(folder)?;
+    }
+    let mode = std::fs::metadata(&target)
+        .map_or(0o600, |file| std::os::unix::fs::PermissionsExt::mode(&file.permissions()) & 0o777);
+    atomic::write(&target, text.as_bytes(), mode)
+}
+
+/// Undoes a change: the file is again as it was when `before` was read, or gone where there was none.
+pub(crate) fn restore(before: &Settings) -> Result<(), common::Error> {
+    if before.exists {
+        return write(&before.path, before.text());
+    }
+    std::fs::remove_file(&before.path).map_err(common::error::file("remove", &before.path))
 }
 
 /// Sets a key, and keeps the comment that stands behind its former value.

@@ -238,6 +238,11 @@ impl Settings {
         self.file.job.keys().map(|name| name.get_ref().as_str())
     }
 
+    /// Whether `crontab --install` declared the job.
+    pub(crate) fn is_from_crontab(&self, name: &str) -> bool {
+        self.file.job.get(name).is_some_and(|job| job.crontab)
+    }
+
     /// The jobs that carry `label`.
     pub(crate) fn with_label<'a>(&'a self, label: &'a str) -> impl Iterator<Item = &'a str> {
         self.file

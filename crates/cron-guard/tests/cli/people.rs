@@ -1,6 +1,4 @@
-//! What people read and write: declarations, the crontab, status in its forms, reports, help.
-
-use std::os::unix::fs::PermissionsExt as _;
+//! What people read and write: declarations, status in its forms, reports, help.
 
 use crate::sandbox::Sandbox;
 
@@ -80,91 +78,6 @@ fn a_mistake_in_the_settings_is_an_error_for_check_and_keeps_exec_from_starting(
     // A gate needs no schedule, so it does not fail for one.
     sandbox.guard("check j").silent(0);
     assert!(sandbox.guard("status").code(3).stderr.contains("line 2, column 12"));
-}
-
-/// A crontab(1) that keeps the crontab in a file of the home.
-fn with_crontab(text: &str) -> (Sandbox, String) {
-    let sandbox = Sandbox::in_a_file();
-    sandbox.write("tab", text);
-    let path = sandbox.write(
-        "bin/crontab",
-        "#!/bin/sh\ncase $1 in -l) [ -e $HOME/tab ] || { echo 'no crontab for me' >&2; exit 1; }; cat $HOME/tab;; -) cat > $HOME/tab;; esac\n",
-    );
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
-    let bin = format!("{}:/usr/bin:/bin", sandbox.path("bin").display());
-    (sandbox, bin)
-}
-
-#[test]
-fn the_crontab_is_wrapped_declared_and_put_back_byte_for_byte() {
-    let text = "# mine\nMAILTO=me\n*/5 * * * * /usr/bin/poll --all | tee -a 'a b'\n@reboot /usr/bin/start\n61 * * * * /usr/bin/odd";
-    let (sandbox, path) = with_crontab(text);
-    let settings = "# Mine.\n[defaults]\nthreshold = 5\n";
-    sandbox.write(".config/cron-guard/guard.toml", settings);
-    let run = |line: &str| {
-        let output =
-            sandbox.command(crate::sandbox::shlex_split(line)).env("PATH", &path).output().unwrap();
-        (
-            output.status.code().unwrap(),
-            String::from_utf8(output.stdout).unwrap(),
-            String::from_utf8(output.stderr).unwrap(),
-        )
-    };
-    let read = |name: &str| std::fs::read_to_string(sandbox.path(name)).unwrap();
-    let (code, printed, said) = run("crontab --print");
-    assert_eq!(code, 0);
-    assert!(
-        printed.contains(
-            "cron-guard exec poll -- /bin/sh -c '/usr/bin/poll --all | tee -a '\\''a b'\\'''"
-        ),
-        "{printed}"
-    );
-    assert!(said.contains("line 5 stays as it is"), "{said}");
-    assert_eq!(run("crontab --install --dry-run").0, 0);
-    assert_eq!(read("tab"), text, "a dry run changes nothing");
-    assert_eq!(run("crontab --install").0, 0);
-    assert_eq!(read("tab"), printed);
-    assert!(
-        read(".config/cron-guard/guard.toml")
-            .contains("[job.poll]\ncrontab = true\nschedule = \"*/5 * * * *\"\n")
-    );
-    assert_eq!(run("crontab --install").0, 0);
-    assert_eq!(read("tab"), printed, "twice changes nothing");
-    let backup = std::fs::read_dir(sandbox.path(".local/state/cron-guard"))
-        .unwrap()
-        .find_map(|entry| {
-            entry
-                .ok()
-                .map(|entry| entry.path())
-                .filter(|path| path.extension().is_some_and(|e| e == "backup"))
-        })
-        .unwrap();
-    assert_eq!(std::fs::read_to_string(backup).unwrap(), text);
-    assert_eq!(run("crontab --uninstall").0, 0);
-    assert_eq!(read("tab"), text);
-    assert_eq!(read(".config/cron-guard/guard.toml"), settings);
-}
-
-#[test]
-fn a_wrapped_line_does_what_the_line_did() {
-    let sandbox = Sandbox::new();
-    let line = "* * * * * cd / && echo \"it's $HOME\" | tr a-z A-Z; exit 3";
-    sandbox.write("tab", line);
-    let wrapped = sandbox.guard("crontab --print --file tab").code(0).stdout;
-    // As cron does: the shell gets what stands behind the fields.
-    let command = wrapped.trim_start_matches("* * * * * ");
-    let output = std::process::Command::new("/bin/sh")
-        .args(["-c", command])
-        .env_clear()
-        .env("HOME", sandbox.home())
-        .env("PATH", "/usr/bin:/bin")
-        .envs(sandbox.server())
-        .output()
-        .unwrap();
-    assert_eq!(output.status.code(), Some(3));
-    let home = sandbox.home().display().to_string().to_uppercase();
-    assert_eq!(String::from_utf8_lossy(&output.stdout), format!("IT'S {home}\n"));
-    assert_eq!(sandbox.job("echo")["streak"], 1);
 }
 
 #[test]
