@@ -100,10 +100,12 @@ impl Guard<'_> {
                 let scene = Scene { settings, own: &own, named_db: named_db.as_deref(), now };
                 moved |= record(tx, &mut look, &scene)?;
             }
+            let written_at = settings.written_at();
             for name in settings.declared() {
                 let job = jobs::get(tx, name)?.unwrap_or_else(|| Job::new(name));
                 if job.declared_at.is_none() {
-                    jobs::save(tx, &Job { declared_at: Some(now), ..job })?;
+                    let declared_at = declared_at(&job, written_at, now).or(Some(now));
+                    jobs::save(tx, &Job { declared_at, ..job })?;
                 }
             }
             let mut members = view_since(tx, settings, &here, awake_since, now)?;
@@ -147,14 +149,18 @@ fn view_since(
     now: Timestamp,
 ) -> sql::Result<Vec<Member>> {
     let is_declared = settings.declared().next().is_some();
+    let written_at = settings.written_at();
     let holds = holds::all(connection)?;
     let mut members = Vec::new();
     for (job, look) in looks(connection, settings, here, now)? {
-        let (job, running) = match look {
+        let (mut job, running) = match look {
             Some(look) => (look.job, look.running),
             None => (job, Vec::new()),
         };
         let own = settings.job(&job.name);
+        if own.declared {
+            job.declared_at = declared_at(&job, written_at, now);
+        }
         let verdict = decide(connection, &job, &own, settings, &holds, now)?;
         let lateness = late::judge(&job, &own, awake_since, now);
         let next = late::next(&job, &own, now);
@@ -177,6 +183,12 @@ fn view_since(
         });
     }
     Ok(members)
+}
+
+/// Since when a job is declared. One that came before any sweep saw its declaration is expected from the
+/// moment on at which the file was last written; one that never came, from the first sweep on.
+fn declared_at(job: &Job, written_at: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
+    job.declared_at.or_else(|| job.last_tick_at.and(written_at).map(|at| at.min(now)))
 }
 
 /// The jobs as they were last known, while the journal cannot be read.

@@ -56,6 +56,11 @@ pub(crate) struct JobSettings {
 }
 
 impl JobSettings {
+    /// Whether its starts are due at the same moments.
+    pub(crate) fn is_due_as(&self, other: &Self) -> bool {
+        (&self.schedule, &self.tz, self.every) == (&other.schedule, &other.tz, other.every)
+    }
+
     /// What changed from `self` to `other`, in words: `threshold 3 to 10, mode enforce to observe`.
     pub(crate) fn changes_to(&self, other: &Self) -> String {
         let changes: Vec<String> = self
@@ -231,6 +236,13 @@ impl Settings {
     /// The file as it was read.
     pub(crate) fn text(&self) -> &str {
         &self.text
+    }
+
+    /// When the file was last written: what it declares has stood there since then at the latest.
+    pub(crate) fn written_at(&self) -> Option<Timestamp> {
+        let written = std::fs::metadata(&self.path).and_then(|file| file.modified()).ok()?;
+        let age = written.duration_since(std::time::UNIX_EPOCH).ok()?;
+        Some(Timestamp(i64::try_from(age.as_millis()).ok()?))
     }
 
     /// The names of the declared jobs, in order.

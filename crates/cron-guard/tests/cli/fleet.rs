@@ -322,3 +322,25 @@ fn a_resumed_job_is_neither_blocked_nor_healthy_before_its_first_run() {
     sandbox.exec("j", "true").silent(0);
     assert!(sandbox.run::<_, &str>([]).code(0).stdout.contains("Healthy: 2\nBlocked: 0\nPause"));
 }
+
+#[test]
+fn status_and_the_report_know_what_is_due_before_any_sweep() {
+    let mut sandbox = Sandbox::new();
+    sandbox.settings("[job.hourly]\nevery = \"1h\"\ngrace = \"5m\"\n");
+    sandbox.exec("hourly", "true").silent(0);
+    sandbox.guard("job add silent --every 1h --grace 5m").silent(0);
+    sandbox.clock("+66m");
+    assert_eq!(sandbox.job("hourly")["overlays"], serde_json::json!(["late"]));
+    assert_eq!(sandbox.job("silent")["overlays"], serde_json::json!(["never ran"]));
+    let nagios = sandbox.guard("status --nagios").code(1).stdout;
+    assert!(nagios.contains("2 late (hourly, silent)"), "{nagios}");
+    let report = sandbox.guard("report --json").code(0).json();
+    for job in report["jobs"].as_array().unwrap() {
+        assert_eq!((&job["expected"], &job["missed"]), (&1.into(), &1.into()), "{job}");
+    }
+    // Nobody promised the start that the new interval would have had.
+    sandbox.guard("job edit hourly --every 30m").silent(0);
+    assert_eq!(sandbox.job("hourly")["overlays"], serde_json::json!([]));
+    sandbox.guard("job remove silent").silent(0);
+    sandbox.guard("status silent").code(1);
+}
