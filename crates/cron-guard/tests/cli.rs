@@ -59,3 +59,7 @@ mod page;
 #[cfg(test)]
 #[path = "cli/disk.rs"]
 mod disk;
+
+#[cfg(test)]
+#[path = "cli/doctor.rs"]
+mod doctor;

@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 
 use common::out::sanitize;
-use common::{Exit, atomic, place};
+use common::{Exit, atomic, place, report};
 use serde_json::json;
 
 use super::Ctx;
+use crate::TOOL;
 use crate::cli::SweepArgs;
+use crate::exposed;
 use crate::guard::Guard;
 use crate::guard::fleet::Member;
 use crate::handoff;
@@ -25,6 +27,12 @@ pub(crate) fn run(args: &SweepArgs, ctx: &mut Ctx<'_>) -> anyhow::Result<Exit> {
     };
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         place::private_dir(folder)?;
+    }
+    if !args.quiet {
+        let place = ctx.database().place()?;
+        for finding in exposed::findings(&settings.path, place.file()) {
+            report::warn(TOOL, &finding);
+        }
     }
     let mut text = serde_json::to_vec_pretty(&document)?;
     text.push(b'\n');

@@ -153,24 +153,6 @@ fn history_shows_runs_and_who_did_what() {
 }
 
 #[test]
-fn doctor_names_what_is_wrong() {
-    let sandbox = Sandbox::new();
-    sandbox.settings(
-        "[job.ghost]\nevery = \"1h\"\n[alerts.command]\nargv = [\"/nonexistent/notify\"]\n",
-    );
-    sandbox.exec("stranger", "true").silent(0);
-    let found = sandbox.guard("doctor").code(1).stdout;
-    for part in [
-        "/nonexistent/notify cannot be run",
-        "sweep has never run",
-        "stranger runs and is not declared",
-        "ghost is declared and never ran",
-    ] {
-        assert!(found.contains(part), "{part}: {found}");
-    }
-}
-
-#[test]
 fn what_is_wrong_in_a_declaration_is_wrong_usage_and_writes_nothing() {
     let sandbox = Sandbox::new();
     let read = || std::fs::read_to_string(sandbox.path(".config/cron-guard/guard.toml")).unwrap();

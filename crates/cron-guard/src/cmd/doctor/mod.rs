@@ -1,5 +1,7 @@
 //! `doctor`: what is wrong with the set-up, one line a finding.
 
+mod channels;
+
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -10,9 +12,9 @@ use serde_json::json;
 
 use super::Ctx;
 use crate::TOOL;
-use crate::alert;
 use crate::cli::DoctorArgs;
 use crate::crontab::declared::differing;
+use crate::exposed;
 use crate::guard::Guard;
 use crate::guard::fleet::SWEEP;
 use crate::settings::Settings;
@@ -56,38 +58,10 @@ fn about_settings(settings: &Settings, ctx: &Ctx<'_>, findings: &mut Vec<String>
     if !settings.exists && ctx.has_named_settings() {
         findings.push(format!("the settings {} do not exist", settings.path.display()));
     }
-    let channels = settings.alerts();
-    if alert::configured(channels).is_empty() {
-        findings.push(
-            "no alert channel is set up; alerts go to a file and to the output that cron mails"
-                .to_owned(),
-        );
-    }
-    if let Some(command) = &channels.command {
-        match command.argv.first() {
-            None => findings.push("alerts.command.argv is empty".to_owned()),
-            Some(program) if !is_runnable(program) => {
-                findings.push(format!("the alert command {program} cannot be run"));
-            }
-            Some(_) => {}
-        }
-    }
-    if let Some(mail) = &channels.mail {
-        let sendmail =
-            mail.sendmail.as_deref().unwrap_or(Path::new("/usr/sbin/sendmail")).display();
-        if !is_runnable(&sendmail.to_string()) {
-            findings.push(format!("mail needs {sendmail}, which cannot be run"));
-        }
-    }
-}
-
-fn is_runnable(program: &str) -> bool {
-    let path = match program.strip_prefix("~/") {
-        Some(rest) => place::in_home(rest).unwrap_or_default(),
-        None => program.into(),
-    };
-    // A bare name is looked up by the system when it is run; cron's PATH is not ours.
-    !path.is_absolute() || rustix::fs::access(&path, rustix::fs::Access::EXEC_OK).is_ok()
+    channels::examine(settings.alerts(), findings);
+    let place = ctx.database().place();
+    let journal = place.as_ref().ok().and_then(|place| place.file());
+    findings.extend(exposed::findings(&settings.path, journal));
 }
 
 fn about_journal(ctx: &Ctx<'_>, settings: Option<&Settings>, findings: &mut Vec<String>) {
