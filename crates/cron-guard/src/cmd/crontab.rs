@@ -27,10 +27,10 @@ pub(crate) fn run(args: &CrontabArgs, ctx: &mut Ctx<'_>) -> anyhow::Result<Exit>
     // Only what is written takes its turn; a preview reads.
     let writes = (args.act.install || args.act.uninstall) && !args.dry_run;
     let (settings, _turn) = if writes {
-        let (settings, turn) = ctx.settings_to_change()?;
+        let (settings, turn) = ctx.settings_to_add()?;
         (settings, Some(turn))
     } else {
-        (ctx.settings()?, None)
+        (ctx.settings_or_new()?, None)
     };
     let before = read(args.file.as_deref())?;
     if args.act.uninstall {
@@ -205,6 +205,9 @@ fn declaration(job: &Job) -> [Change; 3] {
 
 /// Takes back the declarations that [`declare`] made, unless somebody has added to them since.
 fn withdraw(settings: &Settings, names: &[String]) -> anyhow::Result<()> {
+    if !settings.exists {
+        return Ok(());
+    }
     let mut editor = Editor::parse(&settings.path, settings.text())?;
     for name in names {
         if editor.has_only(name, &["crontab", "schedule", "tz"]) {

@@ -9,22 +9,25 @@ use crate::TOOL;
 use crate::actor::Actor;
 use crate::cli::{JobArgs, JobVerb};
 use crate::error::Error;
-use crate::settings::Settings;
 use crate::settings::edit::{Change, Edited, Editor};
+use crate::settings::{Settings, Turn};
 
 pub(crate) fn run(verb: &JobVerb, ctx: &mut Ctx<'_>) -> anyhow::Result<Exit> {
     match verb {
         JobVerb::Add(args) => {
             let order = Order { job: args.job.as_str(), kind: "job_add", reason: &args.reason };
-            change(&order, ctx, |editor| editor.add(order.job, &changes(args)))
+            let settings = ctx.settings_to_add()?;
+            change(&order, ctx, settings, |editor| editor.add(order.job, &changes(args)))
         }
         JobVerb::Edit(args) => {
             let order = Order { job: args.job.as_str(), kind: "job_edit", reason: &args.reason };
-            change(&order, ctx, |editor| editor.edit(order.job, &changes(args)))
+            let settings = ctx.settings_to_change()?;
+            change(&order, ctx, settings, |editor| editor.edit(order.job, &changes(args)))
         }
         JobVerb::Remove(args) => {
             let order = Order { job: args.job.as_str(), kind: "job_remove", reason: &args.reason };
-            change(&order, ctx, |editor| editor.remove(order.job))
+            let settings = ctx.settings_to_change()?;
+            change(&order, ctx, settings, |editor| editor.remove(order.job))
         }
         JobVerb::List => list(ctx),
     }
@@ -40,10 +43,10 @@ struct Order<'a> {
 fn change(
     order: &Order<'_>,
     ctx: &mut Ctx<'_>,
+    (before, turn): (Settings, Turn),
     edit: impl FnOnce(&mut Editor) -> Edited,
 ) -> anyhow::Result<Exit> {
     let job = order.job;
-    let (before, turn) = ctx.settings_to_change()?;
     let mut editor = Editor::parse(&before.path, before.text())?;
     match edit(&mut editor) {
         Edited::Done => {}

@@ -44,6 +44,16 @@ impl Ctx<'_> {
         Settings::load_to_change(self.cli.config.as_deref())
     }
 
+    /// The same for a command that creates the file where there is none.
+    pub(crate) fn settings_to_add(&self) -> anyhow::Result<(Settings, Turn)> {
+        Settings::load_to_add(self.cli.config.as_deref())
+    }
+
+    /// The settings as a command that creates them would find them.
+    pub(crate) fn settings_or_new(&self) -> anyhow::Result<Settings> {
+        Settings::load_or_new(self.cli.config.as_deref())
+    }
+
     /// The guard over the journal, for reading and writing.
     pub(crate) fn guard<'s>(&self, settings: &'s Settings) -> Result<Guard<'s>, common::Error> {
         Ok(Guard::new(self.cli.database.open()?, settings, self.named_db()))
@@ -64,11 +74,6 @@ impl Ctx<'_> {
         let is_given =
             |path: &Option<PathBuf>| path.as_ref().is_some_and(|p| !p.as_os_str().is_empty());
         is_given(&self.cli.database.db) || is_given(&self.cli.config)
-    }
-
-    /// Whether somebody named the settings.
-    pub(crate) fn has_named_settings(&self) -> bool {
-        self.cli.config.as_ref().is_some_and(|path| !path.as_os_str().is_empty())
     }
 
     /// The database that was named, when one was, as others may see it.

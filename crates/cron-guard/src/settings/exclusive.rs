@@ -22,8 +22,14 @@ pub(crate) struct Turn {
 }
 
 impl Settings {
-    /// Waits for the turn to change the file, then reads it; one that does not exist yet may be created.
+    /// Waits for the turn to change the file, then reads it.
     pub(crate) fn load_to_change(given: Option<&Path>) -> anyhow::Result<(Self, Turn)> {
+        let lock = turn(&Self::path(given)?, PATIENCE)?;
+        Ok((Self::load(given)?, Turn { _lock: lock }))
+    }
+
+    /// The same for a command that creates the file where there is none.
+    pub(crate) fn load_to_add(given: Option<&Path>) -> anyhow::Result<(Self, Turn)> {
         let lock = turn(&Self::path(given)?, PATIENCE)?;
         Ok((Self::load_or_new(given)?, Turn { _lock: lock }))
     }

@@ -121,7 +121,14 @@ impl Settings {
 
     /// Reads the file. Without one the defaults hold, unless somebody named it.
     pub(crate) fn load(given: Option<&Path>) -> anyhow::Result<Self> {
-        Self::load_or_new(given)
+        let settings = Self::load_or_new(given)?;
+        let is_named = given.is_some_and(|path| !path.as_os_str().is_empty());
+        if is_named && !settings.exists {
+            // Without the file its tiers, labels and budgets would be gone, and nobody would know.
+            let absent = std::io::ErrorKind::NotFound.into();
+            return Err(common::error::file("read the settings", &settings.path)(absent).into());
+        }
+        Ok(settings)
     }
 
     /// Reads the file; one that does not exist is about to be created.

@@ -38,6 +38,32 @@ fn job_add_edit_and_remove_keep_the_comments_of_the_file() {
 }
 
 #[test]
+fn settings_that_somebody_named_and_that_are_not_there_are_an_error() {
+    let sandbox = Sandbox::new();
+    for line in ["check j", "status", "", "job list", "job edit j --every 1h", "job remove j"] {
+        let error = sandbox.guard(&format!("--config ./lost.toml {line}")).code(3).stderr;
+        assert!(
+            error.starts_with("cron-guard: cannot read the settings ./lost.toml: "),
+            "{line}: {error}"
+        );
+    }
+    sandbox.guard("--config ./lost.toml exec j -- true").code(125);
+    let by_variable =
+        sandbox.command(["check", "j"]).env("CRON_GUARD_CONFIG", "./lost.toml").output().unwrap();
+    assert_eq!(by_variable.status.code(), Some(3));
+    let found = sandbox.guard("--config ./lost.toml doctor").code(1).stdout;
+    assert!(found.contains("cannot read the settings ./lost.toml"), "{found}");
+    sandbox.write("tab", "@daily /usr/bin/x\n");
+    sandbox.guard("--config ./lost.toml crontab --print --file tab").code(0);
+    sandbox.guard("--config ./lost.toml job add j --every 1h").silent(0);
+    sandbox.guard("--config ./lost.toml check j").silent(0);
+    sandbox.guard("--config ./new.toml crontab --install --file tab").code(0);
+    assert!(sandbox.path("new.toml").exists());
+    std::fs::remove_file(sandbox.path(".config/cron-guard/guard.toml")).unwrap();
+    sandbox.guard("check j").silent(0);
+}
+
+#[test]
 fn declarations_at_the_same_moment_are_all_kept_and_a_link_stays_one() {
     let sandbox = Sandbox::in_a_file();
     let path = sandbox.path(".config/cron-guard/guard.toml");

@@ -55,9 +55,6 @@ pub(crate) fn run(_args: &DoctorArgs, ctx: &mut Ctx<'_>) -> anyhow::Result<Exit>
 }
 
 fn about_settings(settings: &Settings, ctx: &Ctx<'_>, findings: &mut Vec<String>) {
-    if !settings.exists && ctx.has_named_settings() {
-        findings.push(format!("the settings {} do not exist", settings.path.display()));
-    }
     channels::examine(settings.alerts(), findings);
     let place = ctx.database().place();
     let journal = place.as_ref().ok().and_then(|place| place.file());
