@@ -27,6 +27,8 @@ pub(crate) enum Error {
     NotBlocked { job: String },
     #[error("there is no hold on {scope}")]
     NotHeld { scope: String },
+    #[error("there is no hold on job:{job} itself, but one on {by}: {release}")]
+    HeldOtherwise { job: String, by: String, release: String },
     #[error("`{job}` is declared already")]
     Declared { job: String },
     #[error("`{job}` is not declared")]
@@ -66,6 +68,7 @@ impl Explain for Error {
             Self::NoJob { .. }
             | Self::NotBlocked { .. }
             | Self::NotHeld { .. }
+            | Self::HeldOtherwise { .. }
             | Self::Declared { .. }
             | Self::NotDeclared { .. } => Exit::No,
             Self::Usage(_) => Exit::Usage,
@@ -81,7 +84,7 @@ impl Explain for Error {
             Self::FailClosed { .. } => "fail_closed",
             Self::NoJob { .. } => "no_job",
             Self::NotBlocked { .. } => "not_blocked",
-            Self::NotHeld { .. } => "not_held",
+            Self::NotHeld { .. } | Self::HeldOtherwise { .. } => "not_held",
             Self::Declared { .. } => "declared",
             Self::NotDeclared { .. } => "not_declared",
             Self::Crontab { .. } => "crontab",
@@ -111,6 +114,7 @@ impl Explain for Error {
             Self::NoJob { .. }
             | Self::NotBlocked { .. }
             | Self::NotHeld { .. }
+            | Self::HeldOtherwise { .. }
             | Self::Declared { .. }
             | Self::NotDeclared { .. }
             | Self::Usage(_) => return None,

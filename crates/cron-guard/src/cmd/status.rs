@@ -16,6 +16,7 @@ use crate::guard::{Guard, Probe};
 use crate::machine::{Mark, flap};
 use crate::outage::LastKnown;
 use crate::settings::Settings;
+use crate::store::holds::{self, Hold};
 use crate::store::{alerts, facts};
 use crate::view::{self, nagios, prom};
 
@@ -27,6 +28,9 @@ const SWEEP_STALE: std::time::Duration = std::time::Duration::from_secs(2 * 3600
 /// What the guard knows of the fleet and of itself.
 struct Scene {
     members: Vec<Member>,
+    holds: Vec<Hold>,
+    /// The holds among them that no job is concerned by.
+    idle: Vec<Hold>,
     n_undelivered: usize,
     last_sweep: Option<Timestamp>,
     now: Timestamp,
@@ -72,6 +76,8 @@ fn show(ctx: &mut Ctx<'_>, scene: &Scene) -> Result<(), common::Error> {
         ctx.out.json(&json!({
             "version": 1,
             "jobs": jobs,
+            "holds": scene.holds,
+            "idle_holds": scene.idle.iter().map(|hold| &hold.scope).collect::<Vec<_>>(),
             "undelivered_alerts": scene.n_undelivered,
             "last_sweep": scene.last_sweep,
         }))
@@ -102,7 +108,8 @@ fn last_known(args: &StatusArgs, ctx: &Ctx<'_>) -> anyhow::Result<Scene> {
         members.retain(|member| member.job.name == job.as_str());
     }
     members.sort_by_key(|member| !member.is_blocked());
-    Ok(Scene { members, n_undelivered: 0, last_sweep: None, now })
+    let (holds, idle) = (known.holds().to_vec(), Vec::new());
+    Ok(Scene { members, holds, idle, n_undelivered: 0, last_sweep: None, now })
 }
 
 fn look(args: &StatusArgs, ctx: &Ctx<'_>) -> anyhow::Result<Scene> {
@@ -114,6 +121,7 @@ fn look(args: &StatusArgs, ctx: &Ctx<'_>) -> anyhow::Result<Scene> {
     let mut scene = db.read("read", |connection| scene(connection, &settings, &here, now))?;
     if let Some(job) = &args.job {
         scene.members.retain(|member| member.job.name == job.as_str());
+        scene.idle.clear();
         if scene.members.is_empty() {
             return Err(Error::NoJob { job: job.to_string() }.into());
         }
@@ -130,8 +138,13 @@ fn scene(
     here: &Here,
     now: Timestamp,
 ) -> sql::Result<Scene> {
+    let members = fleet::view(connection, settings, here, now)?;
+    let holds = holds::all(connection)?;
+    let is_idle = |hold: &&Hold| !members.iter().any(|m| hold.concerns(&m.job.name, &m.own.labels));
     Ok(Scene {
-        members: fleet::view(connection, settings, here, now)?,
+        idle: holds.iter().filter(is_idle).cloned().collect(),
+        holds,
+        members,
         n_undelivered: alerts::troubled(connection)?.len(),
         last_sweep: facts::get(connection, SWEEP)?.map(|(_, at)| at),
         now,
@@ -185,6 +198,11 @@ fn print(ctx: &mut Ctx<'_>, scene: &Scene) -> Result<(), common::Error> {
         };
         ctx.out.line(line)?;
     }
+    for hold in &scene.idle {
+        let line = format!("{} is held, and concerns no job: {}", hold.scope, hold.reason);
+        let line = ctx.out.paint(Tone::Warning, &sanitize(&line));
+        ctx.out.line(line)?;
+    }
     for trouble in troubles(scene) {
         let line = ctx.out.paint(Tone::Warning, &sanitize(&trouble));
         ctx.out.line(line)?;
@@ -220,6 +238,7 @@ fn describe(member: &Member, now: Timestamp) -> Value {
         "blocked": member.is_blocked(),
         "reason": member.problem(),
         "probe": member.probe().map(Probe::as_str),
+        "hold": member.hold(),
         "streak": breaker.streak,
         "epoch": breaker.epoch,
         "incident": breaker.incident,

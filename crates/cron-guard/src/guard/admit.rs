@@ -256,7 +256,7 @@ fn block_by_budget(
 /// The hold that concerns a job, as the reason for a block.
 pub(crate) fn block_by_hold(holds: &[Hold], job: &str, own: &JobSettings) -> Option<Block> {
     let hold = holds::concerning(holds, job, &own.labels)?;
-    let block = Block::new("held", format!("held: {}", hold.reason));
+    let block = Block::new("held", hold.in_words());
     Some(Block { hold: Some(hold.scope.clone()), ..block })
 }
 

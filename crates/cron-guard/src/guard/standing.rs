@@ -51,6 +51,14 @@ impl Member {
         }
     }
 
+    /// What the hold is on that keeps it from running.
+    pub(crate) fn hold(&self) -> Option<&str> {
+        match &self.verdict {
+            Verdict::Blocked(block) => block.hold.as_deref(),
+            Verdict::Go { .. } => None,
+        }
+    }
+
     /// The probe that decides whether it is blocked any longer.
     pub(crate) fn probe(&self) -> Option<Probe> {
         if self.job.breaker.state == State::Closed || self.is_resumed() {

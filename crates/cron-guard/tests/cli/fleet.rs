@@ -14,7 +14,7 @@ fn a_hold_pauses_a_job_a_label_or_all_and_survives_successes() {
     sandbox.guard("check a").silent(75);
     sandbox.guard("check b").silent(0);
     assert_eq!(sandbox.job("a")["state"], "held");
-    assert_eq!(sandbox.job("a")["reason"], "held: their outage");
+    assert_eq!(sandbox.job("a")["reason"], "held (label:provider:x): their outage");
     sandbox.guard("release --label provider:x --reason over").silent(0);
     sandbox.guard("check a").silent(0);
     sandbox.guard("hold --all --reason 'moving house'").silent(0);

@@ -2,6 +2,7 @@
 
 mod channels;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -18,7 +19,7 @@ use crate::exposed;
 use crate::guard::Guard;
 use crate::guard::fleet::SWEEP;
 use crate::settings::Settings;
-use crate::store::{alerts, facts, jobs, journal};
+use crate::store::{alerts, facts, holds, jobs, journal};
 
 /// A sweep that is older than this does not look after the fleet.
 const SWEEP_STALE: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
@@ -88,12 +89,13 @@ fn examine(
     if let Some(damage) = db.damage()?.into_iter().next() {
         findings.push(format!("the journal is damaged: {damage}"));
     }
-    let (sweep, troubled, known, newest) = db.read("read", |connection| {
+    let (sweep, troubled, known, newest, holds) = db.read("read", |connection| {
         Ok((
             facts::get(connection, SWEEP)?,
             alerts::troubled(connection)?,
             jobs::all(connection)?,
             journal::newest_runs(connection)?,
+            holds::all(connection)?,
         ))
     })?;
     match sweep {
@@ -117,6 +119,14 @@ fn examine(
         ));
     }
     let Some(settings) = settings else { return Ok(()) };
+    let names: BTreeSet<&str> =
+        settings.declared().chain(known.keys().chain(newest.keys()).map(String::as_str)).collect();
+    for hold in holds {
+        if !names.iter().any(|name| hold.concerns(name, &settings.job(name).labels)) {
+            let (scope, reason) = (hold.scope, hold.reason);
+            findings.push(format!("the hold on {scope} concerns no job that is known: {reason}"));
+        }
+    }
     let is_declared = settings.declared().next().is_some();
     for job in newest.keys().filter(|job| is_declared && !settings.job(job).declared) {
         findings.push(format!("{job} runs and is not declared"));
