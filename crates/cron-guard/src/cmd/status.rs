@@ -165,6 +165,11 @@ fn troubles(scene: &Scene) -> Vec<String> {
 
 fn print(ctx: &mut Ctx<'_>, scene: &Scene) -> Result<(), common::Error> {
     let now = scene.now;
+    // What is piped into a file is read on another day.
+    let is_terminal = ctx.out.is_terminal();
+    let by_clock =
+        |at: Timestamp| if is_terminal { view::clock_time(at, now) } else { at.to_string() };
+    let ago = |at: Timestamp| if is_terminal { at.relative(now) } else { at.to_string() };
     let mut table =
         Columns::new(["JOB", "STATE", "LAST RUNS", "STREAK", "LAST SUCCESS", "NEXT", "WHY"]);
     for member in &scene.members {
@@ -180,9 +185,9 @@ fn print(ctx: &mut Ctx<'_>, scene: &Scene) -> Result<(), common::Error> {
             state.join(", "),
             view::signs(&breaker.recent, MARKS),
             breaker.streak.to_string(),
-            breaker.last_success_at.map_or_else(|| "never".to_owned(), |at| at.relative(now)),
-            member.next.map_or_else(String::new, |next| view::clock_time(next, now)),
-            view::why(member, now),
+            breaker.last_success_at.map_or_else(|| "never".to_owned(), ago),
+            member.next.map_or_else(String::new, by_clock),
+            view::why(member, now, &by_clock),
         ]);
     }
     let text = table.render();

@@ -45,14 +45,17 @@ pub(crate) fn clock_time(moment: Timestamp, now: Timestamp) -> String {
     }
 }
 
+/// How moments are written for the reader: by the clock for people, in full for files and pipes.
+pub(crate) type Moments<'a> = &'a dyn Fn(Timestamp) -> String;
+
 /// What is wrong with a job, with what was skipped because of it.
-pub(crate) fn why(member: &Member, now: Timestamp) -> String {
+pub(crate) fn why(member: &Member, now: Timestamp, moment: Moments<'_>) -> String {
     let mut why = member.problem().unwrap_or_default();
     if let Some(missed) = member.lateness.missed().filter(|_| member.is_late()) {
-        why = format!("expected {}", clock_time(missed, now));
+        why = format!("expected {}", moment(missed));
     }
     if let (true, Some(since)) = (member.job.skipped > 0, member.job.skipped_since) {
-        let skipped = format!("blocked {}x since {}", member.job.skipped, clock_time(since, now));
+        let skipped = format!("blocked {}x since {}", member.job.skipped, moment(since));
         why = if why.is_empty() { skipped } else { format!("{why}; {skipped}") };
     }
     if member.job.breaker.probation && why.is_empty() {
@@ -60,12 +63,12 @@ pub(crate) fn why(member: &Member, now: Timestamp) -> String {
     }
     if let Some(edit) = &member.unblocked_by {
         let change = edit.reason.as_deref().unwrap_or_default();
-        let at = clock_time(edit.at, now);
+        let at = moment(edit.at);
         why = format!("{why}; runs since {at}: {change} (by {})", edit.actor);
     }
     let is_ahead = |probe: &Timestamp| member.is_blocked() && *probe > now;
     if let Some(probe) = member.job.breaker.next_probe_at.filter(is_ahead) {
-        why = format!("{why}; next probe {}", clock_time(probe, now));
+        why = format!("{why}; next probe {}", moment(probe));
     }
     why
 }

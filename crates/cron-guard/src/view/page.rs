@@ -80,7 +80,7 @@ fn problems(page: &mut String, members: &[Member], now: Timestamp) {
             "<li><strong>{}</strong> <span class=\"tag {tone}\">{}</span> {}</li>",
             escape(&member.job.name),
             escape(word),
-            escape(&why(member, now))
+            escape(&why(member, now, &|at| clock_time(at, now)))
         );
     }
     page.push_str("</ul>\n</section>\n");

@@ -125,6 +125,30 @@ fn status_puts_problems_first_and_shows_the_last_outcomes() {
 }
 
 #[test]
+fn what_is_piped_has_whole_moments_and_a_retry_whose_time_has_come_is_due() {
+    let mut sandbox = Sandbox::new();
+    sandbox
+        .settings("[job.j]\nevery = \"1h\"\n[alerts.command]\nargv = [\"/nonexistent/notify\"]\n");
+    sandbox.clock("@1767261600000");
+    sandbox.exec("j", "true").silent(0);
+    for _ in 0..3 {
+        sandbox.exec("j", "exit 1").code(1);
+    }
+    sandbox.exec("j", "true").code(75);
+    let status = sandbox.guard("status").code(0).stdout;
+    for part in [
+        "3       2026-01-01T10:00:00.000Z  2026-01-01T11:00:00.000Z  3 consecutive",
+        "blocked 1x since 2026-01-01T10:00:00.000Z\n",
+    ] {
+        assert!(status.contains(part), "{part}: {status}");
+    }
+    let list = sandbox.guard("alert list").code(0).stdout;
+    assert!(list.contains(", again 2026-01-01T10:0"), "{list}");
+    sandbox.clock("@1767348000000");
+    assert!(sandbox.guard("alert list").code(0).stdout.ends_with("), due\n"));
+}
+
+#[test]
 fn nagios_gets_one_line_and_its_code_and_prometheus_its_format() {
     let sandbox = Sandbox::new();
     sandbox.exec("a|b", "true").silent(0);
