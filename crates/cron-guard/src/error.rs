@@ -33,6 +33,8 @@ pub(crate) enum Error {
     Declared { job: String },
     #[error("`{job}` is not declared")]
     NotDeclared { job: String },
+    #[error("cannot read the crontab: {reason}")]
+    CrontabRead { reason: String },
     #[error("cannot install the crontab: {reason}")]
     Crontab { reason: String },
     #[error("{0}")]
@@ -63,6 +65,7 @@ impl Explain for Error {
             | Self::Unattended { .. }
             | Self::ResumeHeld { .. }
             | Self::FailClosed { .. }
+            | Self::CrontabRead { .. }
             | Self::Crontab { .. } => Exit::Failed,
             Self::SettingsBusy { .. } => Exit::Again,
             Self::NoJob { .. }
@@ -87,7 +90,7 @@ impl Explain for Error {
             Self::NotHeld { .. } | Self::HeldOtherwise { .. } => "not_held",
             Self::Declared { .. } => "declared",
             Self::NotDeclared { .. } => "not_declared",
-            Self::Crontab { .. } => "crontab",
+            Self::CrontabRead { .. } | Self::Crontab { .. } => "crontab",
             Self::Usage(_) => "usage",
         }
     }
@@ -106,6 +109,9 @@ impl Explain for Error {
             Self::ResumeHeld { release, .. } => format!("end the hold first: {release}"),
             Self::FailClosed { .. } => {
                 "repair the journal first; `cron-guard doctor` says what is wrong with it".to_owned()
+            }
+            Self::CrontabRead { .. } => {
+                "see what `crontab -l` says, or name a file with --file".to_owned()
             }
             Self::Crontab { .. } => {
                 "the crontab is unchanged; try `cron-guard crontab --print`".to_owned()

@@ -8,6 +8,14 @@ use crate::complete;
 use crate::schedule::{self, Schedule, ScheduleError};
 use crate::settings::{Budget, CodeList, Count, Mode, PolicyWord, Tier};
 
+/// What stands under the help of `job`.
+pub(super) const AFTER_HELP: &str = "\
+Environment: CRON_GUARD_CONFIG, AGENT_STATE_DB.
+
+Examples:
+  cron-guard job add nightly --schedule '0 2 * * *' --tz Europe/Berlin
+  cron-guard job list";
+
 /// `job`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum JobVerb {
@@ -18,7 +26,7 @@ pub(crate) enum JobVerb {
     /// Remove the declaration of a job
     Remove(JobNameArgs),
     /// List the declared jobs
-    List,
+    List(JobListArgs),
 }
 
 /// `job add` and `job edit`.
@@ -90,6 +98,18 @@ pub(crate) struct JobArgs {
     #[arg(long, value_name = "TEXT")]
     pub(crate) reason: Option<String>,
 }
+
+/// `job list`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Exit codes: 0 done, 3 guard.toml cannot be read.
+
+Environment: CRON_GUARD_CONFIG.
+
+Examples:
+  cron-guard job list
+  cron-guard job list --json")]
+pub(crate) struct JobListArgs {}
 
 /// `job remove`.
 #[derive(Debug, Args)]

@@ -157,12 +157,12 @@ pub(crate) enum Verb {
     /// Say that a block is known: no more reminders of it
     Ack(AckArgs),
     /// Declare jobs in guard.toml, keeping its comments
-    #[command(subcommand)]
+    #[command(subcommand, after_help = job::AFTER_HELP)]
     Job(JobVerb),
     /// Wrap the lines of your crontab, and undo it exactly
     Crontab(CrontabArgs),
     /// Prove a channel, list alerts, send again what failed
-    #[command(subcommand)]
+    #[command(subcommand, after_help = upkeep::ALERT_AFTER_HELP)]
     Alert(AlertVerb),
     /// Check the settings, the journal, the channels and the crontab
     Doctor(DoctorArgs),

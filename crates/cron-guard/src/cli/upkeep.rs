@@ -45,6 +45,14 @@ pub(crate) struct CrontabActs {
     pub(crate) uninstall: bool,
 }
 
+/// What stands under the help of `alert`.
+pub(super) const ALERT_AFTER_HELP: &str = "\
+Environment: AGENT_STATE_DB, CRON_GUARD_CONFIG.
+
+Examples:
+  cron-guard alert test
+  cron-guard alert list --limit 5";
+
 /// `alert`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum AlertVerb {
@@ -53,7 +61,7 @@ pub(crate) enum AlertVerb {
     /// List the last alerts and how they fared
     List(AlertListArgs),
     /// Send again what failed, now
-    Retry,
+    Retry(AlertRetryArgs),
 }
 
 /// `alert test`.
@@ -85,6 +93,18 @@ pub(crate) struct AlertListArgs {
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) limit: u32,
 }
+
+/// `alert retry`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Exit codes: 0 done, 1 some could not be delivered.
+
+Environment: AGENT_STATE_DB, CRON_GUARD_CONFIG.
+
+Examples:
+  cron-guard alert retry
+  cron-guard alert retry --json")]
+pub(crate) struct AlertRetryArgs {}
 
 /// `doctor`.
 #[derive(Debug, Args)]

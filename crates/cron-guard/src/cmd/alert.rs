@@ -19,7 +19,7 @@ pub(crate) fn run(verb: &AlertVerb, ctx: &mut Ctx<'_>) -> anyhow::Result<Exit> {
     match verb {
         AlertVerb::Test(args) => test(args, ctx),
         AlertVerb::List(args) => list(args, ctx),
-        AlertVerb::Retry => retry(ctx),
+        AlertVerb::Retry(_) => retry(ctx),
     }
 }
 

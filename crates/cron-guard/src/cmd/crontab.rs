@@ -151,7 +151,7 @@ fn read(given: Option<&Path>) -> anyhow::Result<Vec<u8>> {
         .map_err(|source| CommonError::Spawn { command: "crontab".into(), source })?;
     let said = String::from_utf8_lossy(&output.stderr);
     if !output.status.success() && !said.contains("no crontab") {
-        return Err(Error::Crontab { reason: said.trim().to_owned() }.into());
+        return Err(Error::CrontabRead { reason: said.trim().to_owned() }.into());
     }
     Ok(output.stdout)
 }

@@ -29,7 +29,7 @@ pub(crate) fn run(verb: &JobVerb, ctx: &mut Ctx<'_>) -> anyhow::Result<Exit> {
             let settings = ctx.settings_to_change()?;
             change(&order, ctx, settings, |editor| editor.remove(order.job))
         }
-        JobVerb::List => list(ctx),
+        JobVerb::List(_) => list(ctx),
     }
 }
 
