@@ -57,8 +57,19 @@ fn change(
     editor.save(&before.path)?;
     drop(turn);
     // Agents must not undo quietly what a person set up, so the journal says who it was and what it did.
-    let changes = before.job(job).changes_to(&after.job(job));
-    let changes = if changes.is_empty() { "nothing changed".to_owned() } else { changes };
+    let (was, is) = (before.job(job), after.job(job));
+    let changes = was.changes_to(&is);
+    let what = match (was.declared, is.declared) {
+        (false, true) => Some("declared"),
+        (true, false) => Some("no longer declared"),
+        _ if changes.is_empty() => Some("nothing changed"),
+        _ => None,
+    };
+    let changes = match (what, changes.is_empty()) {
+        (Some(what), true) => what.to_owned(),
+        (Some(what), false) => format!("{what}: {changes}"),
+        (None, _) => changes,
+    };
     let reason = order.reason.as_deref().map(str::trim).filter(|reason| !reason.is_empty());
     let reason = reason.map_or_else(|| changes.clone(), |reason| format!("{changes}: {reason}"));
     let recorded = ctx.guard(&before).and_then(|mut guard| {

@@ -92,6 +92,20 @@ fn a_crontab_that_is_refused_leaves_the_settings_as_they_were() {
 }
 
 #[test]
+fn a_crontab_that_cannot_be_read_is_not_said_to_be_unchanged() {
+    let (sandbox, path) = with_crontab("");
+    let denied = "#!/bin/sh\necho you are not allowed to use this program >&2; exit 1\n";
+    sandbox.write("bin/crontab", denied);
+    let output = sandbox.command(["crontab", "--print"]).env("PATH", &path).output().unwrap();
+    let said = crate::sandbox::Done::of(&output).code(3).stderr;
+    assert_eq!(
+        said,
+        "cron-guard: cannot read the crontab: you are not allowed to use this program\n  hint: see what \
+         `crontab -l` says, or name a file with --file\n"
+    );
+}
+
+#[test]
 fn the_declaration_of_a_wrapped_line_follows_its_schedule() {
     let sandbox = Sandbox::in_a_file();
     sandbox.write("tab", "0 1 * * * /usr/bin/nightly\n0 2 * * * /usr/bin/mine\n");

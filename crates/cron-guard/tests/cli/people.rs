@@ -243,6 +243,21 @@ fn orders_and_previews_answer_in_json_when_they_are_asked_to() {
 }
 
 #[test]
+fn a_declaration_says_what_came_of_it() {
+    let sandbox = Sandbox::new();
+    for (line, changes) in [
+        ("job add q", "declared"),
+        ("job edit q", "nothing changed"),
+        ("job edit q --threshold 2", "threshold 3 to 2"),
+        ("job remove q", "no longer declared: threshold 2 to 3"),
+        ("job add q --tier mid", "declared: tier low to mid"),
+    ] {
+        let json = sandbox.guard(&format!("{line} --json")).code(0).json();
+        assert_eq!(json["changes"], changes, "{line}");
+    }
+}
+
+#[test]
 fn completions_know_the_jobs() {
     let sandbox = Sandbox::new();
     sandbox.settings("[job.nightly-backup]\n");
