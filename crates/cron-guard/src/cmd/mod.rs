@@ -15,7 +15,7 @@ mod status;
 mod sweep;
 mod unrecorded;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use common::Exit;
 use common::fleet::Database;
@@ -80,6 +80,11 @@ impl Ctx<'_> {
     pub(crate) fn named_db(&self) -> Option<PathBuf> {
         self.cli.database.named()
     }
+}
+
+/// Whether a file that is to be written is stdout.
+fn is_stdout(path: &Path) -> bool {
+    path.as_os_str() == "-"
 }
 
 /// Runs what the command line asks for.

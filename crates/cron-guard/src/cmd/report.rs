@@ -5,7 +5,7 @@ use common::table::Columns;
 use common::{Exit, atomic};
 use serde_json::json;
 
-use super::Ctx;
+use super::{Ctx, is_stdout};
 use crate::cli::ReportArgs;
 use crate::guard::Guard;
 use crate::guard::fleet::{self, Member};
@@ -34,7 +34,11 @@ pub(crate) fn run(args: &ReportArgs, ctx: &mut Ctx<'_>) -> anyhow::Result<Exit> 
     })?;
     if let Some(path) = &args.html {
         let page = page::render(&week, &members, &transitions, now);
-        atomic::write(path, page.as_bytes(), 0o600)?;
+        if is_stdout(path) {
+            ctx.out.bytes(page.as_bytes())?;
+        } else {
+            atomic::write(path, page.as_bytes(), 0o600)?;
+        }
         return Ok(Exit::Done);
     }
     if ctx.json {

@@ -8,7 +8,7 @@ use common::table::Columns;
 use common::{Exit, atomic};
 use serde_json::{Value, json};
 
-use super::Ctx;
+use super::{Ctx, is_stdout};
 use crate::cli::StatusArgs;
 use crate::error::Error;
 use crate::guard::fleet::{self, Member, SWEEP};
@@ -61,8 +61,12 @@ pub(crate) fn run(args: &StatusArgs, ctx: &mut Ctx<'_>) -> anyhow::Result<Exit> 
     }
     if let Some(path) = &args.prom {
         let text = prom::metrics(&scene.members, scene.n_undelivered, scene.last_sweep, scene.now);
-        // Another user's collector reads it.
-        atomic::write(path, text.as_bytes(), 0o644)?;
+        if is_stdout(path) {
+            ctx.out.bytes(text.as_bytes())?;
+        } else {
+            // Another user's collector reads it.
+            atomic::write(path, text.as_bytes(), 0o644)?;
+        }
         return Ok(Exit::Done);
     }
     show(ctx, &scene)?;

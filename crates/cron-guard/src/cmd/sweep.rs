@@ -6,7 +6,7 @@ use common::out::sanitize;
 use common::{Exit, atomic, place, report};
 use serde_json::json;
 
-use super::Ctx;
+use super::{Ctx, is_stdout};
 use crate::TOOL;
 use crate::cli::SweepArgs;
 use crate::exposed;
@@ -25,9 +25,6 @@ pub(crate) fn run(args: &SweepArgs, ctx: &mut Ctx<'_>) -> anyhow::Result<Exit> {
         Some(path) => path.clone(),
         None => default_path()?,
     };
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        place::private_dir(folder)?;
-    }
     if !args.quiet {
         let place = ctx.database().place()?;
         for finding in exposed::findings(&settings.path, place.file()) {
@@ -36,7 +33,13 @@ pub(crate) fn run(args: &SweepArgs, ctx: &mut Ctx<'_>) -> anyhow::Result<Exit> {
     }
     let mut text = serde_json::to_vec_pretty(&document)?;
     text.push(b'\n');
-    atomic::write(&path, &text, 0o600)?;
+    let prints_document = is_stdout(&path);
+    if !prints_document {
+        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            place::private_dir(folder)?;
+        }
+        atomic::write(&path, &text, 0o600)?;
+    }
     let blocked: Vec<&Member> = members.iter().filter(|member| member.is_blocked()).collect();
     let late: Vec<&Member> = members.iter().filter(|member| member.is_late()).collect();
     let resumed: Vec<&Member> = members.iter().filter(|member| member.is_on_probation()).collect();
@@ -50,6 +53,8 @@ pub(crate) fn run(args: &SweepArgs, ctx: &mut Ctx<'_>) -> anyhow::Result<Exit> {
             object.insert("output".into(), json!(path));
         }
         ctx.out.json(&document)?;
+    } else if prints_document {
+        ctx.out.bytes(&text)?;
     } else if !args.quiet {
         let jobs = if members.len() == 1 { "job" } else { "jobs" };
         ctx.out.line(format!("Checked: {} {jobs}", members.len()))?;

@@ -243,6 +243,20 @@ fn orders_and_previews_answer_in_json_when_they_are_asked_to() {
 }
 
 #[test]
+fn a_dash_in_place_of_a_file_is_stdout() {
+    let sandbox = Sandbox::new();
+    sandbox.fail("j", 3);
+    let page = sandbox.guard("report --html -").code(0).stdout;
+    assert!(page.starts_with("<!doctype html>"), "{page}");
+    let metrics = sandbox.guard("status --prom -").code(0).stdout;
+    assert!(metrics.contains("cron_guard_blocked{job=\"j\"} 1\n"), "{metrics}");
+    let document = sandbox.guard("--output -").code(1).json();
+    assert_eq!((&document["version"], &document["blocked"][0]["job"]), (&1.into(), &"j".into()));
+    assert_eq!(sandbox.guard("--json --output -").code(1).json()["output"], "-");
+    assert!(!sandbox.path("-").exists());
+}
+
+#[test]
 fn a_declaration_says_what_came_of_it() {
     let sandbox = Sandbox::new();
     for (line, changes) in [
