@@ -55,6 +55,16 @@ impl Error {
         let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
         Self::Settings { path: path.to_path_buf(), line, column, message }
     }
+
+    /// What is wrong in the settings and where, without the name of the file.
+    pub(crate) fn about_line(&self) -> String {
+        match self {
+            Self::Settings { line, column, message, .. } => {
+                format!("guard.toml, line {line}, column {column}: {message}")
+            }
+            other => other.to_string(),
+        }
+    }
 }
 
 impl Explain for Error {

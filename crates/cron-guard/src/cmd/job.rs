@@ -120,7 +120,9 @@ fn changes(args: &JobArgs) -> Vec<Change> {
 
 fn list(ctx: &mut Ctx<'_>) -> anyhow::Result<Exit> {
     let settings: Settings = ctx.settings()?;
-    settings.check_schedules()?;
+    for error in settings.misdeclared().into_values() {
+        report::warn(TOOL, &error.to_string());
+    }
     if !ctx.json {
         let mut table =
             Columns::new(["JOB", "RUNS", "TIER", "MODE", "THRESHOLD", "LABELS", "OWNER"]);

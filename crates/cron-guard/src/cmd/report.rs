@@ -15,7 +15,6 @@ use crate::view::week::Week;
 
 pub(crate) fn run(args: &ReportArgs, ctx: &mut Ctx<'_>) -> anyhow::Result<Exit> {
     let settings = ctx.settings()?;
-    settings.check_schedules()?;
     let db = ctx.read_only()?;
     let here = Here::now();
     let now = Guard::now();

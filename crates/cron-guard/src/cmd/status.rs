@@ -118,7 +118,6 @@ fn last_known(args: &StatusArgs, ctx: &Ctx<'_>) -> anyhow::Result<Scene> {
 
 fn look(args: &StatusArgs, ctx: &Ctx<'_>) -> anyhow::Result<Scene> {
     let settings = ctx.settings()?;
-    settings.check_schedules()?;
     let db = ctx.read_only()?;
     let here = Here::now();
     let now = Guard::now();

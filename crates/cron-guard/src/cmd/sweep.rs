@@ -17,7 +17,6 @@ use crate::view::PROBATION;
 
 pub(crate) fn run(args: &SweepArgs, ctx: &mut Ctx<'_>) -> anyhow::Result<Exit> {
     let settings = ctx.settings()?;
-    settings.check_schedules()?;
     let mut guard = ctx.guard(&settings)?;
     let members = guard.sweep()?;
     let document = handoff::document(&members, guard.named_db.as_deref(), Guard::now());
@@ -43,6 +42,7 @@ pub(crate) fn run(args: &SweepArgs, ctx: &mut Ctx<'_>) -> anyhow::Result<Exit> {
     let blocked: Vec<&Member> = members.iter().filter(|member| member.is_blocked()).collect();
     let late: Vec<&Member> = members.iter().filter(|member| member.is_late()).collect();
     let resumed: Vec<&Member> = members.iter().filter(|member| member.is_on_probation()).collect();
+    let wrong: Vec<&Member> = members.iter().filter(|member| member.is_misdeclared()).collect();
     let n_healthy = members.iter().filter(|member| member.is_healthy()).count();
     if ctx.json {
         let mut document = document;
@@ -50,6 +50,7 @@ pub(crate) fn run(args: &SweepArgs, ctx: &mut Ctx<'_>) -> anyhow::Result<Exit> {
             object.insert("healthy".into(), json!(n_healthy));
             object.insert("late".into(), json!(names(&late)));
             object.insert("on_probation".into(), json!(names(&resumed)));
+            object.insert("misdeclared".into(), json!(names(&wrong)));
             object.insert("output".into(), json!(path));
         }
         ctx.out.json(&document)?;
@@ -66,6 +67,9 @@ pub(crate) fn run(args: &SweepArgs, ctx: &mut Ctx<'_>) -> anyhow::Result<Exit> {
         }
         if !late.is_empty() {
             ctx.out.line(format!("Late: {}", listed(&late)))?;
+        }
+        if !wrong.is_empty() {
+            ctx.out.line(format!("Misdeclared: {}", listed(&wrong)))?;
         }
         ctx.out.line(format!("Pause instructions written to {}", place::for_people(&path)))?;
     }

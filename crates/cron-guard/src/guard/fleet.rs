@@ -11,6 +11,7 @@ use super::admit::{Block, Verdict, decide};
 use super::look::{Look, look};
 use super::record::{Scene, record};
 use super::{Guard, rounds};
+use crate::error::Error;
 use crate::late::{self, Lateness};
 use crate::machine::State;
 use crate::outage::LastKnown;
@@ -35,6 +36,8 @@ pub(crate) struct Member {
     pub(crate) next: Option<Timestamp>,
     /// The fleet is declared, and this job is not.
     pub(crate) undeclared: bool,
+    /// What is wrong with its schedule or its zone, and where in the settings.
+    pub(crate) misdeclared: Option<String>,
     /// It is open and runs all the same, since somebody changed its declaration.
     pub(crate) unblocked_by: Option<Transition>,
     /// The journal cannot be read; this is what was last known.
@@ -77,6 +80,7 @@ impl Member {
             self.job.breaker.flapping.then_some("flapping"),
             self.job.breaker.broken.then_some("broken"),
             self.undeclared.then_some("undeclared"),
+            self.misdeclared.is_some().then_some("misdeclared"),
         ]
         .into_iter()
         .flatten()
@@ -150,6 +154,7 @@ fn view_since(
 ) -> sql::Result<Vec<Member>> {
     let is_declared = settings.declared().next().is_some();
     let written_at = settings.written_at();
+    let misdeclared = settings.misdeclared();
     let holds = holds::all(connection)?;
     let mut members = Vec::new();
     for (job, look) in looks(connection, settings, here, now)? {
@@ -165,6 +170,7 @@ fn view_since(
         let lateness = late::judge(&job, &own, awake_since, now);
         let next = late::next(&job, &own, now);
         let undeclared = is_declared && !own.declared;
+        let misdeclared = misdeclared.get(job.name.as_str()).map(Error::about_line);
         let opened_at = job.breaker.opened_at.filter(|_| matches!(verdict, Verdict::Go { .. }));
         let unblocked_by = match opened_at {
             Some(opened_at) => transitions::unblocked_by(connection, &job.name, opened_at)?,
@@ -178,6 +184,7 @@ fn view_since(
             running,
             next,
             undeclared,
+            misdeclared,
             unblocked_by,
             unknown: false,
         });
@@ -193,6 +200,7 @@ fn declared_at(job: &Job, written_at: Option<Timestamp>, now: Timestamp) -> Opti
 
 /// The jobs as they were last known, while the journal cannot be read.
 pub(crate) fn last_known(settings: &Settings, known: &LastKnown, now: Timestamp) -> Vec<Member> {
+    let misdeclared = settings.misdeclared();
     let names: BTreeSet<&str> = settings.declared().chain(known.open_jobs()).collect();
     names
         .into_iter()
@@ -216,6 +224,7 @@ pub(crate) fn last_known(settings: &Settings, known: &LastKnown, now: Timestamp)
                 running: Vec::new(),
                 next,
                 undeclared: false,
+                misdeclared: misdeclared.get(name).map(Error::about_line),
                 unblocked_by: None,
                 unknown: true,
             }

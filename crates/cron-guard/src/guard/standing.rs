@@ -85,14 +85,22 @@ impl Member {
         !self.is_blocked() && self.lateness.missed().is_some()
     }
 
+    /// Whether nobody can say when it should run, although its declaration tries to.
+    pub(crate) fn is_misdeclared(&self) -> bool {
+        self.misdeclared.is_some()
+    }
+
     /// Whether all is well with it.
     pub(crate) fn is_healthy(&self) -> bool {
-        !self.is_blocked() && !self.is_late() && !self.is_on_probation()
+        !(self.is_blocked() || self.is_late() || self.is_on_probation() || self.is_misdeclared())
     }
 
     /// Whether somebody should look.
     pub(crate) fn is_problem(&self) -> bool {
-        self.is_blocked() || self.is_late() || self.job.breaker.state == State::Open
+        self.is_blocked()
+            || self.is_late()
+            || self.is_misdeclared()
+            || self.job.breaker.state == State::Open
     }
 
     /// Why it is kept back.
@@ -107,7 +115,7 @@ impl Member {
 
     /// What is wrong, in words.
     pub(crate) fn problem(&self) -> Option<String> {
-        self.reason().or_else(|| match self.lateness {
+        self.reason().or_else(|| self.misdeclared.clone()).or_else(|| match self.lateness {
             Lateness::Late(slot) => Some(format!("late: expected {slot}")),
             Lateness::NeverRan(slot) => Some(format!("never ran: expected {slot}")),
             Lateness::Unscheduled | Lateness::OnTime => None,

@@ -296,21 +296,21 @@ impl Settings {
         &self.file.alerts
     }
 
-    /// Checks every schedule and zone, which a gate does not need and so does not do.
-    pub(crate) fn check_schedules(&self) -> Result<(), Error> {
-        for job in self.file.job.values() {
+    /// The jobs whose schedule or zone is none, each with what is wrong. A gate needs neither, and the other
+    /// jobs are as they are, so this stops nothing.
+    pub(crate) fn misdeclared(&self) -> BTreeMap<&str, Error> {
+        let wrong = |job: &file::JobTable| {
             if let Some(tz) = &job.tz
                 && let Err(error) = crate::schedule::zone(tz.get_ref())
             {
-                return Err(self.error(tz.span(), &error.to_string()));
+                return Some(self.error(tz.span(), &error.to_string()));
             }
-            if let Some(schedule) = &job.schedule
-                && let Err(error) = crate::schedule::Schedule::parse(schedule.get_ref())
-            {
-                return Err(self.error(schedule.span(), &error.to_string()));
-            }
-        }
-        Ok(())
+            let schedule = job.schedule.as_ref()?;
+            let error = Schedule::parse(schedule.get_ref()).err()?;
+            Some(self.error(schedule.span(), &error.to_string()))
+        };
+        let jobs = self.file.job.iter();
+        jobs.filter_map(|(name, job)| Some((name.get_ref().as_str(), wrong(job)?))).collect()
     }
 }
 

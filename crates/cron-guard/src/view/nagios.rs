@@ -19,10 +19,11 @@ pub(crate) fn line(members: &[Member], troubles: &[String]) -> (String, Code) {
     let blocked = names(&|member| member.is_blocked());
     let resumed = names(&|member| member.is_on_probation());
     let late = names(&|member| member.is_late());
+    let wrong = names(&|member| member.is_misdeclared());
     let flapping = names(&|member| member.job.breaker.flapping);
     let code = if !blocked.is_empty() {
         Code::Critical
-    } else if [&resumed, &late, &flapping].iter().all(|names| names.is_empty())
+    } else if [&resumed, &late, &wrong, &flapping].iter().all(|names| names.is_empty())
         && troubles.is_empty()
     {
         Code::Ok
@@ -34,6 +35,7 @@ pub(crate) fn line(members: &[Member], troubles: &[String]) -> (String, Code) {
         ("blocked", &blocked),
         ("on probation", &resumed),
         ("late", &late),
+        ("misdeclared", &wrong),
         ("flapping", &flapping),
     ] {
         if !names.is_empty() {

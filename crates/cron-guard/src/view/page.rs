@@ -24,12 +24,17 @@ pub(crate) fn render(
     let n_blocked = members.iter().filter(|member| member.is_blocked()).count();
     let n_late = members.iter().filter(|member| member.is_late()).count();
     let n_resumed = members.iter().filter(|member| member.is_on_probation()).count();
+    let n_wrong = members.iter().filter(|member| member.is_misdeclared()).count();
     let n_well = members.iter().filter(|member| member.is_healthy()).count();
-    let wrong: Vec<(usize, &str)> =
-        [(n_blocked, "blocked"), (n_late, "late"), (n_resumed, "on probation")]
-            .into_iter()
-            .filter(|(count, _)| *count > 0)
-            .collect();
+    let wrong: Vec<(usize, &str)> = [
+        (n_blocked, "blocked"),
+        (n_late, "late"),
+        (n_resumed, "on probation"),
+        (n_wrong, "misdeclared"),
+    ]
+    .into_iter()
+    .filter(|(count, _)| *count > 0)
+    .collect();
     let tone = match (n_blocked, wrong.is_empty()) {
         (0, true) => "good",
         (0, false) => "warn",
@@ -73,8 +78,11 @@ fn problems(page: &mut String, members: &[Member], now: Timestamp) {
     }
     page.push_str("<section>\n<h2>What needs somebody</h2>\n<ul class=\"problems\">\n");
     for member in wrong {
-        let (tone, word) =
-            if member.is_late() { ("warn", "late") } else { ("bad", member.state()) };
+        let (tone, word) = match member.is_late() {
+            true => ("warn", "late"),
+            false if member.is_misdeclared() && !member.is_blocked() => ("warn", "misdeclared"),
+            false => ("bad", member.state()),
+        };
         let _ = writeln!(
             page,
             "<li><strong>{}</strong> <span class=\"tag {tone}\">{}</span> {}</li>",
@@ -193,6 +201,7 @@ fn table(page: &mut String, week: &Week, members: &[Member]) {
         let state = match member.state() {
             _ if member.is_late() => "late",
             _ if member.is_on_probation() => "on probation",
+            "closed" if member.is_misdeclared() => "misdeclared",
             "closed" if member.job.breaker.flapping => "flapping",
             // The word of the breaker would read as its opposite here.
             "closed" => "healthy",

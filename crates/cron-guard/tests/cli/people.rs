@@ -103,7 +103,7 @@ fn a_mistake_in_the_settings_is_an_error_for_check_and_keeps_exec_from_starting(
     sandbox.write(".config/cron-guard/guard.toml", "[job.j]\nschedule = \"0 2 * *\"\n");
     // A gate needs no schedule, so it does not fail for one.
     sandbox.guard("check j").silent(0);
-    assert!(sandbox.guard("status").code(3).stderr.contains("line 2, column 12"));
+    assert!(sandbox.guard("status").code(0).stdout.contains("line 2, column 12"));
 }
 
 #[test]
@@ -254,6 +254,44 @@ fn a_dash_in_place_of_a_file_is_stdout() {
     assert_eq!((&document["version"], &document["blocked"][0]["job"]), (&1.into(), &"j".into()));
     assert_eq!(sandbox.guard("--json --output -").code(1).json()["output"], "-");
     assert!(!sandbox.path("-").exists());
+}
+
+#[test]
+fn a_schedule_that_is_none_is_told_of_its_job_and_hides_no_other() {
+    let sandbox = Sandbox::new();
+    sandbox.settings("[job.a]\nschedule = \"0 2 * *\"\n[job.b]\nschedule = \"0 2 * * *\"\ntz = \"Mars\"\n[job.c]\nevery = \"1h\"\n");
+    sandbox.fail("c", 3);
+    sandbox.exec("a", "true").silent(0);
+    let sweep = sandbox.run::<_, &str>([]).code(1);
+    let a =
+        "guard.toml, line 2, column 12: `0 2 * *` is not a schedule: it has 4 of the five fields";
+    let b = "guard.toml, line 5, column 6: `Mars` is not a time zone; write it as Europe/Berlin";
+    assert_eq!(
+        sweep.stdout.lines().collect::<Vec<_>>(),
+        [
+            "Checked: 3 jobs",
+            "Healthy: 0",
+            "Blocked: 1 (c — 3 consecutive failures)",
+            &format!("Misdeclared: 2 (a — {a}, b — {b})"),
+            "Pause instructions written to ~/.local/state/cron-guard/blocked.json",
+        ]
+    );
+    let status = sandbox.guard("status").code(0).stdout;
+    assert!(status.contains(a) && status.contains("c    open"), "{status}");
+    assert_eq!(sandbox.job("a")["overlays"], serde_json::json!(["misdeclared"]));
+    let nagios = sandbox.guard("status --nagios").code(2).stdout;
+    assert!(nagios.contains("1 blocked (c), 2 misdeclared (a, b)"), "{nagios}");
+    let doctor = sandbox.guard("doctor").code(1).stdout;
+    assert!(
+        doctor.contains("line 2, column 12") && doctor.contains("line 5, column 6"),
+        "{doctor}"
+    );
+    sandbox.guard("report").code(0);
+    assert!(sandbox.guard("job list").code(0).stderr.contains("line 5, column 6"));
+    // What is wrong with one job keeps nobody from changing another, or from correcting it.
+    sandbox.guard("job edit c --every 2h").silent(0);
+    sandbox.guard("job edit a --schedule '0 2 * * *'").silent(0);
+    assert_eq!(sandbox.job("a")["overlays"], serde_json::json!([]));
 }
 
 #[test]

@@ -26,10 +26,7 @@ const SWEEP_STALE: std::time::Duration = std::time::Duration::from_secs(24 * 360
 
 pub(crate) fn run(_args: &DoctorArgs, ctx: &mut Ctx<'_>) -> anyhow::Result<Exit> {
     let mut findings = Vec::new();
-    let settings = match ctx.settings().and_then(|settings| {
-        settings.check_schedules()?;
-        Ok(settings)
-    }) {
+    let settings = match ctx.settings() {
         Ok(settings) => Some(settings),
         Err(error) => {
             findings.push(report::Report::of::<crate::error::Error>(&error).message);
@@ -56,6 +53,7 @@ pub(crate) fn run(_args: &DoctorArgs, ctx: &mut Ctx<'_>) -> anyhow::Result<Exit>
 }
 
 fn about_settings(settings: &Settings, ctx: &Ctx<'_>, findings: &mut Vec<String>) {
+    findings.extend(settings.misdeclared().into_values().map(|error| error.to_string()));
     channels::examine(settings.alerts(), findings);
     let place = ctx.database().place();
     let journal = place.as_ref().ok().and_then(|place| place.file());
