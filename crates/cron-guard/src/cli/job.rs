@@ -33,7 +33,8 @@ pub(crate) enum JobVerb {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Only what is given is written; the rest of guard.toml stays as it is, comments included. Who did it, why, and
-whether a blocked job runs now goes on record.
+whether a blocked job runs now goes on record. Without a terminal a change of what blocks a job that is
+blocked needs --reason.
 
 Exit codes: 0 done, 1 it is declared already (add) or not at all (edit), 3 guard.toml cannot be read.
 

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::Ctx;
 use crate::TOOL;
-use crate::actor::Actor;
+use crate::actor::{self, Actor};
 use crate::cli::{JobArgs, JobVerb};
 use crate::error::Error;
 use crate::settings::edit::{Change, Edited, Editor};
@@ -54,10 +54,21 @@ fn change(
         Edited::Absent => return Err(Error::NotDeclared { job: job.to_owned() }.into()),
     }
     let after = editor.outcome(&before.path)?;
+    let (was, is) = (before.job(job), after.job(job));
+    let reason = order.reason.as_deref().map(str::trim).filter(|reason| !reason.is_empty());
+    let guard = ctx.guard(&before);
+    if reason.is_none()
+        && !actor::is_at_terminal()
+        && !was.is_gated_as(&is)
+        && let Ok(guard) = &guard
+        && guard.is_blocked(job).unwrap_or(false)
+    {
+        let why = format!("`{job}` is blocked, so a reason is needed: --reason TEXT");
+        return Err(Error::Usage(why).into());
+    }
     editor.save(&before.path)?;
     drop(turn);
     // Agents must not undo quietly what a person set up, so the journal says who it was and what it did.
-    let (was, is) = (before.job(job), after.job(job));
     let changes = was.changes_to(&is);
     let what = match (was.declared, is.declared) {
         (false, true) => Some("declared"),
@@ -70,9 +81,8 @@ fn change(
         (Some(what), false) => format!("{what}: {changes}"),
         (None, _) => changes,
     };
-    let reason = order.reason.as_deref().map(str::trim).filter(|reason| !reason.is_empty());
     let reason = reason.map_or_else(|| changes.clone(), |reason| format!("{changes}: {reason}"));
-    let recorded = ctx.guard(&before).and_then(|mut guard| {
+    let recorded = guard.and_then(|mut guard| {
         guard.redeclare(&after, job, order.kind, &Actor::here().name, &reason)
     });
     if let Err(error) = recorded {

@@ -10,6 +10,17 @@ use crate::store::transitions::{self, Transition};
 use common::sql;
 
 impl Guard<'_> {
+    /// Whether the job is blocked now, or may run as a probe only.
+    pub(crate) fn is_blocked(&self, name: &str) -> Result<bool, common::Error> {
+        let own = self.settings.job(name);
+        let verdict = self.db.read("read", |connection| {
+            let job = jobs::get(connection, name)?.unwrap_or_else(|| Job::new(name));
+            let holds = holds::all(connection)?;
+            decide(connection, &job, &own, self.settings, &holds, Self::now())
+        })?;
+        Ok(!matches!(verdict, Verdict::Go { probe: false }))
+    }
+
     /// Records that the settings of this guard became `after`.
     pub(crate) fn redeclare(
         &mut self,

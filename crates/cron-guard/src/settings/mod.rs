@@ -73,6 +73,14 @@ impl JobSettings {
         changes.join(", ")
     }
 
+    /// Whether a job that is blocked stays so by either: what differs says at most when it is due, or whose it is.
+    pub(crate) fn is_gated_as(&self, other: &Self) -> bool {
+        // The wait before a probe was settled when the job was blocked.
+        let about_time = ["schedule", "tz", "every", "grace", "owner", "cooldown"];
+        let mut words = self.in_words().into_iter().zip(other.in_words());
+        words.all(|((key, before), (_, after))| before == after || about_time.contains(&key))
+    }
+
     /// Everything that a declaration says, by its key.
     fn in_words(&self) -> Vec<(&'static str, String)> {
         let length = |length: Option<Duration>| length.map(common::duration::human);

@@ -100,6 +100,32 @@ fn an_edit_that_lets_a_blocked_job_run_is_on_record_and_shows() {
 }
 
 #[test]
+fn what_loosens_the_gate_of_a_blocked_job_needs_a_reason_without_a_terminal() {
+    let sandbox = strict("[job.j]\ntier = \"low\"\n[job.well]\n");
+    sandbox.exec("well", "true").silent(0);
+    sandbox.fail("j", 3);
+    let settings = sandbox.path(".config/cron-guard/guard.toml");
+    let before = std::fs::read_to_string(&settings).unwrap();
+    for line in
+        ["job edit j --mode observe", "job edit j --threshold 100", "job edit j --policy probe"]
+    {
+        let refused = sandbox.guard(line).code(2);
+        assert_eq!(
+            refused.stderr, "cron-guard: `j` is blocked, so a reason is needed: --reason TEXT\n",
+            "{line}"
+        );
+        sandbox.guard(&format!("{line} --reason ' '")).code(2);
+    }
+    assert_eq!(std::fs::read_to_string(&settings).unwrap(), before);
+    sandbox.guard("check j").silent(75);
+    sandbox.guard("job edit j --owner me --every 2h").silent(0);
+    sandbox.guard("job edit well --mode observe").silent(0);
+    at_terminal(&sandbox, "job edit j --threshold 9").code(0);
+    sandbox.guard("job edit j --mode observe --reason 'it must run'").silent(0);
+    sandbox.guard("check j").silent(0);
+}
+
+#[test]
 fn orders_about_a_label_and_about_all_stand_in_the_history_of_each_job() {
     let sandbox = strict("[job.a]\nlabels = [\"provider:x\"]\n[job.b]\n");
     sandbox.guard("hold --label provider:x --reason 'their outage'").silent(0);
