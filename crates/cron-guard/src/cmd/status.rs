@@ -266,6 +266,8 @@ fn describe(member: &Member, now: Timestamp) -> Value {
         "missed": member.lateness.missed(),
         "skipped": member.job.skipped,
         "skipped_since": member.job.skipped_since,
+        "overlap_skips": member.gave_way.overlap,
+        "spacing_skips": member.gave_way.spacing,
         "running": member.running.iter().map(|run| &run.run_id).collect::<Vec<_>>(),
         "declared": member.own.declared,
         "tier": member.own.tier.as_str(),

@@ -17,14 +17,18 @@ use crate::machine::State;
 use crate::outage::LastKnown;
 use crate::settings::{JobSettings, Mode, Settings};
 use crate::store::jobs::{self, Job};
+use crate::store::skips::{self, GaveWay};
 use crate::store::transitions::{self, Transition};
-use crate::store::{facts, holds, journal, skips};
+use crate::store::{facts, holds, journal};
 use crate::{awake, budget};
 
 /// The fact that says when the sweep last ran.
 pub(crate) const SWEEP: &str = "sweep";
 /// How long skipped ticks are remembered by the hour.
 const SKIPS_KEPT: std::time::Duration = std::time::Duration::from_secs(60 * 24 * 3600);
+
+/// How far back the ticks that gave way are shown.
+const A_DAY: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
 
 /// One job as `status` and the sweep show it.
 pub(crate) struct Member {
@@ -34,6 +38,8 @@ pub(crate) struct Member {
     pub(crate) lateness: Lateness,
     pub(crate) running: Vec<Run>,
     pub(crate) next: Option<Timestamp>,
+    /// The ticks of the last day that gave way to another run.
+    pub(crate) gave_way: GaveWay,
     /// The fleet is declared, and this job is not.
     pub(crate) undeclared: bool,
     /// What is wrong with its schedule or its zone, and where in the settings.
@@ -155,6 +161,7 @@ fn view_since(
     let is_declared = settings.declared().next().is_some();
     let written_at = settings.written_at();
     let misdeclared = settings.misdeclared();
+    let gave_way = skips::apart(connection, now.minus(A_DAY))?;
     let holds = holds::all(connection)?;
     let mut members = Vec::new();
     for (job, look) in looks(connection, settings, here, now)? {
@@ -170,6 +177,7 @@ fn view_since(
         let lateness = late::judge(&job, &own, awake_since, now);
         let next = late::next(&job, &own, now);
         let undeclared = is_declared && !own.declared;
+        let gave_way = gave_way.get(&job.name).copied().unwrap_or_default();
         let misdeclared = misdeclared.get(job.name.as_str()).map(Error::about_line);
         let opened_at = job.breaker.opened_at.filter(|_| matches!(verdict, Verdict::Go { .. }));
         let unblocked_by = match opened_at {
@@ -183,6 +191,7 @@ fn view_since(
             lateness,
             running,
             next,
+            gave_way,
             undeclared,
             misdeclared,
             unblocked_by,
@@ -223,6 +232,7 @@ pub(crate) fn last_known(settings: &Settings, known: &LastKnown, now: Timestamp)
                 lateness: Lateness::Unscheduled,
                 running: Vec::new(),
                 next,
+                gave_way: GaveWay::default(),
                 undeclared: false,
                 misdeclared: misdeclared.get(name).map(Error::about_line),
                 unblocked_by: None,

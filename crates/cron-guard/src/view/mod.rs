@@ -54,12 +54,22 @@ pub(crate) fn why(member: &Member, now: Timestamp, moment: Moments<'_>) -> Strin
     if let Some(missed) = member.lateness.missed().filter(|_| member.is_late()) {
         why = format!("expected {}", moment(missed));
     }
-    if let (true, Some(since)) = (member.job.skipped > 0, member.job.skipped_since) {
-        let skipped = format!("blocked {}x since {}", member.job.skipped, moment(since));
-        why = if why.is_empty() { skipped } else { format!("{why}; {skipped}") };
-    }
     if member.job.breaker.probation && why.is_empty() {
         why = format!("on probation: {PROBATION}");
+    }
+    let mut add = |what: String| {
+        why = if why.is_empty() { what } else { format!("{why}; {what}") };
+    };
+    let is_kept_back = member.job.skipped > 0 && member.is_blocked();
+    if let (true, Some(since)) = (is_kept_back, member.job.skipped_since) {
+        add(format!("blocked {}x since {}", member.job.skipped, moment(since)));
+    }
+    for (count, kind) in
+        [(member.gave_way.overlap, "overlap"), (member.gave_way.spacing, "spacing")]
+    {
+        if count > 0 {
+            add(format!("skipped {count}x in the last 24h ({kind})"));
+        }
     }
     if let Some(edit) = &member.unblocked_by {
         let change = edit.reason.as_deref().unwrap_or_default();

@@ -99,8 +99,8 @@ fn timeline(page: &mut String, week: &Week, members: &[Member], now: Timestamp) 
         page,
         "<section>\n<h2>Timeline</h2>\n<p class=\"legend\">\
          <span><i class=\"c ran\"></i>ran</span> <span><i class=\"c failed\"></i>failed</span> \
-         <span><i class=\"c skipped\"></i>blocked</span> <span><i class=\"c missed\"></i>missed</span> \
-         <span><i class=\"c neutral\"></i>interrupted</span> <span><i class=\"c\"></i>nothing</span></p>\n<p>One cell is {}.</p>\n<div class=\"lanes\">\n",
+         <span><i class=\"c blocked\"></i>blocked</span> <span><i class=\"c missed\"></i>missed</span> \
+         <span><i class=\"c neutral\"></i>interrupted or skipped</span> <span><i class=\"c\"></i>nothing</span></p>\n<p>One cell is {}.</p>\n<div class=\"lanes\">\n",
         escape(&duration::human(week.piece()))
     );
     for member in ordered(members) {
@@ -147,13 +147,13 @@ fn ordered(members: &[Member]) -> Vec<&Member> {
 fn class(piece: &Piece) -> &'static str {
     if piece.failed > 0 {
         " failed"
-    } else if piece.skipped > 0 {
-        " skipped"
+    } else if piece.blocked > 0 {
+        " blocked"
     } else if piece.missed > 0 {
         " missed"
     } else if piece.ran > 0 {
         " ran"
-    } else if piece.neutral > 0 {
+    } else if piece.neutral + piece.skipped > 0 {
         " neutral"
     } else {
         ""
@@ -164,7 +164,8 @@ fn said(piece: &Piece) -> String {
     let parts: Vec<String> = [
         (piece.ran, "ran"),
         (piece.failed, "failed"),
-        (piece.skipped, "blocked"),
+        (piece.blocked, "blocked"),
+        (piece.skipped, "skipped"),
         (piece.missed, "missed"),
         (piece.neutral, "interrupted"),
     ]
@@ -179,7 +180,7 @@ fn table(page: &mut String, week: &Week, members: &[Member]) {
     page.push_str(
         "<section>\n<h2>Expected and done</h2>\n<div class=\"scroll\"><table>\n<thead><tr><th>Job</th>\
          <th>State</th><th class=\"n\">Expected</th><th class=\"n\">Succeeded</th><th class=\"n\">Failed</th>\
-         <th class=\"n\">Blocked</th><th class=\"n\">Missed</th><th class=\"n\">Cost</th></tr></thead>\n<tbody>\n",
+         <th class=\"n\">Blocked</th><th class=\"n\">Skipped</th><th class=\"n\">Missed</th><th class=\"n\">Cost</th></tr></thead>\n<tbody>\n",
     );
     for member in ordered(members) {
         let none = Row::default();
@@ -210,11 +211,13 @@ fn table(page: &mut String, week: &Week, members: &[Member]) {
         let _ = writeln!(
             page,
             "<tr><th scope=\"row\">{}</th><td><span class=\"tag {tone}\">{}</span></td><td class=\"n\">{expected}</td>\
-             <td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td></tr>",
+             <td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td>\
+             <td class=\"n\">{}</td></tr>",
             escape(&member.job.name),
             escape(state),
             number(row.sum.ran),
             number(row.sum.failed),
+            number(row.sum.blocked),
             number(row.sum.skipped),
             number(row.sum.missed),
             escape(&cost),
@@ -264,8 +267,8 @@ fn escape(text: &str) -> String {
 }
 
 const STYLE: &str = "
-:root{--bg:#fff;--fg:#1b1f24;--dim:#59636e;--line:#d8dee4;--none:#eaeef2;--good:#1a7f37;--bad:#b3261e;--warn:#8a5a00;--ran:#4c9f6b;--failed:#c9372c;--skipped:#8b6bd6;--missed:#e2a03f;--neutral:#8c959f}
-@media(prefers-color-scheme:dark){:root{--bg:#12161b;--fg:#e6e9ec;--dim:#9aa4ae;--line:#2c343c;--none:#222932;--good:#57c27a;--bad:#ff8a80;--warn:#f0b64d;--ran:#3f8f5d;--failed:#e5534b;--skipped:#9b7fe6;--missed:#d9962f;--neutral:#6e7781}}
+:root{--bg:#fff;--fg:#1b1f24;--dim:#59636e;--line:#d8dee4;--none:#eaeef2;--good:#1a7f37;--bad:#b3261e;--warn:#8a5a00;--ran:#4c9f6b;--failed:#c9372c;--blocked:#8b6bd6;--missed:#e2a03f;--neutral:#8c959f}
+@media(prefers-color-scheme:dark){:root{--bg:#12161b;--fg:#e6e9ec;--dim:#9aa4ae;--line:#2c343c;--none:#222932;--good:#57c27a;--bad:#ff8a80;--warn:#f0b64d;--ran:#3f8f5d;--failed:#e5534b;--blocked:#9b7fe6;--missed:#d9962f;--neutral:#6e7781}}
 *{box-sizing:border-box}
 body{margin:0 auto;max-width:72rem;padding:1.5rem 1rem 4rem;background:var(--bg);color:var(--fg);font:16px/1.5 system-ui,sans-serif}
 h1{margin:0;font-size:1.7rem;line-height:1.2}
@@ -279,7 +282,7 @@ li{padding:.45rem 0;border-top:1px solid var(--line);overflow-wrap:anywhere}
 .legend .c{width:.8rem}
 .c{display:inline-block;height:1.15rem;flex:1 1 0;min-width:0;background:var(--none)}
 .legend .c,.cells .c{border-radius:1px}
-.ran{background:var(--ran)}.failed{background:var(--failed)}.skipped{background:var(--skipped)}
+.ran{background:var(--ran)}.failed{background:var(--failed)}.blocked{background:var(--blocked)}
 .missed{background:repeating-linear-gradient(45deg,var(--missed) 0 3px,var(--none) 3px 5px)}.neutral{background:var(--neutral)}
 .lane{display:grid;grid-template-columns:11rem 1fr;gap:.75rem;align-items:center;padding:.15rem 0}
 .lane b{font-weight:500;font-size:.9rem;overflow:hidden;text-overflow:ellipsis;white-space:nowrap}

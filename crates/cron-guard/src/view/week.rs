@@ -12,7 +12,7 @@ use crate::machine::{Kind, Mark};
 use crate::schedule::Schedule;
 use crate::settings::JobSettings;
 use crate::store::journal::Brief;
-use crate::store::skips::Skips;
+use crate::store::skips::{self, Skips};
 
 /// How many pieces a window has.
 pub(crate) const PIECES: usize = 84;
@@ -27,6 +27,9 @@ pub(crate) struct Piece {
     pub(crate) ran: u32,
     pub(crate) failed: u32,
     pub(crate) neutral: u32,
+    /// Ticks that the breaker, a person or a budget kept from running.
+    pub(crate) blocked: u32,
+    /// Ticks that gave way to another run.
     pub(crate) skipped: u32,
     pub(crate) missed: u32,
 }
@@ -109,7 +112,11 @@ impl Week {
     pub(crate) fn add_skips(&mut self, skips: &Skips) {
         let moment = skips.hour.max(self.since);
         let count = u32::try_from(skips.count).unwrap_or(u32::MAX);
-        self.note(&skips.job, moment, count, |piece| &mut piece.skipped);
+        if skips::APART.contains(&skips.kind.as_str()) {
+            self.note(&skips.job, moment, count, |piece| &mut piece.skipped);
+        } else {
+            self.note(&skips.job, moment, count, |piece| &mut piece.blocked);
+        }
         self.row(&skips.job).refused.push((skips.hour, count));
     }
 

@@ -299,6 +299,24 @@ fn a_job_that_waits_for_its_probe_is_blocked_in_every_view_until_the_probe_has_s
 }
 
 #[test]
+fn the_count_of_blocked_ticks_ends_with_the_block() {
+    let mut sandbox = Sandbox::new();
+    sandbox.settings("[job.j]\npolicy = \"probe\"\ncooldown = \"1h\"\n");
+    sandbox.fail("j", 3);
+    sandbox.exec("j", "true").silent(75);
+    assert!(sandbox.guard("status").code(0).stdout.contains("blocked 1x since "));
+    sandbox.clock("+2h");
+    sandbox.exec("j", "true").silent(0);
+    assert!(!sandbox.guard("status").code(0).stdout.contains("blocked"));
+    sandbox.guard("hold j --reason x").silent(0);
+    sandbox.exec("j", "true").silent(75);
+    sandbox.guard("release j --reason x").silent(0);
+    assert!(!sandbox.guard("status").code(0).stdout.contains("blocked"));
+    sandbox.exec("j", "true").silent(0);
+    assert_eq!(sandbox.job("j")["skipped"], 0);
+}
+
+#[test]
 fn a_resumed_job_is_neither_blocked_nor_healthy_before_its_first_run() {
     let sandbox = Sandbox::new();
     sandbox.exec("well", "true").silent(0);
