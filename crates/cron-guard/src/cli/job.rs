@@ -5,6 +5,7 @@ use common::duration;
 use common::name::Name;
 
 use crate::complete;
+use crate::machine::COOLDOWN_MAX;
 use crate::schedule::{self, Schedule, ScheduleError};
 use crate::settings::{Budget, CodeList, Count, Mode, PolicyWord, Tier};
 
@@ -74,8 +75,8 @@ pub(crate) struct JobArgs {
     /// Successes in a row that open it again
     #[arg(long, value_name = "N")]
     pub(crate) recover: Option<Count>,
-    /// The wait before the first probe
-    #[arg(long, value_name = "DURATION", value_parser = length)]
+    /// The wait before the first probe, at most 24h; it doubles with each trip up to there
+    #[arg(long, value_name = "DURATION", value_parser = cooldown)]
     pub(crate) cooldown: Option<String>,
     /// Who may open it again
     #[arg(long)]
@@ -134,6 +135,15 @@ pub(crate) struct JobNameArgs {
 /// Checks a duration and keeps it as it was written, which is how it goes into guard.toml.
 fn length(text: &str) -> Result<String, duration::DurationError> {
     duration::parse(text).map(|_| text.trim().to_owned())
+}
+
+/// The same for a wait that is not longer than the longest one.
+fn cooldown(text: &str) -> Result<String, String> {
+    let wait = duration::parse(text).map_err(|error| error.to_string())?;
+    if wait > COOLDOWN_MAX {
+        return Err(format!("a probe waits {} at most", duration::human(COOLDOWN_MAX)));
+    }
+    Ok(text.trim().to_owned())
 }
 
 /// The same for a duration that must not be empty.

@@ -17,7 +17,7 @@ use common::place;
 
 use crate::error::Error;
 use crate::machine::outcome::Codes;
-use crate::machine::{Policy, Rules, flap};
+use crate::machine::{COOLDOWN_MAX, Policy, Rules, flap};
 use crate::schedule::Schedule;
 
 pub(crate) use exclusive::Turn;
@@ -302,6 +302,17 @@ impl Settings {
     /// Where alerts go.
     pub(crate) fn alerts(&self) -> &file::Alerts {
         &self.file.alerts
+    }
+
+    /// Where a cooldown is asked for that is longer than the longest wait: `defaults`, or the name of a job.
+    pub(crate) fn long_cooldowns(&self) -> Vec<&str> {
+        let jobs = self.file.job.iter().map(|(name, job)| (name.get_ref().as_str(), job.cooldown));
+        [("defaults", self.file.defaults.cooldown)]
+            .into_iter()
+            .chain(jobs)
+            .filter(|(_, cooldown)| cooldown.is_some_and(|wait| wait.0 > COOLDOWN_MAX))
+            .map(|(name, _)| name)
+            .collect()
     }
 
     /// The jobs whose schedule or zone is none, each with what is wrong. A gate needs neither, and the other

@@ -9,12 +9,13 @@ use crate::sandbox::Sandbox;
 fn doctor_names_what_is_wrong() {
     let sandbox = Sandbox::new();
     sandbox.settings(
-        "[job.ghost]\nevery = \"1h\"\n[alerts.command]\nargv = [\"/nonexistent/notify\"]\n",
+        "[job.ghost]\nevery = \"1h\"\ncooldown = \"2d\"\n[alerts.command]\nargv = [\"/nonexistent/notify\"]\n",
     );
     sandbox.exec("stranger", "true").silent(0);
     let found = sandbox.guard("doctor").code(1).stdout;
     for part in [
         "/nonexistent/notify cannot be run",
+        "the cooldown of ghost is longer than 1d",
         "sweep has never run",
         "stranger runs and is not declared",
         "ghost is declared and never ran",

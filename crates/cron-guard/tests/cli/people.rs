@@ -215,6 +215,7 @@ fn what_is_wrong_in_a_declaration_is_wrong_usage_and_writes_nothing() {
         ("job add j --every 0s", "more than zero"),
         ("job add j --max-runtime 0", "more than zero"),
         ("job add j --threshold 0", "from 1 to 1000"),
+        ("job add j --cooldown 36500d", "waits 1d at most"),
         ("job add j --tier high --policy probe", "tier high"),
         ("job add j --budget usd=nan/24h", "a number"),
         ("exec j --timeout 0 -- true", "more than zero"),

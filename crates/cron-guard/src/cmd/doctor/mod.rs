@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use common::fleet::Database;
 use common::out::sanitize;
-use common::{Exit, place, report};
+use common::{Exit, duration, place, report};
 use serde_json::json;
 
 use super::Ctx;
@@ -18,6 +18,7 @@ use crate::crontab::declared::differing;
 use crate::exposed;
 use crate::guard::Guard;
 use crate::guard::fleet::SWEEP;
+use crate::machine::COOLDOWN_MAX;
 use crate::settings::Settings;
 use crate::store::{alerts, facts, holds, jobs, journal};
 
@@ -54,6 +55,12 @@ pub(crate) fn run(_args: &DoctorArgs, ctx: &mut Ctx<'_>) -> anyhow::Result<Exit>
 
 fn about_settings(settings: &Settings, ctx: &Ctx<'_>, findings: &mut Vec<String>) {
     findings.extend(settings.misdeclared().into_values().map(|error| error.to_string()));
+    for name in settings.long_cooldowns() {
+        let most = duration::human(COOLDOWN_MAX);
+        findings.push(format!(
+            "the cooldown of {name} is longer than {most}, which is the longest wait"
+        ));
+    }
     channels::examine(settings.alerts(), findings);
     let place = ctx.database().place();
     let journal = place.as_ref().ok().and_then(|place| place.file());
