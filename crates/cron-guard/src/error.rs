@@ -13,6 +13,8 @@ pub(crate) enum Error {
     Settings { path: PathBuf, line: usize, column: usize, message: String },
     #[error("cannot read the settings {}: the file is not UTF-8", .path.display())]
     SettingsEncoding { path: PathBuf },
+    #[error("cannot change the settings {}: another command is changing them", .path.display())]
+    SettingsBusy { path: PathBuf },
     #[error("cannot {doing} `{what}` without a terminal")]
     Unattended { doing: &'static str, what: String },
     #[error("cannot resume `{job}`: it is held: {reason}")]
@@ -25,10 +27,14 @@ pub(crate) enum Error {
     NotBlocked { job: String },
     #[error("there is no hold on {scope}")]
     NotHeld { scope: String },
+    #[error("there is no hold on job:{job} itself, but one on {by}: {release}")]
+    HeldOtherwise { job: String, by: String, release: String },
     #[error("`{job}` is declared already")]
     Declared { job: String },
     #[error("`{job}` is not declared")]
     NotDeclared { job: String },
+    #[error("cannot read the crontab: {reason}")]
+    CrontabRead { reason: String },
     #[error("cannot install the crontab: {reason}")]
     Crontab { reason: String },
     #[error("{0}")]
@@ -49,6 +55,16 @@ impl Error {
         let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
         Self::Settings { path: path.to_path_buf(), line, column, message }
     }
+
+    /// What is wrong in the settings and where, without the name of the file.
+    pub(crate) fn about_line(&self) -> String {
+        match self {
+            Self::Settings { line, column, message, .. } => {
+                format!("guard.toml, line {line}, column {column}: {message}")
+            }
+            other => other.to_string(),
+        }
+    }
 }
 
 impl Explain for Error {
@@ -59,10 +75,13 @@ impl Explain for Error {
             | Self::Unattended { .. }
             | Self::ResumeHeld { .. }
             | Self::FailClosed { .. }
+            | Self::CrontabRead { .. }
             | Self::Crontab { .. } => Exit::Failed,
+            Self::SettingsBusy { .. } => Exit::Again,
             Self::NoJob { .. }
             | Self::NotBlocked { .. }
             | Self::NotHeld { .. }
+            | Self::HeldOtherwise { .. }
             | Self::Declared { .. }
             | Self::NotDeclared { .. } => Exit::No,
             Self::Usage(_) => Exit::Usage,
@@ -72,15 +91,16 @@ impl Explain for Error {
     fn code(&self) -> &'static str {
         match self {
             Self::Settings { .. } | Self::SettingsEncoding { .. } => "settings",
+            Self::SettingsBusy { .. } => "busy",
             Self::Unattended { .. } => "unattended",
             Self::ResumeHeld { .. } => "held",
             Self::FailClosed { .. } => "fail_closed",
             Self::NoJob { .. } => "no_job",
             Self::NotBlocked { .. } => "not_blocked",
-            Self::NotHeld { .. } => "not_held",
+            Self::NotHeld { .. } | Self::HeldOtherwise { .. } => "not_held",
             Self::Declared { .. } => "declared",
             Self::NotDeclared { .. } => "not_declared",
-            Self::Crontab { .. } => "crontab",
+            Self::CrontabRead { .. } | Self::Crontab { .. } => "crontab",
             Self::Usage(_) => "usage",
         }
     }
@@ -91,6 +111,7 @@ impl Explain for Error {
                 "correct the line; `cron-guard doctor` checks the file".to_owned()
             }
             Self::SettingsEncoding { .. } => "save the file as UTF-8".to_owned(),
+            Self::SettingsBusy { .. } => "run the command again when the other one has ended".to_owned(),
             Self::Unattended { .. } => {
                 "run it from a terminal, or set allow_unattended_resume = true under [defaults] in guard.toml"
                     .to_owned()
@@ -99,6 +120,9 @@ impl Explain for Error {
             Self::FailClosed { .. } => {
                 "repair the journal first; `cron-guard doctor` says what is wrong with it".to_owned()
             }
+            Self::CrontabRead { .. } => {
+                "see what `crontab -l` says, or name a file with --file".to_owned()
+            }
             Self::Crontab { .. } => {
                 "the crontab is unchanged; try `cron-guard crontab --print`".to_owned()
             }
@@ -106,6 +130,7 @@ impl Explain for Error {
             Self::NoJob { .. }
             | Self::NotBlocked { .. }
             | Self::NotHeld { .. }
+            | Self::HeldOtherwise { .. }
             | Self::Declared { .. }
             | Self::NotDeclared { .. }
             | Self::Usage(_) => return None,

@@ -83,7 +83,7 @@ pub fn settings(text: &[u8]) {
             return;
         }
     };
-    let _ = settings.check_schedules();
+    let _ = settings.misdeclared();
     let jobs: Vec<&str> = settings.declared().collect();
     for job in &jobs {
         let own = settings.job(job);

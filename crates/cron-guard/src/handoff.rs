@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::alert::compose;
 use crate::guard::fleet::Member;
-use crate::guard::{Block, Verdict};
+use crate::guard::{Block, Probe, Verdict};
 
 /// The document.
 pub(crate) fn document(members: &[Member], named_db: Option<&Path>, now: Timestamp) -> Value {
@@ -32,7 +32,9 @@ fn entry(member: &Member, named_db: Option<&Path>) -> Value {
     json!({
         "job": member.job.name,
         "state": member.state(),
-        "action": "pause",
+        // A job whose probe is due is to be started as ever: its next run decides.
+        "action": if member.probe() == Some(Probe::Due) { "probe" } else { "pause" },
+        "probe": member.probe().map(Probe::as_str),
         "reason": member.reason(),
         "streak": breaker.streak,
         "run_ids": breaker.failed_runs,

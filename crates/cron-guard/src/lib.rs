@@ -12,6 +12,7 @@ mod cmd;
 mod complete;
 mod crontab;
 mod error;
+mod exposed;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod guard;

@@ -61,6 +61,11 @@ impl LastKnown {
             .unwrap_or_default()
     }
 
+    /// The holds that were in force.
+    pub(crate) fn holds(&self) -> &[Hold] {
+        &self.holds
+    }
+
     /// The jobs that were open.
     pub(crate) fn open_jobs(&self) -> impl Iterator<Item = &str> {
         self.open.keys().map(String::as_str)

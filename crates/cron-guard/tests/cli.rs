@@ -33,6 +33,10 @@ mod people;
 mod cron;
 
 #[cfg(test)]
+#[path = "cli/crontab.rs"]
+mod crontab;
+
+#[cfg(test)]
 #[path = "cli/corpus.rs"]
 mod corpus;
 
@@ -55,3 +59,7 @@ mod page;
 #[cfg(test)]
 #[path = "cli/disk.rs"]
 mod disk;
+
+#[cfg(test)]
+#[path = "cli/doctor.rs"]
+mod doctor;

@@ -20,6 +20,11 @@ use crate::store::alerts::Alert;
 /// How long a channel may take.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
 
+/// What takes a mail where the settings name nothing else.
+pub(crate) const SENDMAIL: &str = "/usr/sbin/sendmail";
+/// What shows a notification where the settings name nothing else.
+pub(crate) const NOTIFY: &str = "notify-send";
+
 /// Sends `alert` on `channel`; the error is one line for `status` and never holds a secret.
 pub(crate) fn send(channel: &str, settings: &Alerts, alert: &Alert) -> Result<(), String> {
     match channel {
@@ -58,7 +63,7 @@ pub(crate) fn file_path(settings: &Alerts) -> Result<PathBuf, String> {
 }
 
 /// `~/` at the front of a path in the settings means the home directory, as people expect.
-fn expand_home(path: &Path) -> PathBuf {
+pub(crate) fn expand_home(path: &Path) -> PathBuf {
     match path.strip_prefix("~") {
         Ok(rest) => place::in_home("").map_or_else(|_| path.to_path_buf(), |home| home.join(rest)),
         Err(_) => path.to_path_buf(),
@@ -125,7 +130,7 @@ fn command(table: &CommandTable, alert: &Alert) -> Result<(), String> {
 
 /// A message for sendmail, which reads the addresses from its head.
 fn mail(table: &MailTable, alert: &Alert) -> Result<(), String> {
-    let sendmail = table.sendmail.clone().unwrap_or_else(|| PathBuf::from("/usr/sbin/sendmail"));
+    let sendmail = table.sendmail.clone().unwrap_or_else(|| PathBuf::from(SENDMAIL));
     let mut command = Command::new(&sendmail);
     // `-i`: a line with a single dot is text, and does not end the message.
     command.args(["-t", "-i"]);
@@ -149,7 +154,7 @@ fn message(table: &MailTable, alert: &Alert) -> String {
 }
 
 fn desktop(table: &DesktopTable, alert: &Alert) -> Result<(), String> {
-    let program = table.program.clone().unwrap_or_else(|| PathBuf::from("notify-send"));
+    let program = table.program.clone().unwrap_or_else(|| PathBuf::from(NOTIFY));
     let mut command = Command::new(&program);
     command.args(["--app-name", TOOL, "--urgency"]);
     command.arg(if alert.is_bad_news() { "critical" } else { "normal" });

@@ -8,7 +8,7 @@ pub(crate) mod compose;
 pub(crate) mod digest;
 pub(crate) mod group;
 pub(crate) mod send;
-mod webhook;
+pub(crate) mod webhook;
 
 use crate::settings::Alerts;
 

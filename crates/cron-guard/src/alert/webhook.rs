@@ -43,6 +43,16 @@ pub(super) fn send(table: &WebhookTable, alert: &Alert) -> Result<(), String> {
     if status.is_success() { Ok(()) } else { Err(format!("the webhook answered {status}")) }
 }
 
+/// Why no alert can ever go there; the address itself can hold a token and is not repeated.
+#[cfg(feature = "webhook")]
+pub(crate) fn obstacle(table: &WebhookTable) -> Option<String> {
+    let is_address = table.url.parse::<ureq::http::Uri>().is_ok_and(|uri| {
+        matches!(uri.scheme_str(), Some("http" | "https"))
+            && uri.host().is_some_and(|host| !host.is_empty())
+    });
+    (!is_address).then(|| "the address of the webhook is not one of http or https".to_owned())
+}
+
 /// What went wrong, in words that hold nothing of the address.
 #[cfg(feature = "webhook")]
 fn describe(error: &ureq::Error) -> String {
@@ -61,6 +71,14 @@ fn describe(error: &ureq::Error) -> String {
 
 /// A build without HTTP says so instead of being silent.
 #[cfg(not(feature = "webhook"))]
+const ABSENT: &str = "this build has no webhooks; build it with the feature `webhook`";
+
+#[cfg(not(feature = "webhook"))]
 pub(super) fn send(_table: &WebhookTable, _alert: &Alert) -> Result<(), String> {
-    Err("this build has no webhooks; build it with the feature `webhook`".to_owned())
+    Err(ABSENT.to_owned())
+}
+
+#[cfg(not(feature = "webhook"))]
+pub(crate) fn obstacle(_table: &WebhookTable) -> Option<String> {
+    Some(ABSENT.to_owned())
 }

@@ -5,8 +5,17 @@ use common::duration;
 use common::name::Name;
 
 use crate::complete;
+use crate::machine::COOLDOWN_MAX;
 use crate::schedule::{self, Schedule, ScheduleError};
 use crate::settings::{Budget, CodeList, Count, Mode, PolicyWord, Tier};
+
+/// What stands under the help of `job`.
+pub(super) const AFTER_HELP: &str = "\
+Environment: CRON_GUARD_CONFIG, AGENT_STATE_DB.
+
+Examples:
+  cron-guard job add nightly --schedule '0 2 * * *' --tz Europe/Berlin
+  cron-guard job list";
 
 /// `job`.
 #[derive(Debug, Subcommand)]
@@ -18,14 +27,15 @@ pub(crate) enum JobVerb {
     /// Remove the declaration of a job
     Remove(JobNameArgs),
     /// List the declared jobs
-    List,
+    List(JobListArgs),
 }
 
 /// `job add` and `job edit`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Only what is given is written; the rest of guard.toml stays as it is, comments included. Who did it, why, and
-whether a blocked job runs now goes on record.
+whether a blocked job runs now goes on record. Without a terminal a change of what blocks a job that is
+blocked needs --reason.
 
 Exit codes: 0 done, 1 it is declared already (add) or not at all (edit), 3 guard.toml cannot be read.
 
@@ -65,8 +75,8 @@ pub(crate) struct JobArgs {
     /// Successes in a row that open it again
     #[arg(long, value_name = "N")]
     pub(crate) recover: Option<Count>,
-    /// The wait before the first probe
-    #[arg(long, value_name = "DURATION", value_parser = length)]
+    /// The wait before the first probe, at most 24h; it doubles with each trip up to there
+    #[arg(long, value_name = "DURATION", value_parser = cooldown)]
     pub(crate) cooldown: Option<String>,
     /// Who may open it again
     #[arg(long)]
@@ -91,6 +101,18 @@ pub(crate) struct JobArgs {
     pub(crate) reason: Option<String>,
 }
 
+/// `job list`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Exit codes: 0 done, 3 guard.toml cannot be read.
+
+Environment: CRON_GUARD_CONFIG.
+
+Examples:
+  cron-guard job list
+  cron-guard job list --json")]
+pub(crate) struct JobListArgs {}
+
 /// `job remove`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -113,6 +135,15 @@ pub(crate) struct JobNameArgs {
 /// Checks a duration and keeps it as it was written, which is how it goes into guard.toml.
 fn length(text: &str) -> Result<String, duration::DurationError> {
     duration::parse(text).map(|_| text.trim().to_owned())
+}
+
+/// The same for a wait that is not longer than the longest one.
+fn cooldown(text: &str) -> Result<String, String> {
+    let wait = duration::parse(text).map_err(|error| error.to_string())?;
+    if wait > COOLDOWN_MAX {
+        return Err(format!("a probe waits {} at most", duration::human(COOLDOWN_MAX)));
+    }
+    Ok(text.trim().to_owned())
 }
 
 /// The same for a duration that must not be empty.

@@ -12,7 +12,7 @@ use crate::complete;
 /// The sweep.
 #[derive(Debug, Args)]
 pub(crate) struct SweepArgs {
-    /// Where the pause instructions go [default: ~/.local/state/cron-guard/blocked.json]
+    /// Where the pause instructions go; - prints them instead of the summary [default: ~/.local/state/cron-guard/blocked.json]
     #[arg(long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
     /// Print nothing; the exit code and the file say it all
@@ -35,7 +35,7 @@ pub(crate) struct StatusArgs {
     /// One line and the exit code of a Nagios plug-in: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN
     #[arg(long, conflicts_with_all = ["json", "prom"])]
     pub(crate) nagios: bool,
-    /// Write metrics for Prometheus' text file collector
+    /// Write metrics for Prometheus' text file collector; - for stdout
     #[arg(long, value_name = "FILE", conflicts_with = "json")]
     pub(crate) prom: Option<PathBuf>,
 }
@@ -71,7 +71,7 @@ pub(crate) struct ReportArgs {
     /// How far back
     #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = duration::parse)]
     pub(crate) since: Duration,
-    /// Write one self-contained page instead
+    /// Write one self-contained page instead; - for stdout
     #[arg(long, value_name = "FILE")]
     pub(crate) html: Option<PathBuf>,
 }

@@ -121,7 +121,7 @@ fn name_behind_dashes(args: &[OsString]) -> Option<(&str, Vec<OsString>)> {
 
 const AFTER_HELP: &str = "\
 Exit codes:
-  0   go; done; all is healthy      1   no; something is blocked
+  0   go; done; all is healthy      1   no; not all is healthy
   2   wrong usage                   3   failed, somebody must fix something
   4   the database is busy          75  the job is blocked
   exec: the command's own code; 124 its time ran out; 125 it was not started; 126, 127 as a shell
@@ -157,12 +157,12 @@ pub(crate) enum Verb {
     /// Say that a block is known: no more reminders of it
     Ack(AckArgs),
     /// Declare jobs in guard.toml, keeping its comments
-    #[command(subcommand)]
+    #[command(subcommand, after_help = job::AFTER_HELP)]
     Job(JobVerb),
     /// Wrap the lines of your crontab, and undo it exactly
     Crontab(CrontabArgs),
     /// Prove a channel, list alerts, send again what failed
-    #[command(subcommand)]
+    #[command(subcommand, after_help = upkeep::ALERT_AFTER_HELP)]
     Alert(AlertVerb),
     /// Check the settings, the journal, the channels and the crontab
     Doctor(DoctorArgs),

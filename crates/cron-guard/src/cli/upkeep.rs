@@ -9,7 +9,8 @@ use clap::{Args, Subcommand};
 #[command(after_help = "\
 Each job line gets `cron-guard exec NAME --` in front of its command and keeps its meaning; the job and its
 schedule are declared in guard.toml. A line that cannot be read stays as it is and is named. A copy of the
-crontab is kept, and --uninstall puts every line back byte for byte.
+crontab is kept, and --uninstall puts every line back byte for byte. After you edit the schedule of a wrapped
+line, --install declares the new one.
 
 Exit codes: 0 done, 3 crontab(1) refused.
 
@@ -44,6 +45,14 @@ pub(crate) struct CrontabActs {
     pub(crate) uninstall: bool,
 }
 
+/// What stands under the help of `alert`.
+pub(super) const ALERT_AFTER_HELP: &str = "\
+Environment: AGENT_STATE_DB, CRON_GUARD_CONFIG.
+
+Examples:
+  cron-guard alert test
+  cron-guard alert list --limit 5";
+
 /// `alert`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum AlertVerb {
@@ -52,7 +61,7 @@ pub(crate) enum AlertVerb {
     /// List the last alerts and how they fared
     List(AlertListArgs),
     /// Send again what failed, now
-    Retry,
+    Retry(AlertRetryArgs),
 }
 
 /// `alert test`.
@@ -84,6 +93,18 @@ pub(crate) struct AlertListArgs {
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) limit: u32,
 }
+
+/// `alert retry`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Exit codes: 0 done, 1 some could not be delivered.
+
+Environment: AGENT_STATE_DB, CRON_GUARD_CONFIG.
+
+Examples:
+  cron-guard alert retry
+  cron-guard alert retry --json")]
+pub(crate) struct AlertRetryArgs {}
 
 /// `doctor`.
 #[derive(Debug, Args)]

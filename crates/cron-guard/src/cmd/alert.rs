@@ -1,6 +1,7 @@
 //! `alert`: prove a channel, list what was told, send again what failed.
 
 use common::Exit;
+use common::clock::Timestamp;
 use common::fleet::liveness::Here;
 use common::report;
 use common::table::Columns;
@@ -12,12 +13,13 @@ use crate::alert::{channel, channels, compose, send};
 use crate::cli::{AlertListArgs, AlertTestArgs, AlertVerb};
 use crate::guard::Guard;
 use crate::store::alerts::{self, Alert, Delivery};
+use crate::view::Moments;
 
 pub(crate) fn run(verb: &AlertVerb, ctx: &mut Ctx<'_>) -> anyhow::Result<Exit> {
     match verb {
         AlertVerb::Test(args) => test(args, ctx),
         AlertVerb::List(args) => list(args, ctx),
-        AlertVerb::Retry => retry(ctx),
+        AlertVerb::Retry(_) => retry(ctx),
     }
 }
 
@@ -85,28 +87,29 @@ fn list(args: &AlertListArgs, ctx: &mut Ctx<'_>) -> anyhow::Result<Exit> {
         }
         return Ok(Exit::Done);
     }
+    let is_terminal = ctx.out.is_terminal();
+    let moment = |at: Timestamp| if is_terminal { at.relative(now) } else { at.to_string() };
     let mut table = Columns::new(["WHEN", "EVENT", "JOB", "CHANNELS"]);
     for (alert, deliveries) in found {
         let fates: Vec<String> =
-            deliveries.iter().map(|delivery| fate(&alert, delivery, now)).collect();
-        let when =
-            if ctx.out.is_terminal() { alert.at.relative(now) } else { alert.at.to_string() };
-        table.row([when, alert.event, alert.job.unwrap_or_default(), fates.join("; ")]);
+            deliveries.iter().map(|delivery| fate(&alert, delivery, now, &moment)).collect();
+        table.row([moment(alert.at), alert.event, alert.job.unwrap_or_default(), fates.join("; ")]);
     }
     ctx.out.line(table.render())?;
     Ok(Exit::Done)
 }
 
-fn fate(alert: &Alert, delivery: &Delivery, now: common::clock::Timestamp) -> String {
+fn fate(alert: &Alert, delivery: &Delivery, now: Timestamp, moment: Moments<'_>) -> String {
     let channel = &delivery.channel;
     match (delivery.delivered_at, &delivery.error, delivery.due_at) {
         (Some(_), _, _) => format!("{channel} delivered"),
         (None, _, _) if alert.grouped_in.is_some() => format!("{channel} in a group"),
-        (None, Some(error), Some(due)) => {
-            format!("{channel} failed ({error}), again {}", due.relative(now))
+        (None, Some(error), Some(due)) if due > now => {
+            format!("{channel} failed ({error}), again {}", moment(due))
         }
+        (None, Some(error), Some(_)) => format!("{channel} failed ({error}), due"),
         (None, Some(error), None) => format!("{channel} given up ({error})"),
-        (None, None, Some(due)) if due > now => format!("{channel} {}", due.relative(now)),
+        (None, None, Some(due)) if due > now => format!("{channel} {}", moment(due)),
         (None, None, _) => format!("{channel} waiting"),
     }
 }

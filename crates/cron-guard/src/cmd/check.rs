@@ -34,6 +34,7 @@ pub(super) fn describe(job: &str, verdict: &Verdict) -> serde_json::Value {
         Verdict::Go { probe } => json!({ "job": job, "verdict": "go", "probe": probe }),
         Verdict::Blocked(block) => json!({
             "job": job, "verdict": "blocked", "kind": block.kind, "reason": block.reason,
+            "hold": block.hold,
         }),
     }
 }

@@ -13,47 +13,76 @@ use super::Ctx;
 use crate::TOOL;
 use crate::alert::channel::run_with_input;
 use crate::cli::CrontabArgs;
+use crate::crontab::declared::{Differing, differing};
 use crate::crontab::{self, Job, Named, Wrapped, Wrapping, quote_word};
 use crate::error::Error;
 use crate::guard::Guard;
 use crate::settings::Settings;
-use crate::settings::edit::{Change, Editor};
+use crate::settings::edit::{self, Change, Edited, Editor};
 
 /// How long crontab(1) may take.
 const TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
 
 pub(crate) fn run(args: &CrontabArgs, ctx: &mut Ctx<'_>) -> anyhow::Result<Exit> {
-    let settings = ctx.settings()?;
+    // Only what is written takes its turn; a preview reads.
+    let writes = (args.act.install || args.act.uninstall) && !args.dry_run;
+    let (settings, _turn) = if writes {
+        let (settings, turn) = ctx.settings_to_add()?;
+        (settings, Some(turn))
+    } else {
+        (ctx.settings_or_new()?, None)
+    };
     let before = read(args.file.as_deref())?;
     if args.act.uninstall {
         return uninstall(args, &settings, &before, ctx);
     }
     let wrapped = wrap(&before, &settings, ctx)?;
+    let (stale, kept): (Vec<_>, Vec<_>) =
+        differing(&before, &settings).into_iter().partition(|found| found.follows);
     for (number, why) in &wrapped.unread {
         report::warn(TOOL, &format!("line {number} stays as it is: {why}"));
     }
     if !args.act.install {
         if ctx.json {
-            summary(ctx, &wrapped, None)?;
+            summary(ctx, &wrapped, &[], None)?;
         } else {
             ctx.out.bytes(&wrapped.text)?;
         }
         return Ok(Exit::Done);
     }
+    for found in &kept {
+        let line = found.line.in_words();
+        let left = format!("{} is declared otherwise than its line says: {line}", found.name);
+        report::warn(TOOL, &left);
+    }
     if args.dry_run {
-        show_difference(ctx, &before, &wrapped.text)?;
+        show_difference(ctx, &before, &wrapped.text, &stale)?;
         return Ok(Exit::Done);
     }
-    if wrapped.jobs.is_empty() {
-        summary(ctx, &wrapped, None)?;
-        return Ok(Exit::Done);
+    if !wrapped.jobs.is_empty() || !stale.is_empty() {
+        declare(&settings, &wrapped.jobs, &stale)?;
     }
-    let backup = back_up(&before, Guard::now())?;
-    // First the declarations: a wrapped line without one only lacks its schedule, and says so nowhere.
-    declare(&settings, &wrapped.jobs)?;
-    write(args.file.as_deref(), &wrapped.text)?;
-    summary(ctx, &wrapped, Some(&backup))?;
+    let backup = if wrapped.jobs.is_empty() {
+        None
+    } else {
+        Some(install(args, &before, &wrapped.text).inspect_err(|_| undeclare(&settings))?)
+    };
+    summary(ctx, &wrapped, &stale, backup.as_deref())?;
     Ok(Exit::Done)
+}
+
+/// Writes the wrapped crontab, and returns where the one before is kept.
+fn install(args: &CrontabArgs, before: &[u8], text: &[u8]) -> anyhow::Result<PathBuf> {
+    let backup = back_up(before, Guard::now())?;
+    write(args.file.as_deref(), text)?;
+    Ok(backup)
+}
+
+/// The crontab is as it was, so the declarations are, too.
+fn undeclare(before: &Settings) {
+    if let Err(error) = edit::restore(before) {
+        report::warn(TOOL, &format!("the jobs stay declared: {error}"));
+    }
 }
 
 fn wrap(before: &[u8], settings: &Settings, ctx: &Ctx<'_>) -> anyhow::Result<Wrapped> {
@@ -94,7 +123,7 @@ fn uninstall(
 ) -> anyhow::Result<Exit> {
     let (after, names) = crontab::unwrap(before);
     if args.dry_run {
-        show_difference(ctx, before, &after)?;
+        show_difference(ctx, before, &after, &[])?;
         return Ok(Exit::Done);
     }
     if !names.is_empty() {
@@ -122,7 +151,7 @@ fn read(given: Option<&Path>) -> anyhow::Result<Vec<u8>> {
         .map_err(|source| CommonError::Spawn { command: "crontab".into(), source })?;
     let said = String::from_utf8_lossy(&output.stderr);
     if !output.status.success() && !said.contains("no crontab") {
-        return Err(Error::Crontab { reason: said.trim().to_owned() }.into());
+        return Err(Error::CrontabRead { reason: said.trim().to_owned() }.into());
     }
     Ok(output.stdout)
 }
@@ -150,20 +179,35 @@ fn back_up(text: &[u8], now: Timestamp) -> Result<PathBuf, CommonError> {
     Ok(path)
 }
 
-/// Declares the jobs with their schedules; those that are declared already stay as they are.
-fn declare(settings: &Settings, jobs: &[Named]) -> anyhow::Result<()> {
+/// Declares the jobs with their schedules, and brings the declarations of edited lines up to date. What a
+/// person declared stays as it is.
+fn declare(settings: &Settings, jobs: &[Named], stale: &[Differing]) -> anyhow::Result<()> {
     let mut editor = Editor::parse(&settings.path, settings.text())?;
     for named in jobs {
-        let mut changes = vec![Change::Flag("crontab", true)];
-        changes.extend(named.job.schedule.clone().map(|text| Change::Text("schedule", text)));
-        changes.extend(named.job.tz.clone().map(|text| Change::Text("tz", text)));
-        editor.add(&named.name, &changes);
+        editor.add(&named.name, &declaration(&named.job));
+    }
+    for found in stale {
+        let changes = declaration(&found.line);
+        if editor.edit(&found.name, &changes) == Edited::Absent {
+            editor.add(&found.name, &changes);
+        }
     }
     editor.save(&settings.path)
 }
 
+fn declaration(job: &Job) -> [Change; 3] {
+    let text = |key, text: &Option<String>| match text {
+        Some(text) => Change::Text(key, text.clone()),
+        None => Change::Remove(key),
+    };
+    [Change::Flag("crontab", true), text("schedule", &job.schedule), text("tz", &job.tz)]
+}
+
 /// Takes back the declarations that [`declare`] made, unless somebody has added to them since.
 fn withdraw(settings: &Settings, names: &[String]) -> anyhow::Result<()> {
+    if !settings.exists {
+        return Ok(());
+    }
     let mut editor = Editor::parse(&settings.path, settings.text())?;
     for name in names {
         if editor.has_only(name, &["crontab", "schedule", "tz"]) {
@@ -176,20 +220,27 @@ fn withdraw(settings: &Settings, names: &[String]) -> anyhow::Result<()> {
     editor.save(&settings.path)
 }
 
-fn summary(ctx: &mut Ctx<'_>, wrapped: &Wrapped, backup: Option<&Path>) -> Result<(), CommonError> {
+fn summary(
+    ctx: &mut Ctx<'_>,
+    wrapped: &Wrapped,
+    stale: &[Differing],
+    backup: Option<&Path>,
+) -> Result<(), CommonError> {
     if ctx.json {
-        let jobs: Vec<_> = wrapped
-            .jobs
-            .iter()
-            .map(|named| json!({ "job": named.name, "schedule": named.job.schedule, "tz": named.job.tz }))
-            .collect();
+        let describe =
+            |name: &str, job: &Job| json!({ "job": name, "schedule": job.schedule, "tz": job.tz });
+        let jobs: Vec<_> =
+            wrapped.jobs.iter().map(|named| describe(&named.name, &named.job)).collect();
+        let updated: Vec<_> =
+            stale.iter().map(|found| describe(&found.name, &found.line)).collect();
         let unread: Vec<_> = wrapped
             .unread
             .iter()
             .map(|(line, why)| json!({ "line": line, "reason": why }))
             .collect();
         return ctx.out.json(&json!({
-            "wrapped": jobs, "already": wrapped.n_guarded, "unread": unread, "backup": backup,
+            "wrapped": jobs, "already": wrapped.n_guarded, "updated": updated, "unread": unread,
+            "backup": backup,
             "crontab": String::from_utf8_lossy(&wrapped.text),
         }));
     }
@@ -197,15 +248,29 @@ fn summary(ctx: &mut Ctx<'_>, wrapped: &Wrapped, backup: Option<&Path>) -> Resul
         let schedule = named.job.schedule.as_deref().unwrap_or("@reboot");
         ctx.out.line(format!("{}: {schedule}", named.name))?;
     }
+    for found in stale {
+        ctx.out.line(format!("{}: {} (edited)", found.name, found.line.in_words()))?;
+    }
     ctx.out.line(format!("Wrapped: {}", wrapped.jobs.len()))?;
+    if !stale.is_empty() {
+        ctx.out.line(format!("Declared anew: {}", stale.len()))?;
+    }
     if let Some(backup) = backup {
         ctx.out.line(format!("Backup: {}", place::for_people(backup)))?;
     }
     Ok(())
 }
 
-/// The lines that differ, old and new.
-fn show_difference(ctx: &mut Ctx<'_>, before: &[u8], after: &[u8]) -> Result<(), CommonError> {
+/// The lines that differ, old and new, and the declarations that would follow their lines.
+fn show_difference(
+    ctx: &mut Ctx<'_>,
+    before: &[u8],
+    after: &[u8],
+    stale: &[Differing],
+) -> Result<(), CommonError> {
+    let declared = |found: &Differing| {
+        found.declared.as_ref().map_or_else(|| "none".to_owned(), Job::in_words)
+    };
     // Both have the same number of lines: wrapping changes lines and moves none.
     if ctx.json {
         let lines = before.split(|b| *b == b'\n').zip(after.split(|b| *b == b'\n'));
@@ -214,13 +279,21 @@ fn show_difference(ctx: &mut Ctx<'_>, before: &[u8], after: &[u8]) -> Result<(),
             .filter(|(old, new)| old != new)
             .map(|(old, new)| json!({ "before": text(old), "after": text(new) }))
             .collect();
-        return ctx.out.json(&json!({ "changes": changes }));
+        let declarations: Vec<_> = stale
+            .iter()
+            .map(|found| json!({ "job": found.name, "before": declared(found), "after": found.line.in_words() }))
+            .collect();
+        return ctx.out.json(&json!({ "changes": changes, "declarations": declarations }));
     }
     for (old, new) in before.split(|b| *b == b'\n').zip(after.split(|b| *b == b'\n')) {
         if old != new {
             ctx.out.line(format!("-{}", String::from_utf8_lossy(old)))?;
             ctx.out.line(format!("+{}", String::from_utf8_lossy(new)))?;
         }
+    }
+    for found in stale {
+        let (was, is) = (declared(found), found.line.in_words());
+        ctx.out.line(format!("guard.toml: {}: {was} becomes {is}", found.name))?;
     }
     Ok(())
 }

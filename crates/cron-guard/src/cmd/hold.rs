@@ -7,6 +7,7 @@ use serde_json::json;
 use super::Ctx;
 use crate::TOOL;
 use crate::actor::Actor;
+use crate::alert::compose;
 use crate::cli::{AckArgs, HoldArgs, ScopeArgs};
 use crate::error::Error;
 use crate::guard::{Acked, Released};
@@ -21,7 +22,13 @@ pub(crate) fn hold(args: &HoldArgs, ctx: &mut Ctx<'_>) -> anyhow::Result<Exit> {
         report::warn(TOOL, &format!("no job in guard.toml has the label {label}"));
     }
     let reason = reason(&args.reason)?;
-    let is_new = ctx.guard(&settings)?.hold(&scope, &Actor::here(), reason)?;
+    let mut guard = ctx.guard(&settings)?;
+    if let Scope::Job(job) = &scope
+        && !guard.knows(job)?
+    {
+        report::warn(TOOL, &format!("no job {job} is known yet; the hold waits for it"));
+    }
+    let is_new = guard.hold(&scope, &Actor::here(), reason)?;
     if ctx.json {
         ctx.out.json(&json!({ "scope": scope.to_string(), "held": true, "changed": is_new }))?;
     } else if ctx.out.is_terminal() {
@@ -34,7 +41,8 @@ pub(crate) fn release(args: &HoldArgs, ctx: &mut Ctx<'_>) -> anyhow::Result<Exit
     let scope = scope(&args.scope);
     let settings = ctx.settings()?;
     let reason = reason(&args.reason)?;
-    let was_held = match ctx.guard(&settings)?.release(&scope, &Actor::here(), reason)? {
+    let mut guard = ctx.guard(&settings)?;
+    let was_held = match guard.release(&scope, &Actor::here(), reason)? {
         Released::Yes => true,
         Released::NotHeld => false,
         Released::Refused => {
@@ -47,6 +55,14 @@ pub(crate) fn release(args: &HoldArgs, ctx: &mut Ctx<'_>) -> anyhow::Result<Exit
         ctx.out.line(format!("{scope} is released"))?;
     }
     if !was_held {
+        if let Scope::Job(job) = &scope
+            && let Some(hold) = guard.concerning(job)?
+        {
+            let named_db = ctx.named_db();
+            let release =
+                compose::as_shell(&compose::release_argv(&hold.scope, named_db.as_deref()));
+            return Err(Error::HeldOtherwise { job: job.clone(), by: hold.scope, release }.into());
+        }
         return Err(Error::NotHeld { scope: scope.to_string() }.into());
     }
     Ok(Exit::Done)

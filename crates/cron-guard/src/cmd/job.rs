@@ -6,27 +6,30 @@ use serde_json::json;
 
 use super::Ctx;
 use crate::TOOL;
-use crate::actor::Actor;
+use crate::actor::{self, Actor};
 use crate::cli::{JobArgs, JobVerb};
 use crate::error::Error;
-use crate::settings::Settings;
 use crate::settings::edit::{Change, Edited, Editor};
+use crate::settings::{Settings, Turn};
 
 pub(crate) fn run(verb: &JobVerb, ctx: &mut Ctx<'_>) -> anyhow::Result<Exit> {
     match verb {
         JobVerb::Add(args) => {
             let order = Order { job: args.job.as_str(), kind: "job_add", reason: &args.reason };
-            change(&order, ctx, |editor| editor.add(order.job, &changes(args)))
+            let settings = ctx.settings_to_add()?;
+            change(&order, ctx, settings, |editor| editor.add(order.job, &changes(args)))
         }
         JobVerb::Edit(args) => {
             let order = Order { job: args.job.as_str(), kind: "job_edit", reason: &args.reason };
-            change(&order, ctx, |editor| editor.edit(order.job, &changes(args)))
+            let settings = ctx.settings_to_change()?;
+            change(&order, ctx, settings, |editor| editor.edit(order.job, &changes(args)))
         }
         JobVerb::Remove(args) => {
             let order = Order { job: args.job.as_str(), kind: "job_remove", reason: &args.reason };
-            change(&order, ctx, |editor| editor.remove(order.job))
+            let settings = ctx.settings_to_change()?;
+            change(&order, ctx, settings, |editor| editor.remove(order.job))
         }
-        JobVerb::List => list(ctx),
+        JobVerb::List(_) => list(ctx),
     }
 }
 
@@ -40,10 +43,10 @@ struct Order<'a> {
 fn change(
     order: &Order<'_>,
     ctx: &mut Ctx<'_>,
+    (before, turn): (Settings, Turn),
     edit: impl FnOnce(&mut Editor) -> Edited,
 ) -> anyhow::Result<Exit> {
     let job = order.job;
-    let before = ctx.settings()?;
     let mut editor = Editor::parse(&before.path, before.text())?;
     match edit(&mut editor) {
         Edited::Done => {}
@@ -51,13 +54,35 @@ fn change(
         Edited::Absent => return Err(Error::NotDeclared { job: job.to_owned() }.into()),
     }
     let after = editor.outcome(&before.path)?;
-    editor.save(&before.path)?;
-    // Agents must not undo quietly what a person set up, so the journal says who it was and what it did.
-    let changes = before.job(job).changes_to(&after.job(job));
-    let changes = if changes.is_empty() { "nothing changed".to_owned() } else { changes };
+    let (was, is) = (before.job(job), after.job(job));
     let reason = order.reason.as_deref().map(str::trim).filter(|reason| !reason.is_empty());
+    let guard = ctx.guard(&before);
+    if reason.is_none()
+        && !actor::is_at_terminal()
+        && !was.is_gated_as(&is)
+        && let Ok(guard) = &guard
+        && guard.is_blocked(job).unwrap_or(false)
+    {
+        let why = format!("`{job}` is blocked, so a reason is needed: --reason TEXT");
+        return Err(Error::Usage(why).into());
+    }
+    editor.save(&before.path)?;
+    drop(turn);
+    // Agents must not undo quietly what a person set up, so the journal says who it was and what it did.
+    let changes = was.changes_to(&is);
+    let what = match (was.declared, is.declared) {
+        (false, true) => Some("declared"),
+        (true, false) => Some("no longer declared"),
+        _ if changes.is_empty() => Some("nothing changed"),
+        _ => None,
+    };
+    let changes = match (what, changes.is_empty()) {
+        (Some(what), true) => what.to_owned(),
+        (Some(what), false) => format!("{what}: {changes}"),
+        (None, _) => changes,
+    };
     let reason = reason.map_or_else(|| changes.clone(), |reason| format!("{changes}: {reason}"));
-    let recorded = ctx.guard(&before).and_then(|mut guard| {
+    let recorded = guard.and_then(|mut guard| {
         guard.redeclare(&after, job, order.kind, &Actor::here().name, &reason)
     });
     if let Err(error) = recorded {
@@ -105,7 +130,9 @@ fn changes(args: &JobArgs) -> Vec<Change> {
 
 fn list(ctx: &mut Ctx<'_>) -> anyhow::Result<Exit> {
     let settings: Settings = ctx.settings()?;
-    settings.check_schedules()?;
+    for error in settings.misdeclared().into_values() {
+        report::warn(TOOL, &error.to_string());
+    }
     if !ctx.json {
         let mut table =
             Columns::new(["JOB", "RUNS", "TIER", "MODE", "THRESHOLD", "LABELS", "OWNER"]);

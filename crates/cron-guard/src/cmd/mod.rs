@@ -15,7 +15,7 @@ mod status;
 mod sweep;
 mod unrecorded;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use common::Exit;
 use common::fleet::Database;
@@ -24,7 +24,7 @@ use common::out::Out;
 
 use crate::cli::{Cli, Verb};
 use crate::guard::Guard;
-use crate::settings::Settings;
+use crate::settings::{Settings, Turn};
 
 /// What a verb needs besides its own arguments.
 pub(crate) struct Ctx<'a> {
@@ -37,6 +37,21 @@ impl Ctx<'_> {
     /// The settings.
     pub(crate) fn settings(&self) -> anyhow::Result<Settings> {
         Settings::load(self.cli.config.as_deref())
+    }
+
+    /// The settings for a command that changes them; nobody else does meanwhile.
+    pub(crate) fn settings_to_change(&self) -> anyhow::Result<(Settings, Turn)> {
+        Settings::load_to_change(self.cli.config.as_deref())
+    }
+
+    /// The same for a command that creates the file where there is none.
+    pub(crate) fn settings_to_add(&self) -> anyhow::Result<(Settings, Turn)> {
+        Settings::load_to_add(self.cli.config.as_deref())
+    }
+
+    /// The settings as a command that creates them would find them.
+    pub(crate) fn settings_or_new(&self) -> anyhow::Result<Settings> {
+        Settings::load_or_new(self.cli.config.as_deref())
     }
 
     /// The guard over the journal, for reading and writing.
@@ -61,15 +76,15 @@ impl Ctx<'_> {
         is_given(&self.cli.database.db) || is_given(&self.cli.config)
     }
 
-    /// Whether somebody named the settings.
-    pub(crate) fn has_named_settings(&self) -> bool {
-        self.cli.config.as_ref().is_some_and(|path| !path.as_os_str().is_empty())
-    }
-
     /// The database that was named, when one was, as others may see it.
     pub(crate) fn named_db(&self) -> Option<PathBuf> {
         self.cli.database.named()
     }
+}
+
+/// Whether a file that is to be written is stdout.
+fn is_stdout(path: &Path) -> bool {
+    path.as_os_str() == "-"
 }
 
 /// Runs what the command line asks for.

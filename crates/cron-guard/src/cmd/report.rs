@@ -5,7 +5,7 @@ use common::table::Columns;
 use common::{Exit, atomic};
 use serde_json::json;
 
-use super::Ctx;
+use super::{Ctx, is_stdout};
 use crate::cli::ReportArgs;
 use crate::guard::Guard;
 use crate::guard::fleet::{self, Member};
@@ -15,7 +15,6 @@ use crate::view::week::Week;
 
 pub(crate) fn run(args: &ReportArgs, ctx: &mut Ctx<'_>) -> anyhow::Result<Exit> {
     let settings = ctx.settings()?;
-    settings.check_schedules()?;
     let db = ctx.read_only()?;
     let here = Here::now();
     let now = Guard::now();
@@ -34,7 +33,11 @@ pub(crate) fn run(args: &ReportArgs, ctx: &mut Ctx<'_>) -> anyhow::Result<Exit> 
     })?;
     if let Some(path) = &args.html {
         let page = page::render(&week, &members, &transitions, now);
-        atomic::write(path, page.as_bytes(), 0o600)?;
+        if is_stdout(path) {
+            ctx.out.bytes(page.as_bytes())?;
+        } else {
+            atomic::write(path, page.as_bytes(), 0o600)?;
+        }
         return Ok(Exit::Done);
     }
     if ctx.json {
@@ -51,6 +54,7 @@ pub(crate) fn run(args: &ReportArgs, ctx: &mut Ctx<'_>) -> anyhow::Result<Exit> 
         "SUCCEEDED",
         "FAILED",
         "BLOCKED",
+        "SKIPPED",
         "MISSED",
         "TOKENS",
         "USD",
@@ -63,6 +67,7 @@ pub(crate) fn run(args: &ReportArgs, ctx: &mut Ctx<'_>) -> anyhow::Result<Exit> 
             row.expected.map_or_else(|| "-".to_owned(), |n| n.to_string()),
             row.sum.ran.to_string(),
             row.sum.failed.to_string(),
+            row.sum.blocked.to_string(),
             row.sum.skipped.to_string(),
             row.sum.missed.to_string(),
             row.tokens.to_string(),
@@ -83,7 +88,8 @@ fn describe(member: &Member, week: &Week) -> serde_json::Value {
         "expected": row.and_then(|row| row.expected),
         "succeeded": sum.ran,
         "failed": sum.failed,
-        "blocked": sum.skipped,
+        "blocked": sum.blocked,
+        "skipped": sum.skipped,
         "missed": sum.missed,
         "interrupted": sum.neutral,
         "token_usage": row.map(|row| row.tokens),

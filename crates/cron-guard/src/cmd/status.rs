@@ -8,14 +8,15 @@ use common::table::Columns;
 use common::{Exit, atomic};
 use serde_json::{Value, json};
 
-use super::Ctx;
+use super::{Ctx, is_stdout};
 use crate::cli::StatusArgs;
 use crate::error::Error;
-use crate::guard::Guard;
 use crate::guard::fleet::{self, Member, SWEEP};
+use crate::guard::{Guard, Probe};
 use crate::machine::{Mark, flap};
 use crate::outage::LastKnown;
 use crate::settings::Settings;
+use crate::store::holds::{self, Hold};
 use crate::store::{alerts, facts};
 use crate::view::{self, nagios, prom};
 
@@ -27,6 +28,9 @@ const SWEEP_STALE: std::time::Duration = std::time::Duration::from_secs(2 * 3600
 /// What the guard knows of the fleet and of itself.
 struct Scene {
     members: Vec<Member>,
+    holds: Vec<Hold>,
+    /// The holds among them that no job is concerned by.
+    idle: Vec<Hold>,
     n_undelivered: usize,
     last_sweep: Option<Timestamp>,
     now: Timestamp,
@@ -57,8 +61,12 @@ pub(crate) fn run(args: &StatusArgs, ctx: &mut Ctx<'_>) -> anyhow::Result<Exit> 
     }
     if let Some(path) = &args.prom {
         let text = prom::metrics(&scene.members, scene.n_undelivered, scene.last_sweep, scene.now);
-        // Another user's collector reads it.
-        atomic::write(path, text.as_bytes(), 0o644)?;
+        if is_stdout(path) {
+            ctx.out.bytes(text.as_bytes())?;
+        } else {
+            // Another user's collector reads it.
+            atomic::write(path, text.as_bytes(), 0o644)?;
+        }
         return Ok(Exit::Done);
     }
     show(ctx, &scene)?;
@@ -72,6 +80,8 @@ fn show(ctx: &mut Ctx<'_>, scene: &Scene) -> Result<(), common::Error> {
         ctx.out.json(&json!({
             "version": 1,
             "jobs": jobs,
+            "holds": scene.holds,
+            "idle_holds": scene.idle.iter().map(|hold| &hold.scope).collect::<Vec<_>>(),
             "undelivered_alerts": scene.n_undelivered,
             "last_sweep": scene.last_sweep,
         }))
@@ -102,18 +112,19 @@ fn last_known(args: &StatusArgs, ctx: &Ctx<'_>) -> anyhow::Result<Scene> {
         members.retain(|member| member.job.name == job.as_str());
     }
     members.sort_by_key(|member| !member.is_blocked());
-    Ok(Scene { members, n_undelivered: 0, last_sweep: None, now })
+    let (holds, idle) = (known.holds().to_vec(), Vec::new());
+    Ok(Scene { members, holds, idle, n_undelivered: 0, last_sweep: None, now })
 }
 
 fn look(args: &StatusArgs, ctx: &Ctx<'_>) -> anyhow::Result<Scene> {
     let settings = ctx.settings()?;
-    settings.check_schedules()?;
     let db = ctx.read_only()?;
     let here = Here::now();
     let now = Guard::now();
     let mut scene = db.read("read", |connection| scene(connection, &settings, &here, now))?;
     if let Some(job) = &args.job {
         scene.members.retain(|member| member.job.name == job.as_str());
+        scene.idle.clear();
         if scene.members.is_empty() {
             return Err(Error::NoJob { job: job.to_string() }.into());
         }
@@ -130,8 +141,13 @@ fn scene(
     here: &Here,
     now: Timestamp,
 ) -> sql::Result<Scene> {
+    let members = fleet::view(connection, settings, here, now)?;
+    let holds = holds::all(connection)?;
+    let is_idle = |hold: &&Hold| !members.iter().any(|m| hold.concerns(&m.job.name, &m.own.labels));
     Ok(Scene {
-        members: fleet::view(connection, settings, here, now)?,
+        idle: holds.iter().filter(is_idle).cloned().collect(),
+        holds,
+        members,
         n_undelivered: alerts::troubled(connection)?.len(),
         last_sweep: facts::get(connection, SWEEP)?.map(|(_, at)| at),
         now,
@@ -152,6 +168,11 @@ fn troubles(scene: &Scene) -> Vec<String> {
 
 fn print(ctx: &mut Ctx<'_>, scene: &Scene) -> Result<(), common::Error> {
     let now = scene.now;
+    // What is piped into a file is read on another day.
+    let is_terminal = ctx.out.is_terminal();
+    let by_clock =
+        |at: Timestamp| if is_terminal { view::clock_time(at, now) } else { at.to_string() };
+    let ago = |at: Timestamp| if is_terminal { at.relative(now) } else { at.to_string() };
     let mut table =
         Columns::new(["JOB", "STATE", "LAST RUNS", "STREAK", "LAST SUCCESS", "NEXT", "WHY"]);
     for member in &scene.members {
@@ -167,9 +188,9 @@ fn print(ctx: &mut Ctx<'_>, scene: &Scene) -> Result<(), common::Error> {
             state.join(", "),
             view::signs(&breaker.recent, MARKS),
             breaker.streak.to_string(),
-            breaker.last_success_at.map_or_else(|| "never".to_owned(), |at| at.relative(now)),
-            member.next.map_or_else(String::new, |next| view::clock_time(next, now)),
-            view::why(member, now),
+            breaker.last_success_at.map_or_else(|| "never".to_owned(), ago),
+            member.next.map_or_else(String::new, by_clock),
+            view::why(member, now, &by_clock),
         ]);
     }
     let text = table.render();
@@ -185,6 +206,11 @@ fn print(ctx: &mut Ctx<'_>, scene: &Scene) -> Result<(), common::Error> {
         };
         ctx.out.line(line)?;
     }
+    for hold in &scene.idle {
+        let line = format!("{} is held, and concerns no job: {}", hold.scope, hold.reason);
+        let line = ctx.out.paint(Tone::Warning, &sanitize(&line));
+        ctx.out.line(line)?;
+    }
     for trouble in troubles(scene) {
         let line = ctx.out.paint(Tone::Warning, &sanitize(&trouble));
         ctx.out.line(line)?;
@@ -192,9 +218,9 @@ fn print(ctx: &mut Ctx<'_>, scene: &Scene) -> Result<(), common::Error> {
     Ok(())
 }
 
-/// Whether it failed last, or keeps changing.
+/// Whether it failed last, keeps changing, or has yet to show that it is well.
 fn is_restless(member: &Member) -> bool {
-    member.job.breaker.streak > 0 || member.job.breaker.flapping
+    member.job.breaker.streak > 0 || member.job.breaker.flapping || member.is_on_probation()
 }
 
 fn tone(member: &Member) -> Option<Tone> {
@@ -219,6 +245,8 @@ fn describe(member: &Member, now: Timestamp) -> Value {
         "overlays": member.overlays(now),
         "blocked": member.is_blocked(),
         "reason": member.problem(),
+        "probe": member.probe().map(Probe::as_str),
+        "hold": member.hold(),
         "streak": breaker.streak,
         "epoch": breaker.epoch,
         "incident": breaker.incident,
@@ -238,6 +266,8 @@ fn describe(member: &Member, now: Timestamp) -> Value {
         "missed": member.lateness.missed(),
         "skipped": member.job.skipped,
         "skipped_since": member.job.skipped_since,
+        "overlap_skips": member.gave_way.overlap,
+        "spacing_skips": member.gave_way.spacing,
         "running": member.running.iter().map(|run| &run.run_id).collect::<Vec<_>>(),
         "declared": member.own.declared,
         "tier": member.own.tier.as_str(),

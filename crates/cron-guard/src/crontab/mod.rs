@@ -4,6 +4,7 @@
 //! cron itself would read differently is touched. `line` knows the forms of a line, `name` what a
 //! job is called.
 
+pub(crate) mod declared;
 mod line;
 mod name;
 #[cfg(test)]
@@ -35,6 +36,17 @@ pub(crate) struct Job {
     pub(crate) schedule: Option<String>,
     /// The zone that `CRON_TZ` names.
     pub(crate) tz: Option<String>,
+}
+
+impl Job {
+    /// `0 2 * * * in Europe/Berlin`.
+    pub(crate) fn in_words(&self) -> String {
+        let schedule = self.schedule.as_deref().unwrap_or("@reboot");
+        match &self.tz {
+            Some(tz) => format!("{schedule} in {tz}"),
+            None => schedule.to_owned(),
+        }
+    }
 }
 
 /// A line that became a job.

@@ -186,6 +186,10 @@ impl Guard<'_> {
             job.last_run = Some(run.to_string());
             if probe {
                 job.breaker.grant(&own.rules, Some(run.as_str()), now);
+            } else {
+                // It runs again, so what kept it back is over.
+                job.skipped = 0;
+                job.skipped_since = None;
             }
             jobs::save(tx, job)?;
             Ok((Admission::Go { run, probe }, moved))
@@ -256,7 +260,7 @@ fn block_by_budget(
 /// The hold that concerns a job, as the reason for a block.
 pub(crate) fn block_by_hold(holds: &[Hold], job: &str, own: &JobSettings) -> Option<Block> {
     let hold = holds::concerning(holds, job, &own.labels)?;
-    let block = Block::new("held", format!("held: {}", hold.reason));
+    let block = Block::new("held", hold.in_words());
     Some(Block { hold: Some(hold.scope.clone()), ..block })
 }
 
@@ -297,8 +301,11 @@ pub(crate) fn count_skip(
     block: &Block,
     now: Timestamp,
 ) -> sql::Result<()> {
-    job.skipped += 1;
-    job.skipped_since.get_or_insert(now);
+    // Who gives way to another run is not blocked, and is counted by the hour alone.
+    if !skips::APART.contains(&block.kind) {
+        job.skipped += 1;
+        job.skipped_since.get_or_insert(now);
+    }
     job.last_tick_at = job.last_tick_at.max(Some(now));
     jobs::save(tx, job)?;
     skips::count(tx, &job.name, block.kind, now)

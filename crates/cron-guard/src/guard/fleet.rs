@@ -11,19 +11,24 @@ use super::admit::{Block, Verdict, decide};
 use super::look::{Look, look};
 use super::record::{Scene, record};
 use super::{Guard, rounds};
+use crate::error::Error;
 use crate::late::{self, Lateness};
 use crate::machine::State;
 use crate::outage::LastKnown;
 use crate::settings::{JobSettings, Mode, Settings};
 use crate::store::jobs::{self, Job};
+use crate::store::skips::{self, GaveWay};
 use crate::store::transitions::{self, Transition};
-use crate::store::{facts, holds, journal, skips};
+use crate::store::{facts, holds, journal};
 use crate::{awake, budget};
 
 /// The fact that says when the sweep last ran.
 pub(crate) const SWEEP: &str = "sweep";
 /// How long skipped ticks are remembered by the hour.
 const SKIPS_KEPT: std::time::Duration = std::time::Duration::from_secs(60 * 24 * 3600);
+
+/// How far back the ticks that gave way are shown.
+const A_DAY: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
 
 /// One job as `status` and the sweep show it.
 pub(crate) struct Member {
@@ -33,8 +38,12 @@ pub(crate) struct Member {
     pub(crate) lateness: Lateness,
     pub(crate) running: Vec<Run>,
     pub(crate) next: Option<Timestamp>,
+    /// The ticks of the last day that gave way to another run.
+    pub(crate) gave_way: GaveWay,
     /// The fleet is declared, and this job is not.
     pub(crate) undeclared: bool,
+    /// What is wrong with its schedule or its zone, and where in the settings.
+    pub(crate) misdeclared: Option<String>,
     /// It is open and runs all the same, since somebody changed its declaration.
     pub(crate) unblocked_by: Option<Transition>,
     /// The journal cannot be read; this is what was last known.
@@ -63,7 +72,7 @@ impl Member {
             self.own.rules.max_runtime.is_some_and(|limit| now > run.started_at.plus(limit))
         };
         let lateness = match self.lateness {
-            Lateness::Late(_) if !self.is_blocked() => Some("late"),
+            Lateness::Late(_) if !self.is_stopped() => Some("late"),
             Lateness::NeverRan(_) => Some("never ran"),
             _ => None,
         };
@@ -77,49 +86,11 @@ impl Member {
             self.job.breaker.flapping.then_some("flapping"),
             self.job.breaker.broken.then_some("broken"),
             self.undeclared.then_some("undeclared"),
+            self.misdeclared.is_some().then_some("misdeclared"),
         ]
         .into_iter()
         .flatten()
         .collect()
-    }
-
-    /// Whether it may not run now.
-    pub(crate) fn is_blocked(&self) -> bool {
-        match &self.verdict {
-            // Another run is deciding at this moment; the job itself is on its way back.
-            Verdict::Blocked(block) => block.kind != "probe_running",
-            Verdict::Go { .. } => false,
-        }
-    }
-
-    /// Whether it should have started and did not.
-    pub(crate) fn is_late(&self) -> bool {
-        !self.is_blocked() && self.lateness.missed().is_some()
-    }
-
-    /// Whether somebody should look.
-    pub(crate) fn is_problem(&self) -> bool {
-        self.is_blocked() || self.is_late() || self.job.breaker.state == State::Open
-    }
-
-    /// Why it may not run now, or why it is on probation.
-    pub(crate) fn reason(&self) -> Option<&str> {
-        match &self.verdict {
-            Verdict::Blocked(block) => Some(&block.reason),
-            Verdict::Go { .. } => self.job.breaker.reason.as_deref(),
-        }
-    }
-
-    /// What is wrong, in words.
-    pub(crate) fn problem(&self) -> Option<String> {
-        if let Some(reason) = self.reason() {
-            return Some(reason.to_owned());
-        }
-        match self.lateness {
-            Lateness::Late(slot) => Some(format!("late: expected {slot}")),
-            Lateness::NeverRan(slot) => Some(format!("never ran: expected {slot}")),
-            Lateness::Unscheduled | Lateness::OnTime => None,
-        }
     }
 }
 
@@ -139,10 +110,12 @@ impl Guard<'_> {
                 let scene = Scene { settings, own: &own, named_db: named_db.as_deref(), now };
                 moved |= record(tx, &mut look, &scene)?;
             }
+            let written_at = settings.written_at();
             for name in settings.declared() {
                 let job = jobs::get(tx, name)?.unwrap_or_else(|| Job::new(name));
                 if job.declared_at.is_none() {
-                    jobs::save(tx, &Job { declared_at: Some(now), ..job })?;
+                    let declared_at = declared_at(&job, written_at, now).or(Some(now));
+                    jobs::save(tx, &Job { declared_at, ..job })?;
                 }
             }
             let mut members = view_since(tx, settings, &here, awake_since, now)?;
@@ -186,18 +159,26 @@ fn view_since(
     now: Timestamp,
 ) -> sql::Result<Vec<Member>> {
     let is_declared = settings.declared().next().is_some();
+    let written_at = settings.written_at();
+    let misdeclared = settings.misdeclared();
+    let gave_way = skips::apart(connection, now.minus(A_DAY))?;
     let holds = holds::all(connection)?;
     let mut members = Vec::new();
     for (job, look) in looks(connection, settings, here, now)? {
-        let (job, running) = match look {
+        let (mut job, running) = match look {
             Some(look) => (look.job, look.running),
             None => (job, Vec::new()),
         };
         let own = settings.job(&job.name);
+        if own.declared {
+            job.declared_at = declared_at(&job, written_at, now);
+        }
         let verdict = decide(connection, &job, &own, settings, &holds, now)?;
         let lateness = late::judge(&job, &own, awake_since, now);
         let next = late::next(&job, &own, now);
         let undeclared = is_declared && !own.declared;
+        let gave_way = gave_way.get(&job.name).copied().unwrap_or_default();
+        let misdeclared = misdeclared.get(job.name.as_str()).map(Error::about_line);
         let opened_at = job.breaker.opened_at.filter(|_| matches!(verdict, Verdict::Go { .. }));
         let unblocked_by = match opened_at {
             Some(opened_at) => transitions::unblocked_by(connection, &job.name, opened_at)?,
@@ -210,7 +191,9 @@ fn view_since(
             lateness,
             running,
             next,
+            gave_way,
             undeclared,
+            misdeclared,
             unblocked_by,
             unknown: false,
         });
@@ -218,8 +201,15 @@ fn view_since(
     Ok(members)
 }
 
+/// Since when a job is declared. One that came before any sweep saw its declaration is expected from the
+/// moment on at which the file was last written; one that never came, from the first sweep on.
+fn declared_at(job: &Job, written_at: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
+    job.declared_at.or_else(|| job.last_tick_at.and(written_at).map(|at| at.min(now)))
+}
+
 /// The jobs as they were last known, while the journal cannot be read.
 pub(crate) fn last_known(settings: &Settings, known: &LastKnown, now: Timestamp) -> Vec<Member> {
+    let misdeclared = settings.misdeclared();
     let names: BTreeSet<&str> = settings.declared().chain(known.open_jobs()).collect();
     names
         .into_iter()
@@ -242,7 +232,9 @@ pub(crate) fn last_known(settings: &Settings, known: &LastKnown, now: Timestamp)
                 lateness: Lateness::Unscheduled,
                 running: Vec::new(),
                 next,
+                gave_way: GaveWay::default(),
                 undeclared: false,
+                misdeclared: misdeclared.get(name).map(Error::about_line),
                 unblocked_by: None,
                 unknown: true,
             }

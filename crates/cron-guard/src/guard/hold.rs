@@ -1,5 +1,7 @@
 //! A person pauses jobs, lets them go again, or says that a block is known.
 
+use common::fleet::runs;
+
 use super::Guard;
 use super::admit::look_now;
 use super::record::{Scene, record};
@@ -51,6 +53,24 @@ impl Guard<'_> {
         })?;
         self.remember();
         Ok(is_new)
+    }
+
+    /// Whether anybody has heard of the job: it is declared, ran, or was kept from running.
+    pub(crate) fn knows(&self, job: &str) -> Result<bool, common::Error> {
+        if self.settings.job(job).declared {
+            return Ok(true);
+        }
+        self.db.read("read", |connection| {
+            Ok(jobs::get(connection, job)?.is_some()
+                || !runs::of_job(connection, job, 1)?.is_empty())
+        })
+    }
+
+    /// The pause that concerns a job, whatever it is on.
+    pub(crate) fn concerning(&self, job: &str) -> Result<Option<Hold>, common::Error> {
+        let labels = self.settings.job(job).labels;
+        let holds = self.db.read("read", holds::all)?;
+        Ok(holds::concerning(&holds, job, &labels).cloned())
     }
 
     /// Ends a pause. What a person ordered, only a person ends, unless the settings allow otherwise.

@@ -13,6 +13,7 @@ mod record;
 mod redeclare;
 mod resume;
 mod rounds;
+mod standing;
 
 use std::cell::LazyCell;
 use std::path::PathBuf;
@@ -25,6 +26,7 @@ pub(crate) use admit::{Admission, Block, LEASE, Terms, Verdict, block_by_hold, d
 pub(crate) use hold::{Acked, Released};
 pub(crate) use look::Look;
 pub(crate) use resume::Resumed;
+pub(crate) use standing::Probe;
 
 use crate::settings::Settings;
 

@@ -78,6 +78,8 @@ fn apply(
         Effect::ProbeFailed => ("probe_failed", look.job.breaker.reason.clone()),
         Effect::Recovered => {
             look.job.signature = None;
+            look.job.skipped = 0;
+            look.job.skipped_since = None;
             ("recover", None)
         }
         Effect::HoldIt => {

@@ -18,7 +18,7 @@ pub(super) fn tell_lateness(
     member: &mut Member,
     scene: &Scene<'_>,
 ) -> sql::Result<()> {
-    let missed = member.lateness.missed().filter(|_| !member.is_blocked());
+    let missed = member.lateness.missed().filter(|_| !member.is_stopped());
     match (missed, member.job.late_slot) {
         (Some(slot), None) => {
             member.job.late_slot = Some(slot);
@@ -47,7 +47,7 @@ pub(super) fn tell_lateness(
             };
             alerts::put(tx, &alert, &crate::alert::channels(scene.settings.alerts()), scene.now)?;
         }
-        (None, Some(_)) if !member.is_blocked() => {
+        (None, Some(_)) if !member.is_stopped() => {
             member.job.late_slot = None;
             jobs::save(tx, &member.job)?;
         }

@@ -1,5 +1,6 @@
 //! Edits of `guard.toml` that keep its comments, its order and its spacing.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use common::{atomic, place};
@@ -32,6 +33,8 @@ pub(crate) enum Edited {
 pub(crate) struct Editor {
     document: DocumentMut,
     begins_empty: bool,
+    /// The jobs whose schedule was wrong before any change.
+    misdeclared: BTreeSet<String>,
 }
 
 impl Editor {
@@ -40,7 +43,10 @@ impl Editor {
         let document = text.parse().map_err(|error: toml_edit::TomlError| {
             Error::settings(path, text, error.span(), error.message())
         })?;
-        Ok(Self { document, begins_empty: text.starts_with('\n') })
+        let misdeclared = Settings::parse(path.to_path_buf(), text.to_owned())
+            .map(|before| before.misdeclared().into_keys().map(ToOwned::to_owned).collect())
+            .unwrap_or_default();
+        Ok(Self { document, begins_empty: text.starts_with('\n'), misdeclared })
     }
 
     /// Declares a job.
@@ -107,8 +113,11 @@ impl Editor {
     /// The settings as they will be. What is wrong then was wrong in the change, for the file was read.
     pub(crate) fn outcome(&self, path: &Path) -> anyhow::Result<Settings> {
         let settings = Settings::parse(path.to_path_buf(), self.text()).and_then(|settings| {
-            settings.check_schedules()?;
-            Ok(settings)
+            // What was wrong before must not keep anybody from changing another job.
+            let mut wrong = settings.misdeclared();
+            wrong.retain(|job, _| !self.misdeclared.contains(*job));
+            let first = wrong.into_values().next();
+            first.map_or(Ok(settings), |error| Err(error.into()))
         });
         settings.map_err(|error| match error.downcast::<Error>() {
             Ok(Error::Settings { message, .. }) => Error::Usage(message).into(),
@@ -120,18 +129,28 @@ impl Editor {
     /// Writes the file, if what it says now is understood. Nothing is written otherwise.
     pub(crate) fn save(&self, path: &Path) -> anyhow::Result<()> {
         self.outcome(path)?;
-        let text = self.text();
-        // The file may be a link into a repository; the link stays.
-        let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
-        if let Some(folder) = target.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            place::private_dir(folder)?;
-        }
-        let mode = std::fs::metadata(&target).map_or(0o600, |file| {
-            std::os::unix::fs::PermissionsExt::mode(&file.permissions()) & 0o777
-        });
-        atomic::write(&target, text.as_bytes(), mode)?;
+        write(path, &self.text())?;
         Ok(())
     }
+}
+
+fn write(path: &Path, text: &str) -> Result<(), common::Error> {
+    // The file may be a link into a repository; the link stays.
+    let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+    if let Some(folder) = target.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        place::private_dir(folder)?;
+    }
+    let mode = std::fs::metadata(&target)
+        .map_or(0o600, |file| std::os::unix::fs::PermissionsExt::mode(&file.permissions()) & 0o777);
+    atomic::write(&target, text.as_bytes(), mode)
+}
+
+/// Undoes a change: the file is again as it was when `before` was read, or gone where there was none.
+pub(crate) fn restore(before: &Settings) -> Result<(), common::Error> {
+    if before.exists {
+        return write(&before.path, before.text());
+    }
+    std::fs::remove_file(&before.path).map_err(common::error::file("remove", &before.path))
 }
 
 /// Sets a key, and keeps the comment that stands behind its former value.

@@ -56,8 +56,7 @@ pub(crate) struct JobTable {
     pub(crate) flapping: Option<Flapping>,
     pub(crate) budget: Vec<Budget>,
     /// It was declared by `crontab --install`, and `--uninstall` takes it back.
-    #[serde(rename = "crontab")]
-    pub(crate) _crontab: bool,
+    pub(crate) crontab: bool,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -3,7 +3,9 @@
 //! Everything has a default, so that no file is needed. What is wrong in a file is named with its
 //! line and column and with the fields that exist. Reading never changes the file; `edit` does that.
 
+mod difference;
 pub(crate) mod edit;
+mod exclusive;
 mod file;
 mod words;
 
@@ -16,9 +18,10 @@ use common::place;
 
 use crate::error::Error;
 use crate::machine::outcome::Codes;
-use crate::machine::{Policy, Rules, flap};
+use crate::machine::{COOLDOWN_MAX, Policy, Rules, flap};
 use crate::schedule::Schedule;
 
+pub(crate) use exclusive::Turn;
 #[cfg(feature = "webhook")]
 pub(crate) use file::Template;
 pub(crate) use file::{Alerts, CommandTable, DesktopTable, MailTable, WebhookTable};
@@ -53,51 +56,6 @@ pub(crate) struct JobSettings {
     pub(crate) grace: Duration,
 }
 
-impl JobSettings {
-    /// What changed from `self` to `other`, in words: `threshold 3 to 10, mode enforce to observe`.
-    pub(crate) fn changes_to(&self, other: &Self) -> String {
-        let changes: Vec<String> = self
-            .in_words()
-            .into_iter()
-            .zip(other.in_words())
-            .filter(|((_, before), (_, after))| before != after)
-            .map(|((key, before), (_, after))| format!("{key} {before} to {after}"))
-            .collect();
-        changes.join(", ")
-    }
-
-    /// Everything that a declaration says, by its key.
-    fn in_words(&self) -> Vec<(&'static str, String)> {
-        let length = |length: Option<Duration>| length.map(common::duration::human);
-        let codes = |codes: &[u8]| words::CodeList(codes.to_vec()).to_string();
-        let budgets: Vec<String> = self.budgets.iter().map(ToString::to_string).collect();
-        let policy = if self.rules.policy == Policy::Probe { "probe" } else { "manual" };
-        let words = [
-            ("schedule", self.schedule.clone()),
-            ("tz", self.tz.clone()),
-            ("every", length(self.every)),
-            ("grace", length(Some(self.grace))),
-            ("owner", self.owner.clone()),
-            ("labels", Some(self.labels.join("+"))),
-            ("tier", Some(self.tier.as_str().to_owned())),
-            ("threshold", Some(self.rules.threshold.to_string())),
-            ("recover", Some(self.rules.recover.to_string())),
-            ("cooldown", length(Some(self.rules.cooldown))),
-            ("policy", Some(policy.to_owned())),
-            ("mode", Some(self.mode.as_str().to_owned())),
-            ("max_runtime", length(self.rules.max_runtime)),
-            ("trip_now", Some(codes(&self.codes.trip_now))),
-            ("neutral", Some(codes(&self.codes.neutral))),
-            ("budget", Some(budgets.join("+"))),
-        ];
-        let none = || "none".to_owned();
-        words
-            .into_iter()
-            .map(|(key, word)| (key, word.filter(|word| !word.is_empty()).unwrap_or_else(none)))
-            .collect()
-    }
-}
-
 /// How late a start may be before the job counts as late.
 const GRACE: Duration = Duration::from_secs(15 * 60);
 /// The shortest wait before a probe that is derived from the job's interval.
@@ -112,8 +70,20 @@ impl Settings {
         }
     }
 
-    /// Reads the file; one that does not exist gives the defaults.
+    /// Reads the file. Without one the defaults hold, unless somebody named it.
     pub(crate) fn load(given: Option<&Path>) -> anyhow::Result<Self> {
+        let settings = Self::load_or_new(given)?;
+        let is_named = given.is_some_and(|path| !path.as_os_str().is_empty());
+        if is_named && !settings.exists {
+            // Without the file its tiers, labels and budgets would be gone, and nobody would know.
+            let absent = std::io::ErrorKind::NotFound.into();
+            return Err(common::error::file("read the settings", &settings.path)(absent).into());
+        }
+        Ok(settings)
+    }
+
+    /// Reads the file; one that does not exist is about to be created.
+    pub(crate) fn load_or_new(given: Option<&Path>) -> anyhow::Result<Self> {
         let path = Self::path(given)?;
         match std::fs::read(&path) {
             Ok(bytes) => {
@@ -226,9 +196,21 @@ impl Settings {
         &self.text
     }
 
+    /// When the file was last written: what it declares has stood there since then at the latest.
+    pub(crate) fn written_at(&self) -> Option<Timestamp> {
+        let written = std::fs::metadata(&self.path).and_then(|file| file.modified()).ok()?;
+        let age = written.duration_since(std::time::UNIX_EPOCH).ok()?;
+        Some(Timestamp(i64::try_from(age.as_millis()).ok()?))
+    }
+
     /// The names of the declared jobs, in order.
     pub(crate) fn declared(&self) -> impl Iterator<Item = &str> {
         self.file.job.keys().map(|name| name.get_ref().as_str())
+    }
+
+    /// Whether `crontab --install` declared the job.
+    pub(crate) fn is_from_crontab(&self, name: &str) -> bool {
+        self.file.job.get(name).is_some_and(|job| job.crontab)
     }
 
     /// The jobs that carry `label`.
@@ -265,21 +247,32 @@ impl Settings {
         &self.file.alerts
     }
 
-    /// Checks every schedule and zone, which a gate does not need and so does not do.
-    pub(crate) fn check_schedules(&self) -> Result<(), Error> {
-        for job in self.file.job.values() {
+    /// Where a cooldown is asked for that is longer than the longest wait: `defaults`, or the name of a job.
+    pub(crate) fn long_cooldowns(&self) -> Vec<&str> {
+        let jobs = self.file.job.iter().map(|(name, job)| (name.get_ref().as_str(), job.cooldown));
+        [("defaults", self.file.defaults.cooldown)]
+            .into_iter()
+            .chain(jobs)
+            .filter(|(_, cooldown)| cooldown.is_some_and(|wait| wait.0 > COOLDOWN_MAX))
+            .map(|(name, _)| name)
+            .collect()
+    }
+
+    /// The jobs whose schedule or zone is none, each with what is wrong. A gate needs neither, and the other
+    /// jobs are as they are, so this stops nothing.
+    pub(crate) fn misdeclared(&self) -> BTreeMap<&str, Error> {
+        let wrong = |job: &file::JobTable| {
             if let Some(tz) = &job.tz
                 && let Err(error) = crate::schedule::zone(tz.get_ref())
             {
-                return Err(self.error(tz.span(), &error.to_string()));
+                return Some(self.error(tz.span(), &error.to_string()));
             }
-            if let Some(schedule) = &job.schedule
-                && let Err(error) = crate::schedule::Schedule::parse(schedule.get_ref())
-            {
-                return Err(self.error(schedule.span(), &error.to_string()));
-            }
-        }
-        Ok(())
+            let schedule = job.schedule.as_ref()?;
+            let error = Schedule::parse(schedule.get_ref()).err()?;
+            Some(self.error(schedule.span(), &error.to_string()))
+        };
+        let jobs = self.file.job.iter();
+        jobs.filter_map(|(name, job)| Some((name.get_ref().as_str(), wrong(job)?))).collect()
     }
 }
 

@@ -77,10 +77,12 @@ fn an_empty_file_is_the_same_as_none() {
 }
 
 #[test]
-fn a_directory_in_the_files_place_is_an_error_and_an_absent_file_is_not() {
+fn a_directory_in_the_files_place_is_an_error_and_an_absent_file_is_for_who_creates_it() {
     let folder = tempfile::tempdir().unwrap();
+    let none = folder.path().join("none.toml");
     assert!(Settings::load(Some(folder.path())).is_err());
-    assert!(!Settings::load(Some(&folder.path().join("none.toml"))).unwrap().exists);
+    assert!(Settings::load(Some(&none)).is_err());
+    assert!(!Settings::load_or_new(Some(&none)).unwrap().exists);
     let error = complaint("[[");
     assert!(!error.is_empty());
     assert!(matches!(parse("x = 1").unwrap_err().downcast_ref(), Some(Error::Settings { .. })));

@@ -35,6 +35,24 @@ pub(crate) struct Hold {
     pub(crate) attended: bool,
 }
 
+impl Hold {
+    /// Whether it pauses a job with these labels.
+    pub(crate) fn concerns(&self, job: &str, labels: &[String]) -> bool {
+        self.scope == Scope::All.to_string()
+            || self.scope == Scope::Job(job.to_owned()).to_string()
+            || labels.iter().any(|label| self.scope == Scope::Label(label.clone()).to_string())
+    }
+
+    /// Why a job does not run, with what is held when that is more than the job itself.
+    pub(crate) fn in_words(&self) -> String {
+        if self.scope.starts_with("job:") {
+            format!("held: {}", self.reason)
+        } else {
+            format!("held ({}): {}", self.scope, self.reason)
+        }
+    }
+}
+
 /// All pauses, the oldest first; there are few.
 pub(crate) fn all(connection: &Connection) -> sql::Result<Vec<Hold>> {
     connection

@@ -136,6 +136,12 @@ pub(crate) fn all(connection: &Connection) -> sql::Result<HashMap<String, Job>> 
         .collect()
 }
 
+/// Forgets a job of which nothing is known but its name.
+pub(crate) fn remove(tx: &Connection, name: &str) -> sql::Result<()> {
+    tx.send("DELETE FROM guard_jobs WHERE job = ?1", [name])?;
+    Ok(())
+}
+
 /// Stores the job as it is now.
 pub(crate) fn save(tx: &Connection, job: &Job) -> sql::Result<()> {
     let breaker = &job.breaker;

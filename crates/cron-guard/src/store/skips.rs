@@ -1,9 +1,14 @@
 //! Ticks that did not run, counted by the hour, and the distance that groups of jobs keep.
 
+use std::collections::HashMap;
+
 use common::clock::Timestamp;
 use common::sql::{self, Connection, OptionalExtension as _, params};
 
 const HOUR: i64 = 3_600_000;
+
+/// The kinds of ticks that gave way to another run: nothing was wrong with the job.
+pub(crate) const APART: [&str; 2] = ["overlap", "spacing"];
 
 /// Counts one tick of `job` that did not run, for the reason `kind`.
 pub(crate) fn count(tx: &Connection, job: &str, kind: &str, now: Timestamp) -> sql::Result<()> {
@@ -39,6 +44,33 @@ pub(crate) fn since(
             Ok(Skips { job: row.get(0)?, kind: row.get(1)?, hour: row.get(2)?, count: row.get(3)? })
         })?
         .collect()
+}
+
+/// How many ticks of a job gave way to another run, by kind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct GaveWay {
+    pub(crate) overlap: i64,
+    pub(crate) spacing: i64,
+}
+
+/// How many ticks of each job gave way since `since`, to the hour.
+pub(crate) fn apart(
+    connection: &Connection,
+    since: Timestamp,
+) -> sql::Result<HashMap<String, GaveWay>> {
+    let [overlap, spacing] = APART;
+    let mut found: HashMap<String, GaveWay> = HashMap::new();
+    for skips in self::since(connection, None, since)? {
+        let count = if skips.kind == overlap {
+            &mut found.entry(skips.job).or_default().overlap
+        } else if skips.kind == spacing {
+            &mut found.entry(skips.job).or_default().spacing
+        } else {
+            continue;
+        };
+        *count += skips.count;
+    }
+    Ok(found)
 }
 
 /// Forgets what is older than `before`.

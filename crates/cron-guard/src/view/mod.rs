@@ -13,6 +13,9 @@ use common::clock::Timestamp;
 use crate::guard::fleet::Member;
 use crate::machine::Mark;
 
+/// What probation means.
+pub(crate) const PROBATION: &str = "one failure blocks it again";
+
 /// The sign of an outcome for people.
 pub(crate) fn sign(mark: Mark) -> char {
     match mark {
@@ -42,26 +45,40 @@ pub(crate) fn clock_time(moment: Timestamp, now: Timestamp) -> String {
     }
 }
 
+/// How moments are written for the reader: by the clock for people, in full for files and pipes.
+pub(crate) type Moments<'a> = &'a dyn Fn(Timestamp) -> String;
+
 /// What is wrong with a job, with what was skipped because of it.
-pub(crate) fn why(member: &Member, now: Timestamp) -> String {
+pub(crate) fn why(member: &Member, now: Timestamp, moment: Moments<'_>) -> String {
     let mut why = member.problem().unwrap_or_default();
     if let Some(missed) = member.lateness.missed().filter(|_| member.is_late()) {
-        why = format!("expected {}", clock_time(missed, now));
-    }
-    if let (true, Some(since)) = (member.job.skipped > 0, member.job.skipped_since) {
-        let skipped = format!("blocked {}x since {}", member.job.skipped, clock_time(since, now));
-        why = if why.is_empty() { skipped } else { format!("{why}; {skipped}") };
+        why = format!("expected {}", moment(missed));
     }
     if member.job.breaker.probation && why.is_empty() {
-        "on probation: one failure blocks it again".clone_into(&mut why);
+        why = format!("on probation: {PROBATION}");
+    }
+    let mut add = |what: String| {
+        why = if why.is_empty() { what } else { format!("{why}; {what}") };
+    };
+    let is_kept_back = member.job.skipped > 0 && member.is_blocked();
+    if let (true, Some(since)) = (is_kept_back, member.job.skipped_since) {
+        add(format!("blocked {}x since {}", member.job.skipped, moment(since)));
+    }
+    for (count, kind) in
+        [(member.gave_way.overlap, "overlap"), (member.gave_way.spacing, "spacing")]
+    {
+        if count > 0 {
+            add(format!("skipped {count}x in the last 24h ({kind})"));
+        }
     }
     if let Some(edit) = &member.unblocked_by {
         let change = edit.reason.as_deref().unwrap_or_default();
-        let at = clock_time(edit.at, now);
+        let at = moment(edit.at);
         why = format!("{why}; runs since {at}: {change} (by {})", edit.actor);
     }
-    if let Some(probe) = member.job.breaker.next_probe_at.filter(|_| member.is_blocked()) {
-        why = format!("{why}; next probe {}", clock_time(probe, now));
+    let is_ahead = |probe: &Timestamp| member.is_blocked() && *probe > now;
+    if let Some(probe) = member.job.breaker.next_probe_at.filter(is_ahead) {
+        why = format!("{why}; next probe {}", moment(probe));
     }
     why
 }

@@ -17,17 +17,27 @@ pub(crate) fn line(members: &[Member], troubles: &[String]) -> (String, Code) {
         members.iter().filter(|member| wanted(member)).map(|m| plain(&m.job.name)).collect()
     };
     let blocked = names(&|member| member.is_blocked());
+    let resumed = names(&|member| member.is_on_probation());
     let late = names(&|member| member.is_late());
+    let wrong = names(&|member| member.is_misdeclared());
     let flapping = names(&|member| member.job.breaker.flapping);
     let code = if !blocked.is_empty() {
         Code::Critical
-    } else if late.is_empty() && flapping.is_empty() && troubles.is_empty() {
+    } else if [&resumed, &late, &wrong, &flapping].iter().all(|names| names.is_empty())
+        && troubles.is_empty()
+    {
         Code::Ok
     } else {
         Code::Warning
     };
     let mut parts = Vec::new();
-    for (what, names) in [("blocked", &blocked), ("late", &late), ("flapping", &flapping)] {
+    for (what, names) in [
+        ("blocked", &blocked),
+        ("on probation", &resumed),
+        ("late", &late),
+        ("misdeclared", &wrong),
+        ("flapping", &flapping),
+    ] {
         if !names.is_empty() {
             parts.push(format!("{} {what} ({})", names.len(), names.join(", ")));
         }

@@ -23,13 +23,24 @@ pub(crate) fn render(
     let window = duration::human(week.until.since(week.since));
     let n_blocked = members.iter().filter(|member| member.is_blocked()).count();
     let n_late = members.iter().filter(|member| member.is_late()).count();
-    let n_well = members.len() - n_blocked - n_late;
-    let verdict = match (n_blocked, n_late) {
-        (0, 0) => ("good", "All jobs are healthy".to_owned()),
-        (0, late) => ("warn", format!("{late} {} late", are(late))),
-        (blocked, 0) => ("bad", format!("{blocked} {} blocked", are(blocked))),
-        (blocked, late) => ("bad", format!("{blocked} {} blocked, {late} late", are(blocked))),
+    let n_resumed = members.iter().filter(|member| member.is_on_probation()).count();
+    let n_wrong = members.iter().filter(|member| member.is_misdeclared()).count();
+    let n_well = members.iter().filter(|member| member.is_healthy()).count();
+    let wrong: Vec<(usize, &str)> = [
+        (n_blocked, "blocked"),
+        (n_late, "late"),
+        (n_resumed, "on probation"),
+        (n_wrong, "misdeclared"),
+    ]
+    .into_iter()
+    .filter(|(count, _)| *count > 0)
+    .collect();
+    let tone = match (n_blocked, wrong.is_empty()) {
+        (0, true) => "good",
+        (0, false) => "warn",
+        _ => "bad",
     };
+    let title = headline(&wrong);
     let _ = write!(
         page,
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -38,8 +49,7 @@ pub(crate) fn render(
          <title>cron-guard: {title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n\
          <header>\n<h1 class=\"{tone}\">{title}</h1>\n\
          <p>{n_well} of {n_all} jobs healthy. The last {window}, up to {until}.</p>\n</header>\n",
-        title = escape(&verdict.1),
-        tone = verdict.0,
+        title = escape(&title),
         n_all = members.len(),
         until = escape(&now.to_utc().format("%Y-%m-%d %H:%M UTC").to_string()),
     );
@@ -51,8 +61,14 @@ pub(crate) fn render(
     page
 }
 
-fn are(count: usize) -> &'static str {
-    if count == 1 { "job is" } else { "jobs are" }
+/// `2 jobs are blocked, 1 late`.
+fn headline(wrong: &[(usize, &str)]) -> String {
+    let Some(((count, what), rest)) = wrong.split_first() else {
+        return "All jobs are healthy".to_owned();
+    };
+    let jobs = if *count == 1 { "job is" } else { "jobs are" };
+    let rest = rest.iter().map(|(count, what)| format!(", {count} {what}"));
+    format!("{count} {jobs} {what}{}", rest.collect::<String>())
 }
 
 fn problems(page: &mut String, members: &[Member], now: Timestamp) {
@@ -62,14 +78,17 @@ fn problems(page: &mut String, members: &[Member], now: Timestamp) {
     }
     page.push_str("<section>\n<h2>What needs somebody</h2>\n<ul class=\"problems\">\n");
     for member in wrong {
-        let (tone, word) =
-            if member.is_late() { ("warn", "late") } else { ("bad", member.state()) };
+        let (tone, word) = match member.is_late() {
+            true => ("warn", "late"),
+            false if member.is_misdeclared() && !member.is_blocked() => ("warn", "misdeclared"),
+            false => ("bad", member.state()),
+        };
         let _ = writeln!(
             page,
             "<li><strong>{}</strong> <span class=\"tag {tone}\">{}</span> {}</li>",
             escape(&member.job.name),
             escape(word),
-            escape(&why(member, now))
+            escape(&why(member, now, &|at| clock_time(at, now)))
         );
     }
     page.push_str("</ul>\n</section>\n");
@@ -80,8 +99,8 @@ fn timeline(page: &mut String, week: &Week, members: &[Member], now: Timestamp) 
         page,
         "<section>\n<h2>Timeline</h2>\n<p class=\"legend\">\
          <span><i class=\"c ran\"></i>ran</span> <span><i class=\"c failed\"></i>failed</span> \
-         <span><i class=\"c skipped\"></i>blocked</span> <span><i class=\"c missed\"></i>missed</span> \
-         <span><i class=\"c neutral\"></i>interrupted</span> <span><i class=\"c\"></i>nothing</span></p>\n<p>One cell is {}.</p>\n<div class=\"lanes\">\n",
+         <span><i class=\"c blocked\"></i>blocked</span> <span><i class=\"c missed\"></i>missed</span> \
+         <span><i class=\"c neutral\"></i>interrupted or skipped</span> <span><i class=\"c\"></i>nothing</span></p>\n<p>One cell is {}.</p>\n<div class=\"lanes\">\n",
         escape(&duration::human(week.piece()))
     );
     for member in ordered(members) {
@@ -128,13 +147,13 @@ fn ordered(members: &[Member]) -> Vec<&Member> {
 fn class(piece: &Piece) -> &'static str {
     if piece.failed > 0 {
         " failed"
-    } else if piece.skipped > 0 {
-        " skipped"
+    } else if piece.blocked > 0 {
+        " blocked"
     } else if piece.missed > 0 {
         " missed"
     } else if piece.ran > 0 {
         " ran"
-    } else if piece.neutral > 0 {
+    } else if piece.neutral + piece.skipped > 0 {
         " neutral"
     } else {
         ""
@@ -145,7 +164,8 @@ fn said(piece: &Piece) -> String {
     let parts: Vec<String> = [
         (piece.ran, "ran"),
         (piece.failed, "failed"),
-        (piece.skipped, "blocked"),
+        (piece.blocked, "blocked"),
+        (piece.skipped, "skipped"),
         (piece.missed, "missed"),
         (piece.neutral, "interrupted"),
     ]
@@ -160,7 +180,7 @@ fn table(page: &mut String, week: &Week, members: &[Member]) {
     page.push_str(
         "<section>\n<h2>Expected and done</h2>\n<div class=\"scroll\"><table>\n<thead><tr><th>Job</th>\
          <th>State</th><th class=\"n\">Expected</th><th class=\"n\">Succeeded</th><th class=\"n\">Failed</th>\
-         <th class=\"n\">Blocked</th><th class=\"n\">Missed</th><th class=\"n\">Cost</th></tr></thead>\n<tbody>\n",
+         <th class=\"n\">Blocked</th><th class=\"n\">Skipped</th><th class=\"n\">Missed</th><th class=\"n\">Cost</th></tr></thead>\n<tbody>\n",
     );
     for member in ordered(members) {
         let none = Row::default();
@@ -174,13 +194,15 @@ fn table(page: &mut String, week: &Week, members: &[Member]) {
         };
         let tone = if member.is_blocked() {
             "bad"
-        } else if member.is_problem() || member.job.breaker.flapping {
+        } else if member.is_problem() || member.is_on_probation() || member.job.breaker.flapping {
             "warn"
         } else {
             "good"
         };
         let state = match member.state() {
             _ if member.is_late() => "late",
+            _ if member.is_on_probation() => "on probation",
+            "closed" if member.is_misdeclared() => "misdeclared",
             "closed" if member.job.breaker.flapping => "flapping",
             // The word of the breaker would read as its opposite here.
             "closed" => "healthy",
@@ -189,11 +211,13 @@ fn table(page: &mut String, week: &Week, members: &[Member]) {
         let _ = writeln!(
             page,
             "<tr><th scope=\"row\">{}</th><td><span class=\"tag {tone}\">{}</span></td><td class=\"n\">{expected}</td>\
-             <td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td></tr>",
+             <td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td>\
+             <td class=\"n\">{}</td></tr>",
             escape(&member.job.name),
             escape(state),
             number(row.sum.ran),
             number(row.sum.failed),
+            number(row.sum.blocked),
             number(row.sum.skipped),
             number(row.sum.missed),
             escape(&cost),
@@ -243,8 +267,8 @@ fn escape(text: &str) -> String {
 }
 
 const STYLE: &str = "
-:root{--bg:#fff;--fg:#1b1f24;--dim:#59636e;--line:#d8dee4;--none:#eaeef2;--good:#1a7f37;--bad:#b3261e;--warn:#8a5a00;--ran:#4c9f6b;--failed:#c9372c;--skipped:#8b6bd6;--missed:#e2a03f;--neutral:#8c959f}
-@media(prefers-color-scheme:dark){:root{--bg:#12161b;--fg:#e6e9ec;--dim:#9aa4ae;--line:#2c343c;--none:#222932;--good:#57c27a;--bad:#ff8a80;--warn:#f0b64d;--ran:#3f8f5d;--failed:#e5534b;--skipped:#9b7fe6;--missed:#d9962f;--neutral:#6e7781}}
+:root{--bg:#fff;--fg:#1b1f24;--dim:#59636e;--line:#d8dee4;--none:#eaeef2;--good:#1a7f37;--bad:#b3261e;--warn:#8a5a00;--ran:#4c9f6b;--failed:#c9372c;--blocked:#8b6bd6;--missed:#e2a03f;--neutral:#8c959f}
+@media(prefers-color-scheme:dark){:root{--bg:#12161b;--fg:#e6e9ec;--dim:#9aa4ae;--line:#2c343c;--none:#222932;--good:#57c27a;--bad:#ff8a80;--warn:#f0b64d;--ran:#3f8f5d;--failed:#e5534b;--blocked:#9b7fe6;--missed:#d9962f;--neutral:#6e7781}}
 *{box-sizing:border-box}
 body{margin:0 auto;max-width:72rem;padding:1.5rem 1rem 4rem;background:var(--bg);color:var(--fg);font:16px/1.5 system-ui,sans-serif}
 h1{margin:0;font-size:1.7rem;line-height:1.2}
@@ -258,7 +282,7 @@ li{padding:.45rem 0;border-top:1px solid var(--line);overflow-wrap:anywhere}
 .legend .c{width:.8rem}
 .c{display:inline-block;height:1.15rem;flex:1 1 0;min-width:0;background:var(--none)}
 .legend .c,.cells .c{border-radius:1px}
-.ran{background:var(--ran)}.failed{background:var(--failed)}.skipped{background:var(--skipped)}
+.ran{background:var(--ran)}.failed{background:var(--failed)}.blocked{background:var(--blocked)}
 .missed{background:repeating-linear-gradient(45deg,var(--missed) 0 3px,var(--none) 3px 5px)}.neutral{background:var(--neutral)}
 .lane{display:grid;grid-template-columns:11rem 1fr;gap:.75rem;align-items:center;padding:.15rem 0}
 .lane b{font-weight:500;font-size:.9rem;overflow:hidden;text-overflow:ellipsis;white-space:nowrap}

@@ -11,7 +11,7 @@ type Value = fn(&Member, Timestamp) -> Option<f64>;
 
 /// Each metric: its name, what it says, its value for a job.
 const METRICS: [(&str, &str, Value); 9] = [
-    ("blocked", "Whether the job may not run now.", |member, _| {
+    ("blocked", "Whether the job may not run now, or as a probe only.", |member, _| {
         Some(f64::from(u8::from(member.is_blocked())))
     }),
     ("late", "Whether the job should have started and did not.", |member, _| {

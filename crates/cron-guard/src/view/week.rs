@@ -12,10 +12,12 @@ use crate::machine::{Kind, Mark};
 use crate::schedule::Schedule;
 use crate::settings::JobSettings;
 use crate::store::journal::Brief;
-use crate::store::skips::Skips;
+use crate::store::skips::{self, Skips};
 
 /// How many pieces a window has.
 pub(crate) const PIECES: usize = 84;
+/// How long the ticks that did not run are counted together.
+const BUCKET: Duration = Duration::from_secs(3600);
 /// How many slots of one job are looked at; a job that is due every minute has 10,080 a week.
 const SLOTS_MAX: usize = 50_000;
 
@@ -25,6 +27,9 @@ pub(crate) struct Piece {
     pub(crate) ran: u32,
     pub(crate) failed: u32,
     pub(crate) neutral: u32,
+    /// Ticks that the breaker, a person or a budget kept from running.
+    pub(crate) blocked: u32,
+    /// Ticks that gave way to another run.
     pub(crate) skipped: u32,
     pub(crate) missed: u32,
 }
@@ -39,6 +44,8 @@ pub(crate) struct Row {
     pub(crate) tokens: i64,
     pub(crate) usd: f64,
     starts: Vec<Timestamp>,
+    /// The hours in which ticks were refused, and how many.
+    refused: Vec<(Timestamp, u32)>,
 }
 
 /// The window with all jobs.
@@ -105,10 +112,12 @@ impl Week {
     pub(crate) fn add_skips(&mut self, skips: &Skips) {
         let moment = skips.hour.max(self.since);
         let count = u32::try_from(skips.count).unwrap_or(u32::MAX);
-        self.note(&skips.job, moment, count, |piece| &mut piece.skipped);
-        // A tick that the gate refused did come.
-        let hour = Duration::from_secs(3600);
-        self.row(&skips.job).starts.extend([skips.hour, skips.hour.plus(hour / 2)]);
+        if skips::APART.contains(&skips.kind.as_str()) {
+            self.note(&skips.job, moment, count, |piece| &mut piece.skipped);
+        } else {
+            self.note(&skips.job, moment, count, |piece| &mut piece.blocked);
+        }
+        self.row(&skips.job).refused.push((skips.hour, count));
     }
 
     /// Holds the starts against what was declared.
@@ -119,6 +128,9 @@ impl Week {
             let from = since.max(member.job.declared_at.unwrap_or(until));
             let row = self.row(name);
             row.starts.sort_unstable();
+            row.refused.sort_unstable();
+            // How much later and earlier than its slot a tick may have come.
+            let (late, early) = (member.own.grace, member.own.every.unwrap_or_default());
             let missed = if let Some(schedule) = late::schedule(&member.own) {
                 let slots = slots(&schedule, from, until);
                 row.expected = Some(slots.len());
@@ -130,7 +142,7 @@ impl Week {
             } else {
                 continue;
             };
-            for slot in missed {
+            for slot in not_refused(missed, &row.refused, late, early) {
                 self.note(name, slot, 1, |piece| &mut piece.missed);
             }
         }
@@ -186,9 +198,42 @@ fn missed_intervals(
     missed
 }
 
+/// The slots for which no tick came at all: one that the gate refused did come, and of those only their
+/// number in each hour is known.
+fn not_refused(
+    mut missed: Vec<Timestamp>,
+    refused: &[(Timestamp, u32)],
+    late: Duration,
+    early: Duration,
+) -> Vec<Timestamp> {
+    let mut hours = refused.iter().copied().peekable();
+    missed.retain(|slot| {
+        while hours.next_if(|(hour, n)| *n == 0 || hour.plus(BUCKET + early) <= *slot).is_some() {}
+        match hours.peek_mut() {
+            Some((hour, n_left)) if hour.minus(late) <= *slot => {
+                *n_left -= 1;
+                false
+            }
+            _ => true,
+        }
+    });
+    missed
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_refused_tick_stands_for_one_slot_of_its_hour_and_for_none_to_come() {
+        let minutes = |minutes: &[i64]| -> Vec<Timestamp> {
+            minutes.iter().map(|minute| Timestamp(minute * 60_000)).collect()
+        };
+        let missed = minutes(&[58, 61, 62, 63, 200]);
+        let refused = [(Timestamp(0), 5), (Timestamp(HOUR), 2), (Timestamp(2 * HOUR), 9)];
+        let left = not_refused(missed, &refused, Duration::ZERO, Duration::ZERO);
+        assert_eq!(left, minutes(&[63, 200]));
+    }
 
     const HOUR: i64 = 3_600_000;
 

@@ -58,7 +58,13 @@ fn a_second_start_is_skipped_and_counted_while_one_is_alive() {
     let mut first = long_job(&sandbox, "j");
     sandbox.guard("exec j --no-overlap -- true").silent(75);
     sandbox.guard("exec j -- true").silent(0);
-    assert_eq!(sandbox.job("j")["skipped"], 1);
+    let job = sandbox.job("j");
+    assert_eq!((&job["overlap_skips"], &job["skipped"]), (&1.into(), &0.into()), "{job}");
+    let status = sandbox.guard("status").code(0).stdout;
+    assert!(status.contains("skipped 1x in the last 24h (overlap)") && !status.contains("blocked"));
+    let report = sandbox.guard("report --json").code(0).json();
+    let row = &report["jobs"][0];
+    assert_eq!((&row["skipped"], &row["blocked"]), (&1.into(), &0.into()), "{row}");
     assert_eq!(sandbox.job("j")["streak"], 0, "a skip is not a failure");
     signal(&first, rustix::process::Signal::TERM);
     first.wait().unwrap();
@@ -100,7 +106,7 @@ fn starts_in_a_group_keep_their_distance() {
     sandbox.guard("exec a --spacing linkedin=30m -- true").silent(0);
     sandbox.guard("exec b --spacing linkedin=30m -- true").silent(75);
     sandbox.guard("exec c --spacing other=30m -- true").silent(0);
-    assert_eq!(sandbox.job("b")["skipped"], 1);
+    assert_eq!(sandbox.job("b")["spacing_skips"], 1);
     sandbox.clock("+31m");
     sandbox.guard("exec b --spacing linkedin=30m -- true").silent(0);
     // A clock that went back must not block the group for longer than the distance.
@@ -117,7 +123,7 @@ fn a_start_that_waits_for_its_turn_is_not_skipped() {
     let sandbox = Sandbox::new();
     sandbox.guard("exec a --spacing g=1s -- true").silent(0);
     sandbox.guard("exec b --spacing g=1s --wait -- true").silent(0);
-    assert_eq!(sandbox.job("b")["skipped"], 0);
+    assert_eq!(sandbox.job("b")["spacing_skips"], 0);
 }
 
 #[test]

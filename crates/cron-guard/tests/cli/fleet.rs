@@ -14,7 +14,7 @@ fn a_hold_pauses_a_job_a_label_or_all_and_survives_successes() {
     sandbox.guard("check a").silent(75);
     sandbox.guard("check b").silent(0);
     assert_eq!(sandbox.job("a")["state"], "held");
-    assert_eq!(sandbox.job("a")["reason"], "held: their outage");
+    assert_eq!(sandbox.job("a")["reason"], "held (label:provider:x): their outage");
     sandbox.guard("release --label provider:x --reason over").silent(0);
     sandbox.guard("check a").silent(0);
     sandbox.guard("hold --all --reason 'moving house'").silent(0);
@@ -230,7 +230,8 @@ fn a_blocked_job_is_not_late_and_neither_is_one_whose_tick_was_refused() {
     sandbox.exec("j", "true").silent(75);
     sandbox.run::<_, &str>([]).code(1);
     sandbox.guard("resume j --reason repaired").silent(0);
-    sandbox.run::<_, &str>([]).code(0);
+    let sweep = sandbox.run::<_, &str>([]).code(1).stdout;
+    assert!(sweep.contains("On probation: 1") && !sweep.contains("Late"), "{sweep}");
     assert_eq!(sandbox.events(), ["trip"]);
 }
 
@@ -260,4 +261,104 @@ fn failures_that_nobody_gated_are_judged_by_the_sweep() {
     let sweep = sandbox.run::<_, &str>([]).code(1);
     assert!(sweep.stdout.contains("Blocked: 1 (plain — 3 consecutive failures)"), "{sweep:?}");
     assert_eq!(sandbox.events(), ["trip"]);
+}
+
+#[test]
+fn a_job_that_waits_for_its_probe_is_blocked_in_every_view_until_the_probe_has_succeeded() {
+    let mut sandbox = Sandbox::new();
+    sandbox.settings("[job.j]\npolicy = \"probe\"\ncooldown = \"1h\"\n");
+    sandbox.exec("well", "true").silent(0);
+    sandbox.fail("j", 3);
+    sandbox.clock("+2h");
+    let sweep = sandbox.run::<_, &str>([]).code(1).stdout;
+    assert!(
+        sweep.contains("Healthy: 1\nBlocked: 1 (j — 3 consecutive failures; a probe is due)\n"),
+        "{sweep}"
+    );
+    let entry = |sandbox: &Sandbox| {
+        let path = sandbox.path(".local/state/cron-guard/blocked.json");
+        let text = std::fs::read_to_string(path).unwrap();
+        serde_json::from_str::<serde_json::Value>(&text).unwrap()["blocked"][0].clone()
+    };
+    let due = entry(&sandbox);
+    assert_eq!((&due["action"], &due["probe"]), (&"probe".into(), &"due".into()), "{due}");
+    assert_eq!(sandbox.job("j")["blocked"], true);
+    let nagios = sandbox.guard("status --nagios").code(2).stdout;
+    assert!(nagios.contains("1 blocked (j)"), "{nagios}");
+    sandbox.guard("report --html page.html").silent(0);
+    let page = std::fs::read_to_string(sandbox.path("page.html")).unwrap();
+    assert!(page.contains("<title>cron-guard: 1 job is blocked</title>"), "{page}");
+    sandbox.guard("check j").silent(0);
+    let sweep = sandbox.run::<_, &str>([]).code(1).stdout;
+    assert!(sweep.contains("(j — 3 consecutive failures; a probe is running)"), "{sweep}");
+    let running = entry(&sandbox);
+    assert_eq!((&running["action"], &running["probe"]), (&"pause".into(), &"running".into()));
+    sandbox.clock("+122m");
+    sandbox.exec("j", "true").silent(0);
+    sandbox.run::<_, &str>([]).code(0);
+}
+
+#[test]
+fn the_count_of_blocked_ticks_ends_with_the_block() {
+    let mut sandbox = Sandbox::new();
+    sandbox.settings("[job.j]\npolicy = \"probe\"\ncooldown = \"1h\"\n");
+    sandbox.fail("j", 3);
+    sandbox.exec("j", "true").silent(75);
+    assert!(sandbox.guard("status").code(0).stdout.contains("blocked 1x since "));
+    sandbox.clock("+2h");
+    sandbox.exec("j", "true").silent(0);
+    assert!(!sandbox.guard("status").code(0).stdout.contains("blocked"));
+    sandbox.guard("hold j --reason x").silent(0);
+    sandbox.exec("j", "true").silent(75);
+    sandbox.guard("release j --reason x").silent(0);
+    assert!(!sandbox.guard("status").code(0).stdout.contains("blocked"));
+    sandbox.exec("j", "true").silent(0);
+    assert_eq!(sandbox.job("j")["skipped"], 0);
+}
+
+#[test]
+fn a_resumed_job_is_neither_blocked_nor_healthy_before_its_first_run() {
+    let sandbox = Sandbox::new();
+    sandbox.exec("well", "true").silent(0);
+    sandbox.fail("j", 3);
+    sandbox.guard("resume j --reason repaired").silent(0);
+    let sweep = sandbox.run::<_, &str>([]).code(1).stdout;
+    assert!(
+        sweep.starts_with(
+            "Checked: 2 jobs\nHealthy: 1\nBlocked: 0\n\
+             On probation: 1 (j — one failure blocks it again)\nPause instructions"
+        ),
+        "{sweep}"
+    );
+    let json = sandbox.run(["--json"]).code(1).json();
+    assert_eq!(json["on_probation"], serde_json::json!(["j"]));
+    let nagios = sandbox.guard("status --nagios").code(1).stdout;
+    assert!(nagios.starts_with("CRON-GUARD WARNING - 1 on probation (j) |"), "{nagios}");
+    sandbox.guard("report --html page.html").silent(0);
+    let page = std::fs::read_to_string(sandbox.path("page.html")).unwrap();
+    assert!(page.contains("<title>cron-guard: 1 job is on probation</title>"), "{page}");
+    sandbox.exec("j", "true").silent(0);
+    assert!(sandbox.run::<_, &str>([]).code(0).stdout.contains("Healthy: 2\nBlocked: 0\nPause"));
+}
+
+#[test]
+fn status_and_the_report_know_what_is_due_before_any_sweep() {
+    let mut sandbox = Sandbox::new();
+    sandbox.settings("[job.hourly]\nevery = \"1h\"\ngrace = \"5m\"\n");
+    sandbox.exec("hourly", "true").silent(0);
+    sandbox.guard("job add silent --every 1h --grace 5m").silent(0);
+    sandbox.clock("+66m");
+    assert_eq!(sandbox.job("hourly")["overlays"], serde_json::json!(["late"]));
+    assert_eq!(sandbox.job("silent")["overlays"], serde_json::json!(["never ran"]));
+    let nagios = sandbox.guard("status --nagios").code(1).stdout;
+    assert!(nagios.contains("2 late (hourly, silent)"), "{nagios}");
+    let report = sandbox.guard("report --json").code(0).json();
+    for job in report["jobs"].as_array().unwrap() {
+        assert_eq!((&job["expected"], &job["missed"]), (&1.into(), &1.into()), "{job}");
+    }
+    // Nobody promised the start that the new interval would have had.
+    sandbox.guard("job edit hourly --every 30m").silent(0);
+    assert_eq!(sandbox.job("hourly")["overlays"], serde_json::json!([]));
+    sandbox.guard("job remove silent").silent(0);
+    sandbox.guard("status silent").code(1);
 }

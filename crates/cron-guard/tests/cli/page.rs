@@ -111,3 +111,37 @@ fn a_browser_shows_the_page_on_a_desk_and_on_a_phone_by_day_and_by_night() {
         }
     }
 }
+
+#[test]
+fn the_report_expects_nothing_that_is_still_to_come_and_a_blocked_tick_is_not_missed() {
+    let mut sandbox = Sandbox::new();
+    // Ten hours after the Unix time of a full hour, so that the rest of the hour is to come.
+    sandbox.clock("@1767261600000");
+    sandbox.settings("[job.often]\nevery = \"1m\"\n[job.quick]\nevery = \"2s\"\ngrace = 0\n[job.cron]\nschedule = \"* * * * *\"\ntz = \"UTC\"\n");
+    sandbox.run(["--quiet"]).silent(0);
+    sandbox.guard("hold --all --reason outage").silent(0);
+    for minute in 1..=3 {
+        sandbox.clock(&format!("@{}", 1_767_261_600_000_i64 + minute * 60_000 + 500));
+        sandbox.exec("often", "true").silent(75);
+        sandbox.exec("cron", "true").silent(75);
+    }
+    sandbox.exec("quick", "true").silent(75);
+    let report = sandbox.guard("report --json").code(0).json();
+    let counts: Vec<_> = report["jobs"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|job| {
+            (job["job"].as_str().unwrap(), &job["expected"], &job["blocked"], &job["missed"])
+        })
+        .collect();
+    let number = |n: i32| serde_json::Value::from(n);
+    assert_eq!(
+        counts,
+        [
+            ("cron", &number(4), &number(3), &number(0)),
+            ("often", &number(3), &number(3), &number(0)),
+            ("quick", &number(90), &number(1), &number(89)),
+        ]
+    );
+}

@@ -1,6 +1,4 @@
-//! What people read and write: declarations, the crontab, status in its forms, reports, help.
-
-use std::os::unix::fs::PermissionsExt as _;
+//! What people read and write: declarations, status in its forms, reports, help.
 
 use crate::sandbox::Sandbox;
 
@@ -40,6 +38,52 @@ fn job_add_edit_and_remove_keep_the_comments_of_the_file() {
 }
 
 #[test]
+fn settings_that_somebody_named_and_that_are_not_there_are_an_error() {
+    let sandbox = Sandbox::new();
+    for line in ["check j", "status", "", "job list", "job edit j --every 1h", "job remove j"] {
+        let error = sandbox.guard(&format!("--config ./lost.toml {line}")).code(3).stderr;
+        assert!(
+            error.starts_with("cron-guard: cannot read the settings ./lost.toml: "),
+            "{line}: {error}"
+        );
+    }
+    sandbox.guard("--config ./lost.toml exec j -- true").code(125);
+    let by_variable =
+        sandbox.command(["check", "j"]).env("CRON_GUARD_CONFIG", "./lost.toml").output().unwrap();
+    assert_eq!(by_variable.status.code(), Some(3));
+    let found = sandbox.guard("--config ./lost.toml doctor").code(1).stdout;
+    assert!(found.contains("cannot read the settings ./lost.toml"), "{found}");
+    sandbox.write("tab", "@daily /usr/bin/x\n");
+    sandbox.guard("--config ./lost.toml crontab --print --file tab").code(0);
+    sandbox.guard("--config ./lost.toml job add j --every 1h").silent(0);
+    sandbox.guard("--config ./lost.toml check j").silent(0);
+    sandbox.guard("--config ./new.toml crontab --install --file tab").code(0);
+    assert!(sandbox.path("new.toml").exists());
+    std::fs::remove_file(sandbox.path(".config/cron-guard/guard.toml")).unwrap();
+    sandbox.guard("check j").silent(0);
+}
+
+#[test]
+fn declarations_at_the_same_moment_are_all_kept_and_a_link_stays_one() {
+    let sandbox = Sandbox::in_a_file();
+    let path = sandbox.path(".config/cron-guard/guard.toml");
+    let real = sandbox.path("repository-guard.toml");
+    std::fs::rename(&path, &real).unwrap();
+    std::os::unix::fs::symlink(&real, &path).unwrap();
+    let children: Vec<_> = (0..12)
+        .map(|n| {
+            sandbox.command(["job", "add", &format!("c{n}"), "--every", "1h"]).spawn().unwrap()
+        })
+        .collect();
+    for mut child in children {
+        assert!(child.wait().unwrap().success());
+    }
+    assert!(path.symlink_metadata().unwrap().is_symlink());
+    let text = std::fs::read_to_string(&real).unwrap();
+    assert_eq!(text.matches("[job.c").count(), 12, "{text}");
+}
+
+#[test]
 fn a_mistake_in_the_settings_is_an_error_for_check_and_keeps_exec_from_starting() {
     let sandbox = Sandbox::new();
     sandbox.write(".config/cron-guard/guard.toml", "[defaults]\ntreshold = 3\n");
@@ -59,92 +103,7 @@ fn a_mistake_in_the_settings_is_an_error_for_check_and_keeps_exec_from_starting(
     sandbox.write(".config/cron-guard/guard.toml", "[job.j]\nschedule = \"0 2 * *\"\n");
     // A gate needs no schedule, so it does not fail for one.
     sandbox.guard("check j").silent(0);
-    assert!(sandbox.guard("status").code(3).stderr.contains("line 2, column 12"));
-}
-
-/// A crontab(1) that keeps the crontab in a file of the home.
-fn with_crontab(text: &str) -> (Sandbox, String) {
-    let sandbox = Sandbox::in_a_file();
-    sandbox.write("tab", text);
-    let path = sandbox.write(
-        "bin/crontab",
-        "#!/bin/sh\ncase $1 in -l) [ -e $HOME/tab ] || { echo 'no crontab for me' >&2; exit 1; }; cat $HOME/tab;; -) cat > $HOME/tab;; esac\n",
-    );
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
-    let bin = format!("{}:/usr/bin:/bin", sandbox.path("bin").display());
-    (sandbox, bin)
-}
-
-#[test]
-fn the_crontab_is_wrapped_declared_and_put_back_byte_for_byte() {
-    let text = "# mine\nMAILTO=me\n*/5 * * * * /usr/bin/poll --all | tee -a 'a b'\n@reboot /usr/bin/start\n61 * * * * /usr/bin/odd";
-    let (sandbox, path) = with_crontab(text);
-    let settings = "# Mine.\n[defaults]\nthreshold = 5\n";
-    sandbox.write(".config/cron-guard/guard.toml", settings);
-    let run = |line: &str| {
-        let output =
-            sandbox.command(crate::sandbox::shlex_split(line)).env("PATH", &path).output().unwrap();
-        (
-            output.status.code().unwrap(),
-            String::from_utf8(output.stdout).unwrap(),
-            String::from_utf8(output.stderr).unwrap(),
-        )
-    };
-    let read = |name: &str| std::fs::read_to_string(sandbox.path(name)).unwrap();
-    let (code, printed, said) = run("crontab --print");
-    assert_eq!(code, 0);
-    assert!(
-        printed.contains(
-            "cron-guard exec poll -- /bin/sh -c '/usr/bin/poll --all | tee -a '\\''a b'\\'''"
-        ),
-        "{printed}"
-    );
-    assert!(said.contains("line 5 stays as it is"), "{said}");
-    assert_eq!(run("crontab --install --dry-run").0, 0);
-    assert_eq!(read("tab"), text, "a dry run changes nothing");
-    assert_eq!(run("crontab --install").0, 0);
-    assert_eq!(read("tab"), printed);
-    assert!(
-        read(".config/cron-guard/guard.toml")
-            .contains("[job.poll]\ncrontab = true\nschedule = \"*/5 * * * *\"\n")
-    );
-    assert_eq!(run("crontab --install").0, 0);
-    assert_eq!(read("tab"), printed, "twice changes nothing");
-    let backup = std::fs::read_dir(sandbox.path(".local/state/cron-guard"))
-        .unwrap()
-        .find_map(|entry| {
-            entry
-                .ok()
-                .map(|entry| entry.path())
-                .filter(|path| path.extension().is_some_and(|e| e == "backup"))
-        })
-        .unwrap();
-    assert_eq!(std::fs::read_to_string(backup).unwrap(), text);
-    assert_eq!(run("crontab --uninstall").0, 0);
-    assert_eq!(read("tab"), text);
-    assert_eq!(read(".config/cron-guard/guard.toml"), settings);
-}
-
-#[test]
-fn a_wrapped_line_does_what_the_line_did() {
-    let sandbox = Sandbox::new();
-    let line = "* * * * * cd / && echo \"it's $HOME\" | tr a-z A-Z; exit 3";
-    sandbox.write("tab", line);
-    let wrapped = sandbox.guard("crontab --print --file tab").code(0).stdout;
-    // As cron does: the shell gets what stands behind the fields.
-    let command = wrapped.trim_start_matches("* * * * * ");
-    let output = std::process::Command::new("/bin/sh")
-        .args(["-c", command])
-        .env_clear()
-        .env("HOME", sandbox.home())
-        .env("PATH", "/usr/bin:/bin")
-        .envs(sandbox.server())
-        .output()
-        .unwrap();
-    assert_eq!(output.status.code(), Some(3));
-    let home = sandbox.home().display().to_string().to_uppercase();
-    assert_eq!(String::from_utf8_lossy(&output.stdout), format!("IT'S {home}\n"));
-    assert_eq!(sandbox.job("echo")["streak"], 1);
+    assert!(sandbox.guard("status").code(0).stdout.contains("line 2, column 12"));
 }
 
 #[test]
@@ -163,6 +122,30 @@ fn status_puts_problems_first_and_shows_the_last_outcomes() {
     let hostile = "x\u{202e}y";
     sandbox.exec(hostile, "true").silent(0);
     assert!(sandbox.guard("status").code(0).stdout.contains("x\\u{202e}y"));
+}
+
+#[test]
+fn what_is_piped_has_whole_moments_and_a_retry_whose_time_has_come_is_due() {
+    let mut sandbox = Sandbox::new();
+    sandbox
+        .settings("[job.j]\nevery = \"1h\"\n[alerts.command]\nargv = [\"/nonexistent/notify\"]\n");
+    sandbox.clock("@1767261600000");
+    sandbox.exec("j", "true").silent(0);
+    for _ in 0..3 {
+        sandbox.exec("j", "exit 1").code(1);
+    }
+    sandbox.exec("j", "true").code(75);
+    let status = sandbox.guard("status").code(0).stdout;
+    for part in [
+        "3       2026-01-01T10:00:00.000Z  2026-01-01T11:00:00.000Z  3 consecutive",
+        "blocked 1x since 2026-01-01T10:00:00.000Z\n",
+    ] {
+        assert!(status.contains(part), "{part}: {status}");
+    }
+    let list = sandbox.guard("alert list").code(0).stdout;
+    assert!(list.contains(", again 2026-01-01T10:0"), "{list}");
+    sandbox.clock("@1767348000000");
+    assert!(sandbox.guard("alert list").code(0).stdout.ends_with("), due\n"));
 }
 
 #[test]
@@ -220,24 +203,6 @@ fn history_shows_runs_and_who_did_what() {
 }
 
 #[test]
-fn doctor_names_what_is_wrong() {
-    let sandbox = Sandbox::new();
-    sandbox.settings(
-        "[job.ghost]\nevery = \"1h\"\n[alerts.command]\nargv = [\"/nonexistent/notify\"]\n",
-    );
-    sandbox.exec("stranger", "true").silent(0);
-    let found = sandbox.guard("doctor").code(1).stdout;
-    for part in [
-        "/nonexistent/notify cannot be run",
-        "sweep has never run",
-        "stranger runs and is not declared",
-        "ghost is declared and never ran",
-    ] {
-        assert!(found.contains(part), "{part}: {found}");
-    }
-}
-
-#[test]
 fn what_is_wrong_in_a_declaration_is_wrong_usage_and_writes_nothing() {
     let sandbox = Sandbox::new();
     let read = || std::fs::read_to_string(sandbox.path(".config/cron-guard/guard.toml")).unwrap();
@@ -250,6 +215,7 @@ fn what_is_wrong_in_a_declaration_is_wrong_usage_and_writes_nothing() {
         ("job add j --every 0s", "more than zero"),
         ("job add j --max-runtime 0", "more than zero"),
         ("job add j --threshold 0", "from 1 to 1000"),
+        ("job add j --cooldown 36500d", "waits 1d at most"),
         ("job add j --tier high --policy probe", "tier high"),
         ("job add j --budget usd=nan/24h", "a number"),
         ("exec j --timeout 0 -- true", "more than zero"),
@@ -275,6 +241,73 @@ fn orders_and_previews_answer_in_json_when_they_are_asked_to() {
     let dry = sandbox.guard("crontab --install --dry-run --file tab --json").code(0).json();
     assert_eq!(dry["changes"][0]["before"], "@daily /usr/bin/x");
     assert_eq!(dry["changes"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn a_dash_in_place_of_a_file_is_stdout() {
+    let sandbox = Sandbox::new();
+    sandbox.fail("j", 3);
+    let page = sandbox.guard("report --html -").code(0).stdout;
+    assert!(page.starts_with("<!doctype html>"), "{page}");
+    let metrics = sandbox.guard("status --prom -").code(0).stdout;
+    assert!(metrics.contains("cron_guard_blocked{job=\"j\"} 1\n"), "{metrics}");
+    let document = sandbox.guard("--output -").code(1).json();
+    assert_eq!((&document["version"], &document["blocked"][0]["job"]), (&1.into(), &"j".into()));
+    assert_eq!(sandbox.guard("--json --output -").code(1).json()["output"], "-");
+    assert!(!sandbox.path("-").exists());
+}
+
+#[test]
+fn a_schedule_that_is_none_is_told_of_its_job_and_hides_no_other() {
+    let sandbox = Sandbox::new();
+    sandbox.settings("[job.a]\nschedule = \"0 2 * *\"\n[job.b]\nschedule = \"0 2 * * *\"\ntz = \"Mars\"\n[job.c]\nevery = \"1h\"\n");
+    sandbox.fail("c", 3);
+    sandbox.exec("a", "true").silent(0);
+    let sweep = sandbox.run::<_, &str>([]).code(1);
+    let a =
+        "guard.toml, line 2, column 12: `0 2 * *` is not a schedule: it has 4 of the five fields";
+    let b = "guard.toml, line 5, column 6: `Mars` is not a time zone; write it as Europe/Berlin";
+    assert_eq!(
+        sweep.stdout.lines().collect::<Vec<_>>(),
+        [
+            "Checked: 3 jobs",
+            "Healthy: 0",
+            "Blocked: 1 (c — 3 consecutive failures)",
+            &format!("Misdeclared: 2 (a — {a}, b — {b})"),
+            "Pause instructions written to ~/.local/state/cron-guard/blocked.json",
+        ]
+    );
+    let status = sandbox.guard("status").code(0).stdout;
+    assert!(status.contains(a) && status.contains("c    open"), "{status}");
+    assert_eq!(sandbox.job("a")["overlays"], serde_json::json!(["misdeclared"]));
+    let nagios = sandbox.guard("status --nagios").code(2).stdout;
+    assert!(nagios.contains("1 blocked (c), 2 misdeclared (a, b)"), "{nagios}");
+    let doctor = sandbox.guard("doctor").code(1).stdout;
+    assert!(
+        doctor.contains("line 2, column 12") && doctor.contains("line 5, column 6"),
+        "{doctor}"
+    );
+    sandbox.guard("report").code(0);
+    assert!(sandbox.guard("job list").code(0).stderr.contains("line 5, column 6"));
+    // What is wrong with one job keeps nobody from changing another, or from correcting it.
+    sandbox.guard("job edit c --every 2h").silent(0);
+    sandbox.guard("job edit a --schedule '0 2 * * *'").silent(0);
+    assert_eq!(sandbox.job("a")["overlays"], serde_json::json!([]));
+}
+
+#[test]
+fn a_declaration_says_what_came_of_it() {
+    let sandbox = Sandbox::new();
+    for (line, changes) in [
+        ("job add q", "declared"),
+        ("job edit q", "nothing changed"),
+        ("job edit q --threshold 2", "threshold 3 to 2"),
+        ("job remove q", "no longer declared: threshold 2 to 3"),
+        ("job add q --tier mid", "declared: tier low to mid"),
+    ] {
+        let json = sandbox.guard(&format!("{line} --json")).code(0).json();
+        assert_eq!(json["changes"], changes, "{line}");
+    }
 }
 
 #[test]
@@ -314,12 +347,16 @@ fn every_help_has_examples_and_completions_are_printed() {
         "release",
         "resume",
         "ack",
+        "job",
+        "job list",
         "job add",
         "job edit",
         "job remove",
         "crontab",
+        "alert",
         "alert test",
         "alert list",
+        "alert retry",
         "doctor",
         "completions",
     ] {

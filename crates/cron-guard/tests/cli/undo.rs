@@ -100,6 +100,32 @@ fn an_edit_that_lets_a_blocked_job_run_is_on_record_and_shows() {
 }
 
 #[test]
+fn what_loosens_the_gate_of_a_blocked_job_needs_a_reason_without_a_terminal() {
+    let sandbox = strict("[job.j]\ntier = \"low\"\n[job.well]\n");
+    sandbox.exec("well", "true").silent(0);
+    sandbox.fail("j", 3);
+    let settings = sandbox.path(".config/cron-guard/guard.toml");
+    let before = std::fs::read_to_string(&settings).unwrap();
+    for line in
+        ["job edit j --mode observe", "job edit j --threshold 100", "job edit j --policy probe"]
+    {
+        let refused = sandbox.guard(line).code(2);
+        assert_eq!(
+            refused.stderr, "cron-guard: `j` is blocked, so a reason is needed: --reason TEXT\n",
+            "{line}"
+        );
+        sandbox.guard(&format!("{line} --reason ' '")).code(2);
+    }
+    assert_eq!(std::fs::read_to_string(&settings).unwrap(), before);
+    sandbox.guard("check j").silent(75);
+    sandbox.guard("job edit j --owner me --every 2h").silent(0);
+    sandbox.guard("job edit well --mode observe").silent(0);
+    at_terminal(&sandbox, "job edit j --threshold 9").code(0);
+    sandbox.guard("job edit j --mode observe --reason 'it must run'").silent(0);
+    sandbox.guard("check j").silent(0);
+}
+
+#[test]
 fn orders_about_a_label_and_about_all_stand_in_the_history_of_each_job() {
     let sandbox = strict("[job.a]\nlabels = [\"provider:x\"]\n[job.b]\n");
     sandbox.guard("hold --label provider:x --reason 'their outage'").silent(0);
@@ -118,7 +144,7 @@ fn the_command_that_the_hand_off_names_ends_the_pause() {
          [job.c]\nbudget = [\"runs=1/24h\"]\n",
     );
     sandbox.guard("hold --label provider:x --reason 'their outage'").silent(0);
-    sandbox.run(["hold", "--reason", "why", "--", "-b"]).silent(0);
+    sandbox.run(["hold", "--reason", "why", "--", "-b"]).code(0);
     sandbox.exec("c", "true").silent(0);
     let blocked = |job: &str| {
         sandbox.run(["--quiet"]).silent(1);
@@ -142,4 +168,47 @@ fn the_command_that_the_hand_off_names_ends_the_pause() {
     sandbox.run(&argv[1..]).silent(0);
     assert!(blocked("a").is_none());
     sandbox.run(["check", "--", "-b"]).silent(75);
+}
+
+#[test]
+fn what_a_hold_is_on_shows_and_a_release_of_the_job_alone_names_it() {
+    let sandbox = strict("[job.a]\nlabels = [\"lb\"]\n");
+    sandbox.guard("hold --label lb --reason outage").silent(0);
+    let reason = "held (label:lb): outage";
+    let checked = sandbox.guard("check a --json").code(75).json();
+    assert_eq!((&checked["reason"], &checked["hold"]), (&reason.into(), &"label:lb".into()));
+    assert_eq!(sandbox.job("a")["hold"], "label:lb");
+    assert!(sandbox.guard("status").code(0).stdout.contains(reason));
+    sandbox.run(["--quiet"]).silent(1);
+    let path = sandbox.path(".local/state/cron-guard/blocked.json");
+    assert!(std::fs::read_to_string(path).unwrap().contains(reason));
+    let refused = sandbox.guard("release a --reason over").code(1).stderr;
+    assert!(
+        refused.starts_with(
+            "cron-guard: there is no hold on job:a itself, but one on label:lb: cron-guard release "
+        ) && refused.ends_with(" --label lb\n"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn a_hold_on_a_job_that_nobody_knows_is_warned_of_and_listed_until_the_job_comes() {
+    let sandbox = strict("");
+    let held = sandbox.guard("hold nihgtly --reason x").code(0);
+    assert_eq!(
+        held.stderr,
+        "cron-guard: warning: no job nihgtly is known yet; the hold waits for it\n"
+    );
+    let line = "job:nihgtly is held, and concerns no job: x\n";
+    assert!(sandbox.guard("status").code(0).stdout.contains(line));
+    let json = sandbox.guard("status --json").code(0).json();
+    assert_eq!(json["idle_holds"], serde_json::json!(["job:nihgtly"]));
+    let doctor = sandbox.guard("doctor").code(1).stdout;
+    assert!(
+        doctor.contains("the hold on job:nihgtly concerns no job that is known: x"),
+        "{doctor}"
+    );
+    sandbox.exec("nihgtly", "true").silent(75);
+    assert!(!sandbox.guard("status").code(0).stdout.contains(line));
+    sandbox.guard("hold nihgtly --reason again").silent(0);
 }

@@ -1,31 +1,33 @@
 //! `doctor`: what is wrong with the set-up, one line a finding.
 
+mod channels;
+
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use common::fleet::Database;
 use common::out::sanitize;
-use common::{Exit, place, report};
+use common::{Exit, duration, place, report};
 use serde_json::json;
 
 use super::Ctx;
 use crate::TOOL;
-use crate::alert;
 use crate::cli::DoctorArgs;
+use crate::crontab::declared::differing;
+use crate::exposed;
 use crate::guard::Guard;
 use crate::guard::fleet::SWEEP;
+use crate::machine::COOLDOWN_MAX;
 use crate::settings::Settings;
-use crate::store::{alerts, facts, jobs, journal};
+use crate::store::{alerts, facts, holds, jobs, journal};
 
 /// A sweep that is older than this does not look after the fleet.
 const SWEEP_STALE: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
 
 pub(crate) fn run(_args: &DoctorArgs, ctx: &mut Ctx<'_>) -> anyhow::Result<Exit> {
     let mut findings = Vec::new();
-    let settings = match ctx.settings().and_then(|settings| {
-        settings.check_schedules()?;
-        Ok(settings)
-    }) {
+    let settings = match ctx.settings() {
         Ok(settings) => Some(settings),
         Err(error) => {
             findings.push(report::Report::of::<crate::error::Error>(&error).message);
@@ -36,7 +38,7 @@ pub(crate) fn run(_args: &DoctorArgs, ctx: &mut Ctx<'_>) -> anyhow::Result<Exit>
         about_settings(settings, ctx, &mut findings);
     }
     about_journal(ctx, settings.as_ref(), &mut findings);
-    about_crontab(&mut findings);
+    about_crontab(settings.as_ref(), &mut findings);
     if ctx.json {
         ctx.out.json(&json!({ "findings": findings }))?;
     } else if findings.is_empty() {
@@ -52,41 +54,17 @@ pub(crate) fn run(_args: &DoctorArgs, ctx: &mut Ctx<'_>) -> anyhow::Result<Exit>
 }
 
 fn about_settings(settings: &Settings, ctx: &Ctx<'_>, findings: &mut Vec<String>) {
-    if !settings.exists && ctx.has_named_settings() {
-        findings.push(format!("the settings {} do not exist", settings.path.display()));
+    findings.extend(settings.misdeclared().into_values().map(|error| error.to_string()));
+    for name in settings.long_cooldowns() {
+        let most = duration::human(COOLDOWN_MAX);
+        findings.push(format!(
+            "the cooldown of {name} is longer than {most}, which is the longest wait"
+        ));
     }
-    let channels = settings.alerts();
-    if alert::configured(channels).is_empty() {
-        findings.push(
-            "no alert channel is set up; alerts go to a file and to the output that cron mails"
-                .to_owned(),
-        );
-    }
-    if let Some(command) = &channels.command {
-        match command.argv.first() {
-            None => findings.push("alerts.command.argv is empty".to_owned()),
-            Some(program) if !is_runnable(program) => {
-                findings.push(format!("the alert command {program} cannot be run"));
-            }
-            Some(_) => {}
-        }
-    }
-    if let Some(mail) = &channels.mail {
-        let sendmail =
-            mail.sendmail.as_deref().unwrap_or(Path::new("/usr/sbin/sendmail")).display();
-        if !is_runnable(&sendmail.to_string()) {
-            findings.push(format!("mail needs {sendmail}, which cannot be run"));
-        }
-    }
-}
-
-fn is_runnable(program: &str) -> bool {
-    let path = match program.strip_prefix("~/") {
-        Some(rest) => place::in_home(rest).unwrap_or_default(),
-        None => program.into(),
-    };
-    // A bare name is looked up by the system when it is run; cron's PATH is not ours.
-    !path.is_absolute() || rustix::fs::access(&path, rustix::fs::Access::EXEC_OK).is_ok()
+    channels::examine(settings.alerts(), findings);
+    let place = ctx.database().place();
+    let journal = place.as_ref().ok().and_then(|place| place.file());
+    findings.extend(exposed::findings(&settings.path, journal));
 }
 
 fn about_journal(ctx: &Ctx<'_>, settings: Option<&Settings>, findings: &mut Vec<String>) {
@@ -116,12 +94,13 @@ fn examine(
     if let Some(damage) = db.damage()?.into_iter().next() {
         findings.push(format!("the journal is damaged: {damage}"));
     }
-    let (sweep, troubled, known, newest) = db.read("read", |connection| {
+    let (sweep, troubled, known, newest, holds) = db.read("read", |connection| {
         Ok((
             facts::get(connection, SWEEP)?,
             alerts::troubled(connection)?,
             jobs::all(connection)?,
             journal::newest_runs(connection)?,
+            holds::all(connection)?,
         ))
     })?;
     match sweep {
@@ -145,6 +124,14 @@ fn examine(
         ));
     }
     let Some(settings) = settings else { return Ok(()) };
+    let names: BTreeSet<&str> =
+        settings.declared().chain(known.keys().chain(newest.keys()).map(String::as_str)).collect();
+    for hold in holds {
+        if !names.iter().any(|name| hold.concerns(name, &settings.job(name).labels)) {
+            let (scope, reason) = (hold.scope, hold.reason);
+            findings.push(format!("the hold on {scope} concerns no job that is known: {reason}"));
+        }
+    }
     let is_declared = settings.declared().next().is_some();
     for job in newest.keys().filter(|job| is_declared && !settings.job(job).declared) {
         findings.push(format!("{job} runs and is not declared"));
@@ -158,9 +145,18 @@ fn examine(
 }
 
 /// A crontab that runs jobs without the guard is fine; a guard that cron cannot find is not.
-fn about_crontab(findings: &mut Vec<String>) {
+fn about_crontab(settings: Option<&Settings>, findings: &mut Vec<String>) {
     let output = Command::new("crontab").arg("-l").stdin(Stdio::null()).output();
     let Ok(output) = output.map(|output| output.stdout) else { return };
+    for found in settings.map_or_else(Vec::new, |settings| differing(&output, settings)) {
+        if let Some(declared) = &found.declared {
+            let (line, declared) = (found.line.in_words(), declared.in_words());
+            findings.push(format!(
+                "{} is due {line} in the crontab and {declared} in guard.toml",
+                found.name
+            ));
+        }
+    }
     let (_, wrapped) = crate::crontab::unwrap(&output);
     let text = String::from_utf8_lossy(&output);
     let sets_path = text.lines().any(|line| line.trim_start().starts_with("PATH"));
