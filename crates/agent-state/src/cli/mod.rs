@@ -27,7 +27,8 @@ use lazy::Lazy;
 Exit codes: 0 done or yes; 1 an honest no; 2 wrong usage; 3 somebody must fix something; 4 try again
 later. `exec` passes on the code of its command.
 
-Environment: AGENT_STATE_DB names the database. AGENT_STATE_RUN_ID is the run that a command belongs to.
+Environment: AGENT_STATE_DB names the database. AGENT_STATE_RUN_ID is the run that a command belongs to;
+what would end with that run (locks, working-on, actions, leases of nodes) is refused once it has ended.
 
 Examples:
   agent-state exec reviewer --job k6-weekly --lock repo -- make review

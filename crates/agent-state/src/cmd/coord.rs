@@ -43,7 +43,7 @@ fn post(
             detail: args.detail.as_deref(),
             expires_at: lasting.map(|lasting| now.plus(lasting)),
         };
-        Ok(coord::post(tx, &new, now)?)
+        coord::post(tx, &new, ctx.here(), now)
     })?;
     if ctx.json {
         ctx.out.json(&post)?;

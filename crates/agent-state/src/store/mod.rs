@@ -105,6 +105,21 @@ pub(crate) fn outer_run_of(
     Ok(run.filter(|run| run.agent_id.as_ref() == Some(&agent.agent_id)).map(|run| run.run_id))
 }
 
+/// Refuses to bind anything to a run that is over: it would end as it begins, and its "yes" be worth nothing.
+fn must_go_on(
+    connection: &Connection,
+    run_id: Option<&RunId>,
+    here: &Here,
+    now: Timestamp,
+) -> Result<(), Stop> {
+    let Some(run_id) = run_id else { return Ok(()) };
+    let run = run(connection, run_id.as_str())?.as_seen(here, now);
+    if run.status == Status::Running {
+        return Ok(());
+    }
+    Err(Error::RunEnded { run: Box::new(run) }.into())
+}
+
 /// Whether a run is running; `None` where there is no run to ask about.
 fn is_running(
     connection: &Connection,

@@ -294,6 +294,25 @@ fn a_run_over_the_wire_has_a_lease_and_no_process_and_outlives_the_server() {
 }
 
 #[test]
+fn a_request_in_a_run_that_has_ended_gets_nothing_that_would_end_with_it() {
+    let sandbox = Sandbox::with_agents(["a"]);
+    let run = sandbox.run(["run", "start", "a", "--id-only"]).ok();
+    sandbox.run(["run", "finish", &run]).ok();
+    let answers = answers(
+        &sandbox,
+        &[
+            ("lock.acquire", json!({ "resource": "r", "agent": "a", "run_id": run })),
+            ("coord.working_on", json!({ "resource": "r", "agent": "a", "run_id": run })),
+            ("task.next", json!({ "agent": "a", "run_id": run })),
+        ],
+    );
+    for answer in answers {
+        assert_eq!(answer["error"]["code"], "run_ended", "{answer}");
+        assert_eq!(answer["error"]["data"]["run_id"], json!(run));
+    }
+}
+
+#[test]
 fn each_answer_comes_before_the_next_request_and_sees_what_others_wrote() {
     let sandbox = Sandbox::in_a_file().register(["a"]);
     let mut child = talk(&mut sandbox.command());
