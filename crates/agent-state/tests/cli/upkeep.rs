@@ -173,6 +173,27 @@ fn prune_forgets_what_is_old_and_nothing_that_still_counts() {
 }
 
 #[test]
+fn a_prune_of_everything_ends_counts_truly_and_leaves_one_event_of_itself() {
+    let sandbox = Sandbox::with_agents(["a"]);
+    let many = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2500)
+                INSERT INTO events (at, kind, subject) SELECT i, 'state.set', 'k' FROM n";
+    sandbox.fleet().write("age", |tx| tx.execute(many, [])).unwrap();
+    sandbox.run(["state", "set", "a", "k", "1"]).ok();
+    let newest = sandbox.run(["events", "--limit", "1", "--json"]).lines();
+    for age in ["1ms", "0"] {
+        let planned = sandbox.run(["prune", "--older-than", age, "--dry-run", "--json"]).json();
+        let pruned = sandbox.run(["prune", "--older-than", age, "--json"]).json();
+        assert_eq!(planned["pruned"], pruned["pruned"]);
+        // The numbers of events go on behind the newest.
+        let left = sandbox.run(["events", "--json"]).lines();
+        assert_eq!(left.len(), 2, "{left:?}");
+        assert_eq!(left[1]["kind"], "prune");
+        assert_eq!(left[1]["detail"], pruned["pruned"]);
+        assert!(left[1]["event_id"].as_i64() > newest[0]["event_id"].as_i64());
+    }
+}
+
+#[test]
 fn exec_forgets_a_little_on_its_way_once_a_day() {
     let sandbox = Sandbox::with_agents(["a"]);
     let count = || sandbox.run(["run", "list", "--json"]).lines().len();
