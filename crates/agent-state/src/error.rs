@@ -82,6 +82,8 @@ pub(crate) enum Error {
     Graph(#[from] GraphError),
     #[error("cannot back up onto the database itself: {}", .path.display())]
     BackupOntoItself { path: PathBuf },
+    #[error("cannot back up to {}: it is {what}", .path.display())]
+    BackupOntoNoFile { path: PathBuf, what: &'static str },
     #[error("cannot back up the database {}: a server keeps it", .name.display())]
     BackupOfServer { name: PathBuf },
     #[error("{} serves {} already", .pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}")), common::place::for_people(.socket))]
@@ -198,6 +200,7 @@ impl Explain for Error {
             | Self::NotEmpty { .. } => Exit::No,
             Self::OtherFingerprint { .. }
             | Self::NotAFile { .. }
+            | Self::BackupOntoNoFile { .. }
             | Self::NotImportable { .. }
             | Self::Damaged { .. }
             | Self::BackupOfServer { .. }
@@ -242,7 +245,7 @@ impl Explain for Error {
             Self::NoFile { .. } => "no_file",
             Self::FileChanged { .. } => "file_changed",
             Self::NoFileVersion { .. } => "no_version",
-            Self::NotAFile { .. } => "not_a_file",
+            Self::NotAFile { .. } | Self::BackupOntoNoFile { .. } => "not_a_file",
             Self::FileTooLarge { .. } => "too_large",
             Self::BackupOntoItself { .. } => "same_file",
             Self::NotImportable { .. } => "not_importable",
@@ -270,6 +273,9 @@ impl Explain for Error {
                 "back up the server with pg_dump, or take a file of it with agent-state migrate"
                     .to_owned(),
             ),
+            Self::BackupOntoNoFile { .. } => {
+                Some("name a file that does not exist yet, or a former backup".to_owned())
+            }
             Self::Damaged { .. } => Some("keep the file, and restore a former backup".to_owned()),
             Self::NotAFile { .. } => {
                 Some("name a regular file, or one link to a regular file".to_owned())

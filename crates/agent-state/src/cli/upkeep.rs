@@ -7,7 +7,8 @@ use common::duration;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-The copy is whole and of one moment, while others go on writing. A file of that name is replaced.
+The copy is whole and of one moment, while others go on writing. A regular file of that
+name is replaced, and nothing else is: no directory, link, pipe or device.
 
 Examples:
   agent-state backup fleet.db

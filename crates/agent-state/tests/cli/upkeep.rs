@@ -226,6 +226,23 @@ fn a_backup_is_whole_private_and_opens_as_a_database() {
 }
 
 #[test]
+fn a_backup_replaces_nothing_but_a_regular_file() {
+    use std::os::unix::fs::{FileTypeExt as _, symlink};
+    let sandbox = Sandbox::in_a_file().register(["a"]);
+    sandbox.sh("mkfifo pipe && mkdir folder && touch file").code(0);
+    symlink("file", sandbox.path("link")).unwrap();
+    for (name, what) in [("pipe", "no regular file"), ("folder", "a directory"), ("link", "a link")]
+    {
+        let refused = sandbox.run(["backup", name]).code(3);
+        let said = format!("agent-state: cannot back up to {name}: it is {what}\n");
+        assert!(refused.stderr.starts_with(&said), "{refused:?}");
+    }
+    let kind = |name: &str| std::fs::symlink_metadata(sandbox.path(name)).unwrap().file_type();
+    assert!(kind("pipe").is_fifo() && kind("folder").is_dir() && kind("link").is_symlink());
+    assert_eq!(std::fs::read(sandbox.path("file")).unwrap(), b"");
+}
+
+#[test]
 fn doctor_says_all_well_or_one_line_a_finding() {
     use std::os::unix::fs::PermissionsExt as _;
     let sandbox = Sandbox::in_a_file().register(["a"]);
