@@ -102,6 +102,8 @@ pub(crate) enum Error {
     Value(#[from] crate::value::ValueError),
     #[error("{0}")]
     Name(#[from] common::name::NameError),
+    #[error("cannot register `{name}`: that is the id of the agent {agent}")]
+    NameIsId { name: String, agent: String },
     #[error("{what} is not a JSON object: {why}")]
     NotAnObject { what: &'static str, why: String },
 }
@@ -210,6 +212,7 @@ impl Explain for Error {
             | Self::Graph(_)
             | Self::Value(_)
             | Self::Name(_)
+            | Self::NameIsId { .. }
             | Self::NotAnObject { .. } => Exit::Usage,
         }
     }
@@ -255,7 +258,7 @@ impl Explain for Error {
             Self::CopyDiffers { .. } => "copy_differs",
             Self::Damaged { .. } => "damaged",
             Self::Value(_) => "bad_value",
-            Self::Name(_) => "bad_name",
+            Self::Name(_) | Self::NameIsId { .. } => "bad_name",
             Self::NotAnObject { .. } => "bad_json",
         }
     }
@@ -275,6 +278,9 @@ impl Explain for Error {
             ),
             Self::BackupOntoNoFile { .. } => {
                 Some("name a file that does not exist yet, or a former backup".to_owned())
+            }
+            Self::NameIsId { .. } => {
+                Some("an agent is named by its name or its id, so choose another name".to_owned())
             }
             Self::Damaged { .. } => Some("keep the file, and restore a former backup".to_owned()),
             Self::NotAFile { .. } => {

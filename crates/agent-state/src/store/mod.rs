@@ -19,7 +19,7 @@ pub(crate) mod tasks;
 
 use common::clock::{self, Timestamp};
 use common::fleet::Database;
-use common::fleet::agents::{self, Agent};
+use common::fleet::agents::{self, Agent, Registration};
 use common::fleet::liveness::{Here, Holder};
 use common::fleet::runs::{self, Run, RunId, Status};
 use common::sql::{self, Connection, OptionalExtension as _, Row};
@@ -87,6 +87,23 @@ fn answer<T>(result: Result<T, Stop>) -> sql::Result<Result<T, Error>> {
 pub(crate) fn agent(connection: &Connection, name_or_id: &str) -> Result<Agent, Stop> {
     agents::find(connection, name_or_id)?
         .ok_or_else(|| Error::NoAgent { name: name_or_id.to_owned() }.into())
+}
+
+/// Registers an agent, or sets what `registration` says of a known one.
+///
+/// The id of one agent is no name for another: whoever was named by it would be somebody else from then on.
+pub(crate) fn register(
+    tx: &Connection,
+    name: &str,
+    registration: &Registration,
+    now: Timestamp,
+) -> Result<Agent, Stop> {
+    match agents::find(tx, name)? {
+        Some(Agent { name: agent, .. }) if agent != name => {
+            Err(Error::NameIsId { name: name.to_owned(), agent }.into())
+        }
+        _ => Ok(agents::register(tx, name, registration, now)?.0),
+    }
 }
 
 /// The run with this id, or the "no" that says there is none.

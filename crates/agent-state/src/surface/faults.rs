@@ -5,7 +5,11 @@ use serde_json::{Map, Value, json};
 /// Each word with its exit code and what it says.
 const FAULTS: &[(&str, u8, &str)] = &[
     ("usage", 2, "the parameters are wrong"),
-    ("bad_name", 2, "a name is empty, too long, or has control characters"),
+    (
+        "bad_name",
+        2,
+        "a name is empty, too long, has control characters, or is the id of another agent",
+    ),
     ("bad_value", 2, "a value is no JSON, or too large, or nested too deeply"),
     ("bad_json", 2, "what must be a JSON object is none"),
     ("bad_graph", 2, "a graph has a cycle, an unknown or a double id, or is none"),
