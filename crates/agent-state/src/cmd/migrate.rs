@@ -31,7 +31,8 @@ pub(crate) fn run(args: &Migrate, ctx: &mut Ctx) -> anyhow::Result<Exit> {
     let n_rows: u64 = counts.iter().map(|(_, n_rows)| n_rows).sum();
     let rows: Map<String, Value> =
         counts.into_iter().map(|(table, n_rows)| (table.to_owned(), json!(n_rows))).collect();
-    ctx.show(&json!({ "from": from.name(), "to": to.name(), "rows": rows }), || {
+    let [was, is] = [&from, &to].map(|database| database.name().to_string_lossy());
+    ctx.show(&json!({ "from": was, "to": is, "rows": rows }), || {
         format!("copied and compared {n_rows} rows to {}", place::for_people(to.name()))
     })?;
     Ok(Exit::Done)

@@ -59,6 +59,24 @@ fn a_newer_and_a_foreign_database_are_refused_with_what_they_are() {
 }
 
 #[test]
+fn a_database_whose_path_is_not_utf8_is_one_like_any_other() {
+    let sandbox = Sandbox::in_a_file().register(["a"]);
+    let [first, second] = [b"f\xff.db", b"s\xff.db"].map(|name| OsStr::from_bytes(name));
+    for format in [&[][..], &["--json"]] {
+        let words = [OsStr::new("--db"), first, OsStr::new("init")];
+        let done = sandbox.run(words.into_iter().chain(format.iter().map(OsStr::new)));
+        assert!(done.ok().contains("f\u{fffd}.db"));
+    }
+    sandbox.run([OsStr::new("migrate"), sandbox.database().as_os_str(), first]).ok();
+    let words = [OsStr::new("migrate"), OsStr::new("--json"), first, second];
+    let copied = sandbox.run(words).json();
+    assert_eq!(
+        (copied["from"].as_str(), copied["to"].as_str()),
+        (Some("f\u{fffd}.db"), Some("s\u{fffd}.db"))
+    );
+}
+
+#[test]
 fn a_directory_a_loop_and_a_url_in_the_paths_place_are_refused() {
     let sandbox = Sandbox::in_a_file();
     fs::create_dir(sandbox.path("folder.db")).unwrap();
