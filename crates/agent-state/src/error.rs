@@ -82,6 +82,8 @@ pub(crate) enum Error {
     Graph(#[from] GraphError),
     #[error("cannot back up onto the database itself: {}", .path.display())]
     BackupOntoItself { path: PathBuf },
+    #[error("cannot migrate the database {} onto itself", .name.display())]
+    MigrateOntoItself { name: PathBuf },
     #[error("cannot back up to {}: it is {what}", .path.display())]
     BackupOntoNoFile { path: PathBuf, what: &'static str },
     #[error("cannot back up the database {}: a server keeps it", .name.display())]
@@ -208,6 +210,7 @@ impl Explain for Error {
             | Self::BackupOfServer { .. }
             | Self::CopyDiffers { .. } => Exit::Failed,
             Self::BackupOntoItself { .. }
+            | Self::MigrateOntoItself { .. }
             | Self::FileTooLarge { .. }
             | Self::Graph(_)
             | Self::Value(_)
@@ -250,7 +253,7 @@ impl Explain for Error {
             Self::NoFileVersion { .. } => "no_version",
             Self::NotAFile { .. } | Self::BackupOntoNoFile { .. } => "not_a_file",
             Self::FileTooLarge { .. } => "too_large",
-            Self::BackupOntoItself { .. } => "same_file",
+            Self::BackupOntoItself { .. } | Self::MigrateOntoItself { .. } => "same_file",
             Self::NotImportable { .. } => "not_importable",
             Self::BackupOfServer { .. } => "server_database",
             Self::StillRunning { .. } => "still_running",

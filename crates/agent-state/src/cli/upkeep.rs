@@ -57,7 +57,7 @@ Every table is copied, those of cron-guard too, and the copy is held against the
 original stays as it is; the target must be empty. Stop the crontab first: while a run, a lock or a task's
 node is alive, nothing is copied. Passwords come from ~/.pgpass or PGPASSWORD, as psql has them.
 
-Exit codes: 1 when the original is in use, or the target is not empty.
+Exit codes: 1 when the original is in use, or the target is not empty; 2 when both are the same database.
 
 Examples:
   agent-state migrate \"$HOME/.local/state/agent-state/state.db\" copy.db

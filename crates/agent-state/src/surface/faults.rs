@@ -14,7 +14,7 @@ const FAULTS: &[(&str, u8, &str)] = &[
     ("bad_json", 2, "what must be a JSON object is none"),
     ("bad_graph", 2, "a graph has a cycle, an unknown or a double id, or is none"),
     ("too_large", 2, "a file has more than 1 MiB"),
-    ("same_file", 2, "a backup would overwrite the database"),
+    ("same_file", 2, "a copy of the database would overwrite it"),
     ("server_database", 3, "a server keeps the database, and the command is for a file"),
     ("password_in_argument", 2, "the password of a database stands in an argument"),
     ("not_a_file", 3, "a path leads to no regular file"),

@@ -243,6 +243,25 @@ fn a_backup_replaces_nothing_but_a_regular_file() {
 }
 
 #[test]
+fn a_database_is_not_migrated_onto_itself_whatever_it_is_called() {
+    let sandbox = Sandbox::in_a_file().register(["a"]);
+    sandbox.run(["backup", "x.db"]).ok();
+    std::os::unix::fs::symlink("x.db", sandbox.path("link.db")).unwrap();
+    std::fs::hard_link(sandbox.path("x.db"), sandbox.path("hard.db")).unwrap();
+    for to in ["x.db", "./x.db", "link.db", "hard.db"] {
+        let refused = sandbox.run(["migrate", "x.db", to]).code(2);
+        let said = "agent-state: cannot migrate the database x.db onto itself\n";
+        assert_eq!(refused.stderr, said, "{to}");
+    }
+    #[cfg(feature = "postgres")]
+    {
+        let (one, other) = ("postgres://u@127.0.0.1:1/d", "postgresql://u@127.0.0.1:1/d");
+        let refused = sandbox.run(["migrate", one, other]).code(2);
+        assert!(refused.stderr.contains("onto itself"), "{refused:?}");
+    }
+}
+
+#[test]
 fn doctor_says_all_well_or_one_line_a_finding() {
     use std::os::unix::fs::PermissionsExt as _;
     let sandbox = Sandbox::in_a_file().register(["a"]);
