@@ -135,6 +135,8 @@ pub(crate) struct Release {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
+With --path, a lock on a directory above it or on anything below it is in its way, too, and is named.
+
 Exit codes: 0 when it is held, 1 when it is free.
 
 Examples:

@@ -18,7 +18,7 @@ use common::sql::{self, Connection};
 use super::{Stop, must_go_on};
 use crate::lock::{Claim, Lapse};
 pub(crate) use grants::{
-    Grant, are_current, break_open, held, holders, keep_alive, lapsed, release, renew,
+    Grant, are_current, break_open, held, holders, in_the_way, keep_alive, lapsed, release, renew,
 };
 use grants::{end, extend, grant, lapse_of, select, touching};
 pub(crate) use queue::{Waiting, waiting, withdraw};
