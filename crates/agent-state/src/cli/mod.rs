@@ -93,6 +93,8 @@ Examples:
     Stats,
     /// Look for what is wrong with the database and its surroundings
     #[command(after_help = "\
+It tries a write, and takes it back. A database that can only be read is a finding.
+
 Exit codes: 0 when all is well, 1 when something was found: one line each.
 
 Examples:
