@@ -46,7 +46,7 @@ pub(crate) struct Args {
     /// End the command after this long
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     pub(crate) timeout: Option<Duration>,
-    /// Append what the command prints to this file, too
+    /// Append what the command prints to this file, too; a full disk is told at the end
     #[arg(long, value_name = "FILE")]
     pub(crate) log: Option<PathBuf>,
     /// The command and its arguments

@@ -46,6 +46,13 @@ pub(crate) fn run(args: &Args, ctx: &mut Ctx) -> Exit {
                         report::fail::<Error>(TOOL, ctx.json, &error);
                     }
                 }
+                if let (Some(failure), Some(log)) = (&ended.log_failure, &args.log) {
+                    let log = common::place::for_people(log);
+                    report::warn(
+                        TOOL,
+                        &format!("the log {log} lacks some of the output: {failure}"),
+                    );
+                }
                 if ended.lost_lock {
                     report::warn(TOOL, "a lock was lost, so the command was ended");
                 }

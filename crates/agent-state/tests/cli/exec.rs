@@ -193,6 +193,19 @@ fn an_outer_run_without_an_agent_is_adopted_and_another_agents_run_is_not() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn a_log_that_lacks_something_is_told_at_the_end_and_the_code_stays_the_commands() {
+    let sandbox = Sandbox::new();
+    let script = "echo one; echo two >&2; exit 3";
+    let done = sandbox.run(["exec", "a", "--log", "/dev/full", "--", "sh", "-c", script]).code(3);
+    assert_eq!(done.stdout, "one\n");
+    let (passed, told) = done.stderr.split_once('\n').unwrap();
+    assert_eq!(passed, "two");
+    let expect = "agent-state: warning: the log /dev/full lacks some of the output: No space left";
+    assert!(told.starts_with(expect) && told.lines().count() == 1, "{told}");
+}
+
+#[test]
 fn a_log_gets_what_the_command_prints_and_the_output_passes_through() {
     let sandbox = Sandbox::new();
     let done =
