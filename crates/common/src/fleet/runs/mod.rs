@@ -137,6 +137,11 @@ pub fn take_slot(tx: &Connection, run: &Run, slot: &str) -> sql::Result<Option<R
     Ok(taken)
 }
 
+/// Takes its slot from a run whose command was never started, so that another run can have it.
+pub fn leave_slot(tx: &Connection, run: &RunId) -> sql::Result<()> {
+    tx.send("UPDATE runs SET slot = NULL WHERE id = ?1", [run])
+}
+
 /// Gives the run of an outer `exec` its agent. Returns the run, or `None` when it is not running or is the
 /// run of another agent.
 pub fn adopt(
