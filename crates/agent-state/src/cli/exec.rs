@@ -31,7 +31,8 @@ pub(crate) struct Args {
     /// The job that runs
     #[arg(long, add = complete::jobs())]
     pub(crate) job: Option<Name>,
-    /// The scheduled slot, of which a job has one run at most; `auto` is the current minute
+    /// The scheduled slot, of which a job has one run at most; `auto` is the current minute. It stays free when
+    /// the command could not be started, as for a lock that is held
     #[arg(long)]
     pub(crate) slot: Option<Slot>,
     /// A lock to hold while the command runs; all or none are taken (can be repeated)
