@@ -46,6 +46,8 @@ pub(crate) struct Ctx {
     /// The connection that reads, kept where many requests are answered and none has written yet.
     reader: RefCell<Option<Database>>,
     keeping: Keeping,
+    /// Whether the database was opened for writing.
+    is_writing: Cell<bool>,
 }
 
 /// Whether connections are kept from one command to the next.
@@ -95,6 +97,7 @@ impl Ctx {
             writer: RefCell::new(None),
             reader: RefCell::new(None),
             keeping: Keeping::On(Cell::new(None)),
+            is_writing: Cell::new(false),
         }
     }
 
@@ -162,7 +165,13 @@ impl Ctx {
 
     /// Opens the database for writing.
     pub(crate) fn open(&self) -> anyhow::Result<Database> {
+        self.is_writing.set(true);
         Ok(self.database.open()?)
+    }
+
+    /// Whether the command writes, as far as it has come.
+    pub(crate) fn is_writing(&self) -> bool {
+        self.is_writing.get()
     }
 
     /// Checks and writes in one transaction.
@@ -209,6 +218,7 @@ impl Ctx {
         busy_timeout: Duration,
         work: impl FnOnce(&mut Database) -> anyhow::Result<T>,
     ) -> anyhow::Result<T> {
+        self.is_writing.set(true);
         let mut database = match self.writer.take() {
             Some(database) => database,
             None => DatabaseArgs { busy_timeout, ..self.database.clone() }.open()?,

@@ -303,16 +303,27 @@ fn doctor_finds_a_damaged_database() {
 }
 
 #[test]
-fn a_database_that_others_can_read_is_warned_about_where_a_person_looks() {
+fn who_writes_to_a_database_that_others_can_read_is_warned_once() {
     use std::os::unix::fs::PermissionsExt as _;
     let sandbox = Sandbox::in_a_file();
-    let told = sandbox.run(["init"]);
-    assert_eq!(told.code(0).stderr, "");
-    let open = std::fs::Permissions::from_mode(0o644);
-    std::fs::set_permissions(sandbox.database(), open).unwrap();
-    let told = sandbox.run(["init"]).code(0);
-    assert!(told.stderr.starts_with("agent-state: warning: "), "{}", told.stderr);
-    assert!(told.stderr.contains(" has mode 644"), "{}", told.stderr);
-    // A command of cron stays silent.
+    assert_eq!(sandbox.run(["init"]).code(0).stderr, "");
+    let set_mode = |path: &std::path::Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    set_mode(&sandbox.database(), 0o644);
+    let file = "agent-state: warning: ~/.local/state/agent-state/state.db has mode 644, so other users can look in; \
+                chmod 600 ~/.local/state/agent-state/state.db\n";
+    for args in [&["init"][..], &["agent", "register", "a"], &["exec", "a", "--", "true"]] {
+        assert_eq!(sandbox.run(args).code(0).stderr, file);
+    }
+    // What reads stays silent in scripts, and so do requests.
     sandbox.run(["agent", "list"]).ok();
+    sandbox.run_fed(br#"{"method": "agent.register", "params": {"name": "b"}}"#, ["rpc"]).ok();
+    set_mode(&sandbox.database(), 0o600);
+    set_mode(sandbox.database().parent().unwrap(), 0o755);
+    let told = sandbox.run(["agent", "heartbeat", "a"]).code(0).stderr;
+    assert!(told.contains("~/.local/state/agent-state has mode 755") && told.lines().count() == 1);
+    // A folder of somebody's choice is theirs.
+    set_mode(&sandbox.path(""), 0o755);
+    assert_eq!(sandbox.run(["--db", "own.db", "init"]).code(0).stderr, "");
 }
