@@ -151,6 +151,7 @@ fn what_clients_send_arrives_as_it_is() {
         json!(42),
         json!(-1.5),
         json!(true),
+        json!(null),
         json!([1, null, "x"]),
         json!({ "--json": "\u{1b}[31m\n\u{0}" }),
     ];
@@ -172,6 +173,8 @@ fn what_clients_send_arrives_as_it_is() {
             ("agent.register", json!({ "name": "b", "metadata": { "team": "--x" } })),
             ("journal.add", json!({ "agent": "b", "category": "lesson", "text": "7" })),
             ("journal.list", json!({ "agent": "b" })),
+            ("state.set", json!({ "agent": "b", "key": "k", "value": null, "input": "given" })),
+            ("state.get", json!({ "agent": "b", "key": "k" })),
             ("action.begin", json!({ "key": "post", "agent": "b", "tier": "mutate" })),
             ("action.done", json!({ "key": "post", "result": { "url": "u" } })),
             ("action.begin", json!({ "key": "post", "agent": "b", "tier": "mutate" })),
@@ -181,9 +184,10 @@ fn what_clients_send_arrives_as_it_is() {
     assert_eq!(result(&answers[1])["value"], json!({ "a": 1 }));
     assert_eq!(result(&answers[2])["metadata"], json!({ "team": "--x" }));
     assert_eq!(result(&answers[4])[0]["entry"], "7");
-    assert_eq!(answers[7]["error"]["code"], "done");
-    assert_eq!(answers[7]["error"]["data"]["result"], json!({ "url": "u" }));
-    assert_eq!(result(&answers[8])["agent"], "b");
+    assert_eq!(result(&answers[6])["value"], "given");
+    assert_eq!(answers[9]["error"]["code"], "done");
+    assert_eq!(answers[9]["error"]["data"]["result"], json!({ "url": "u" }));
+    assert_eq!(result(&answers[10])["agent"], "b");
 }
 
 #[test]
