@@ -80,7 +80,7 @@ mod tests {
         let source = || rusqlite::Error::InvalidQuery;
         let errors: Vec<Box<dyn Explain>> = vec![
             Box::new(Error::Name(common::name::NameError::Empty)),
-            Box::new(Error::Value(ValueError::TooLarge(1))),
+            Box::new(Error::Value(ValueError::TooLarge)),
             Box::new(Error::NotAnObject { what: "x", why: String::new() }),
             Box::new(Error::Graph(GraphError::Empty)),
             Box::new(Error::FileTooLarge { path: path() }),
