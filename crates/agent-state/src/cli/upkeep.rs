@@ -39,7 +39,8 @@ pub(crate) struct Prune {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 The file is only read. What was imported before is not imported twice, so it can be done again at any
-time. Agents keep their ids; runs get new ones that sort by their start.
+time. Agents keep their ids; runs get new ones that sort by their start. Agents of one name become one, and
+the newer of their values stays. Skipped is what is over, superseded, or has no name that a command could say.
 
 Exit codes: 3 when the file is no database of the Python tool.
 

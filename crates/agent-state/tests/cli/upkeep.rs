@@ -121,6 +121,34 @@ fn what_moved_on_in_the_source_moves_on_here() {
 }
 
 #[test]
+fn of_two_agents_of_one_name_the_newer_value_stays_and_nothing_unnamed_comes_in() {
+    let sandbox = Sandbox::new();
+    let more = "
+        INSERT INTO state_kv VALUES
+            ('bbbbbbbbbbbb', 'cursor', '99', 9, '2026-01-01T10:00:00+00:00'),
+            ('aaaaaaaaaaaa', 'late', '1', 9, '2026-01-02T10:00:00+00:00'),
+            ('bbbbbbbbbbbb', 'late', '2', 3, '2026-01-01T10:00:00+00:00'),
+            ('aaaaaaaaaaaa', '', '1', 1, '2026-01-01T10:00:00+00:00');";
+    let file = python_database(&sandbox, &format!("{PRESENT}{more}"));
+    let counts = |fields: [&str; 4]| {
+        let counts = sandbox.run(["import", &file, "--json"]).json();
+        fields.map(|field| counts["tables"]["state_kv"][field].as_u64().unwrap())
+    };
+    let fields = ["imported", "updated", "present", "skipped"];
+    assert_eq!(counts(fields), [3, 1, 0, 2]);
+    let value = |key| sandbox.run(["state", "get", "reviewer", key, "--json"]).json();
+    for (key, expect, version) in [("cursor", 99, 9), ("late", 1, 9)] {
+        assert_eq!(
+            (&value(key)["value"], &value(key)["version"]),
+            (&expect.into(), &version.into())
+        );
+    }
+    assert_eq!(sandbox.run(["state", "list", "reviewer", "--json"]).lines().len(), 2);
+    // Both values of `cursor` are here by now.
+    assert_eq!(counts(fields), [0, 0, 4, 2]);
+}
+
+#[test]
 fn the_older_layout_is_imported_too_and_something_else_is_refused() {
     let sandbox = Sandbox::new();
     let file = python_database(&sandbox, OLDER);
