@@ -141,7 +141,7 @@ Exit codes: 0 when it is held, 1 when it is free.
 
 Examples:
   agent-state lock acquire repo reviewer; agent-state lock check repo
-  agent-state lock check repo --json")]
+  agent-state lock check repo --json || echo 'it is free'")]
 pub(crate) struct Which {
     /// What is locked
     #[arg(add = complete::resources())]

@@ -62,7 +62,7 @@ Exit codes: 1 when the original is in use, or the target is not empty; 2 when bo
 
 Examples:
   agent-state migrate \"$HOME/.local/state/agent-state/state.db\" copy.db
-  agent-state migrate copy.db back.db --json")]
+  agent-state backup now.db && agent-state migrate now.db moved.db --json")]
 pub(crate) struct Migrate {
     /// The database to copy: a file, or postgres://user@host/dbname
     pub(crate) from: PathBuf,
