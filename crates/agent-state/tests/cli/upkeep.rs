@@ -169,6 +169,14 @@ fn the_older_layout_is_imported_too_and_something_else_is_refused() {
     sandbox.run(["import", own.to_str().unwrap()]).code(3);
     sandbox.run(["import", "/nonexistent.db"]).code(3);
     sandbox.run(["import", "/etc/passwd"]).code(3);
+    let folder = sandbox.run(["import", "."]).code(3).stderr;
+    assert!(
+        folder.starts_with("agent-state: cannot read the database .: is a directory\n"),
+        "{folder}"
+    );
+    sandbox.sh("mkfifo pipe").code(0);
+    let pipe = sandbox.run(["import", "pipe"]).code(3).stderr;
+    assert!(pipe.contains("pipe is no database of the Python agent-state"), "{pipe}");
 }
 
 #[test]
