@@ -31,6 +31,15 @@ fn the_lines_to_export_survive_eval_in_sh() {
 }
 
 #[test]
+fn a_start_prints_the_run_with_json_whatever_else_is_asked_for() {
+    let sandbox = Sandbox::with_agents(["reviewer"]);
+    for how in ["--export", "--id-only"] {
+        let run = sandbox.run(["run", "start", "reviewer", how, "--json"]).json();
+        assert_eq!(run["status"], "running", "{how}");
+    }
+}
+
+#[test]
 fn of_fifty_starts_of_one_slot_exactly_one_wins_and_the_others_name_it() {
     let sandbox = Sandbox::with_agents(["reviewer"]);
     let children: Vec<_> = (0..50)
