@@ -46,6 +46,20 @@ fn the_bulletin_is_markdown_that_names_what_is_going_on() {
 }
 
 #[test]
+fn the_bulletin_does_not_say_of_work_that_is_over_that_somebody_is_at_it() {
+    let sandbox = Sandbox::with_agents(["a", "b"]);
+    sandbox.run(["coord", "working-on", "a", "repo", "--for", "10m"]).ok();
+    sandbox.run(["coord", "working-on", "b", "site", "--for", "1h"]).ok();
+    let later = |args: [&str; 3]| sandbox.run_with(("AGENT_PLUMBING_CLOCK", "+11m"), args);
+    let text = later(["coord", "bulletin", "--color=never"]).ok();
+    assert!(text.contains("b works on `site`") && !text.contains("repo"), "{text}");
+    let bulletin = later(["coord", "bulletin", "--json"]).json();
+    assert_eq!(bulletin["recent"].as_array().unwrap().len(), 1);
+    // The record of posts has it still.
+    assert_eq!(later(["coord", "recent", "--json"]).lines().len(), 2);
+}
+
+#[test]
 fn the_journal_keeps_text_and_json_and_filters() {
     let sandbox = Sandbox::with_agents(["a", "b"]);
     sandbox.run(["journal", "add", "a", "lesson", "run the linter first"]).ok();
