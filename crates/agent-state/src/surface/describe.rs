@@ -56,6 +56,7 @@ fn requests() -> Value {
 
 fn describe_method(method: &Method) -> Value {
     let Method { name, command, facts, .. } = method;
+    let errors = [facts.no, facts.faults].concat();
     json!({
         "method": name,
         "command": method.words.join(" "),
@@ -65,7 +66,7 @@ fn describe_method(method: &Method) -> Value {
         "input": facts.input.map(|input| describe_input(method, input)),
         "reply": facts.reply,
         "result": results::of(name),
-        "errors": facts.no,
+        "errors": errors,
         "exit_codes": exit_codes(facts),
     })
 }

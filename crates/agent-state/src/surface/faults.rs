@@ -40,12 +40,42 @@ const FAULTS: &[(&str, u8, &str)] = &[
     ("bug", 70, "a bug of ours"),
 ];
 
-/// All of them by their words; any command can meet them.
+/// What any command can meet; the others stand at the commands that answer with them.
+const ANYWHERE: &[&str] = &[
+    "usage",
+    "password_in_argument",
+    "database",
+    "newer_database",
+    "foreign_database",
+    "scheme",
+    "file",
+    "process",
+    "output",
+    "no_home",
+    "failed",
+    "url",
+    "parameter",
+    "service",
+    "connect",
+    "busy",
+    "unreachable",
+    "bug",
+];
+
+/// All of them by their words.
 pub(super) fn describe() -> Value {
     let described = FAULTS.iter().map(|(word, exit_code, about)| {
-        ((*word).to_owned(), json!({ "exit_code": exit_code, "about": about }))
+        let anywhere = ANYWHERE.contains(word);
+        let facts = json!({ "exit_code": exit_code, "about": about, "anywhere": anywhere });
+        ((*word).to_owned(), facts)
     });
     Value::Object(described.collect::<Map<_, _>>())
+}
+
+/// The words that some commands answer with.
+#[cfg(test)]
+pub(super) fn of_some_commands() -> Vec<&'static str> {
+    FAULTS.iter().map(|(word, ..)| *word).filter(|word| !ANYWHERE.contains(word)).collect()
 }
 
 #[cfg(test)]

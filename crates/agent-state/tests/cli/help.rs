@@ -68,7 +68,7 @@ fn capabilities_name_the_parameters_and_the_answers_of_every_command() {
     let capabilities = Sandbox::new().run(["capabilities"]).json();
     let methods = capabilities["methods"].as_array().unwrap();
     let acquire = methods.iter().find(|method| method["method"] == "lock.acquire").unwrap();
-    assert_eq!(acquire["errors"], serde_json::json!(["no_agent", "held", "run_ended"]));
+    assert_eq!(acquire["errors"], serde_json::json!(["no_agent", "held", "run_ended", "bad_name"]));
     let params = acquire["params"].as_array().unwrap();
     let ttl = params.iter().find(|param| param["name"] == "ttl").unwrap();
     assert_eq!((ttl["default"].as_str(), ttl["required"].as_bool()), (Some("5m"), Some(false)));

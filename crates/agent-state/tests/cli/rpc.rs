@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::symlink;
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 
@@ -38,10 +39,56 @@ fn answers(sandbox: &Sandbox, requests: &[(&str, Value)]) -> Vec<Value> {
         .collect();
     let answers = rpc(sandbox, lines.as_bytes()).lines();
     assert_eq!(answers.len(), requests.len());
-    for (n, answer) in answers.iter().enumerate() {
+    for (n, (answer, (method, _))) in answers.iter().zip(requests).enumerate() {
         assert_eq!(answer["id"], n);
+        if let Some(code) = answer["error"]["code"].as_str() {
+            assert!(is_described(method, code), "{method} is not described to answer {code}");
+        }
     }
     answers
+}
+
+/// Whether `capabilities` tells that this method can answer with this error.
+fn is_described(method: &str, code: &str) -> bool {
+    static CAPABILITIES: OnceLock<Value> = OnceLock::new();
+    let capabilities =
+        CAPABILITIES.get_or_init(|| Sandbox::in_a_file().run(["capabilities"]).json());
+    let methods = capabilities["methods"].as_array().unwrap();
+    let known = methods.iter().find(|known| known["method"] == method);
+    known.is_some_and(|known| known["errors"].as_array().unwrap().contains(&json!(code)))
+        || capabilities["errors"][code]["anywhere"] == true
+        || capabilities["requests"]["errors"][code].is_string()
+}
+
+#[test]
+fn what_a_method_answers_is_among_its_errors() {
+    let sandbox = Sandbox::in_a_file().register(["a"]);
+    let begin = |fingerprint| json!({ "key": "k", "agent": "a", "tier": "read", "fingerprint": fingerprint });
+    let asked = [
+        ("import", json!({ "file": sandbox.database() })),
+        ("action.begin", begin("one")),
+        ("action.begin", begin("other")),
+        ("task.submit", json!({ "graph": { "nodes": [] } })),
+        ("task.done", json!({ "node": "n", "lease_id": "l", "result": 1 })),
+        ("agent.register", json!({ "name": "x", "metadata": [] })),
+        ("lock.check", json!({ "resource": "x".repeat(201) })),
+        ("backup", json!({ "file": "." })),
+        ("file.get", json!({ "path": "." })),
+    ];
+    let answers = answers(&sandbox, &asked);
+    let codes: Vec<_> = answers.iter().map(|answer| answer["error"]["code"].as_str()).collect();
+    let expect = [
+        Some("not_importable"),
+        None,
+        Some("other_fingerprint"),
+        Some("bad_graph"),
+        Some("no_node"),
+        Some("bad_json"),
+        Some("bad_name"),
+        Some("not_a_file"),
+        Some("not_a_file"),
+    ];
+    assert_eq!(codes, expect);
 }
 
 #[track_caller]
