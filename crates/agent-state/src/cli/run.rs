@@ -66,6 +66,8 @@ pub(crate) struct Start {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
+What is said of the progress is recorded as an event; a sign of life alone is not.
+
 Exit codes: 1 when the run is unknown or has ended; then stop working.
 
 Examples:

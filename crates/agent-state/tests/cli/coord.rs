@@ -83,6 +83,7 @@ fn every_change_is_one_event_and_reading_is_none() {
     sandbox.run(["lock", "check", "repo"]).ok();
     sandbox.run(["board"]).ok();
     sandbox.run(["lock", "release", "repo", "a"]).ok();
+    sandbox.run(["agent", "heartbeat", "a"]).ok();
     let kinds: Vec<String> = sandbox
         .run(["events", "--json"])
         .lines()
@@ -92,6 +93,19 @@ fn every_change_is_one_event_and_reading_is_none() {
     assert_eq!(kinds, ["agent.register", "state.set", "lock.acquire", "lock.release"]);
     assert_eq!(sandbox.run(["events", "--since", "1h", "--json"]).lines().len(), 4);
     assert_eq!(sandbox.run(["events", "--limit", "1", "--json"]).lines().len(), 1);
+}
+
+#[test]
+fn what_is_said_of_the_progress_of_a_run_is_an_event_and_a_sign_of_life_is_none() {
+    let sandbox = Sandbox::with_agents(["a"]);
+    let run = sandbox.run(["run", "start", "a", "--id-only"]).ok();
+    sandbox.run(["run", "heartbeat", &run]).ok();
+    sandbox.run(["run", "heartbeat", &run, "--progress", "half"]).ok();
+    let events = sandbox.run(["events", "--json"]).lines();
+    assert_eq!(events.len(), 3, "{events:?}");
+    assert_eq!(events[2]["kind"], "run.progress");
+    assert_eq!((&events[2]["agent"], &events[2]["run_id"]), (&"a".into(), &run.into()));
+    assert_eq!(events[2]["detail"]["progress"], "half");
 }
 
 #[test]
