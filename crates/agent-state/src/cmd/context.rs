@@ -15,7 +15,7 @@ use common::fleet::liveness::Here;
 use common::fleet::runs::RunId;
 use common::fleet::{self, AGENT_VARIABLE, DatabaseArgs};
 use common::out::Out;
-use common::sql::{self, Connection};
+use common::sql::Connection;
 use serde::Serialize;
 
 use crate::cli::Cli;
@@ -32,6 +32,8 @@ pub(crate) struct Ctx {
     pub(crate) database: DatabaseArgs,
     /// The run of an outer `exec`, which the environment names.
     pub(crate) outer_run: Option<RunId>,
+    /// Whether that run was asked for by name, and not inherited: then it must be there.
+    pub(crate) is_run_named: bool,
     /// The agent that the environment names.
     pub(crate) outer_agent: Option<String>,
     /// What standard input is.
@@ -90,6 +92,7 @@ impl Ctx {
             busy_timeout: Cell::new(database.busy_timeout),
             database,
             outer_run: None,
+            is_run_named: false,
             outer_agent: None,
             input: Input::Nothing,
             is_wanted: Box::new(|| true),
@@ -260,13 +263,17 @@ impl Ctx {
         result
     }
 
-    /// The run of the environment, when it is a run of this agent.
+    /// The run of the environment, when it is a run of this agent. One that is gone is as good as none, unless a
+    /// request names it.
     pub(crate) fn run_of(
         &self,
         connection: &Connection,
         agent: &Agent,
-    ) -> sql::Result<Option<RunId>> {
-        store::outer_run_of(connection, self.outer_run.as_ref(), agent)
+    ) -> Result<Option<RunId>, Stop> {
+        if let Some(named) = self.outer_run.as_ref().filter(|_| self.is_run_named) {
+            store::run(connection, named.as_str())?;
+        }
+        Ok(store::outer_run_of(connection, self.outer_run.as_ref(), agent)?)
     }
 
     /// Prints `value` as JSON, or `text` for people.

@@ -20,7 +20,7 @@ fn rpc(sandbox: &Sandbox, input: &[u8]) -> Done {
 }
 
 /// A process that answers requests for as long as its stdin is open.
-fn talk(command: &mut Command) -> Child {
+pub(super) fn talk(command: &mut Command) -> Child {
     command
         .arg("rpc")
         .stdin(Stdio::piped())
@@ -31,7 +31,7 @@ fn talk(command: &mut Command) -> Child {
 }
 
 /// The answers to these requests, in one process.
-fn answers(sandbox: &Sandbox, requests: &[(&str, Value)]) -> Vec<Value> {
+pub(super) fn answers(sandbox: &Sandbox, requests: &[(&str, Value)]) -> Vec<Value> {
     let lines: String = requests
         .iter()
         .enumerate()
@@ -58,37 +58,6 @@ fn is_described(method: &str, code: &str) -> bool {
     known.is_some_and(|known| known["errors"].as_array().unwrap().contains(&json!(code)))
         || capabilities["errors"][code]["anywhere"] == true
         || capabilities["requests"]["errors"][code].is_string()
-}
-
-#[test]
-fn what_a_method_answers_is_among_its_errors() {
-    let sandbox = Sandbox::in_a_file().register(["a"]);
-    let begin = |fingerprint| json!({ "key": "k", "agent": "a", "tier": "read", "fingerprint": fingerprint });
-    let asked = [
-        ("import", json!({ "file": sandbox.database() })),
-        ("action.begin", begin("one")),
-        ("action.begin", begin("other")),
-        ("task.submit", json!({ "graph": { "nodes": [] } })),
-        ("task.done", json!({ "node": "n", "lease_id": "l", "result": 1 })),
-        ("agent.register", json!({ "name": "x", "metadata": [] })),
-        ("lock.check", json!({ "resource": "x".repeat(201) })),
-        ("backup", json!({ "file": "." })),
-        ("file.get", json!({ "path": "." })),
-    ];
-    let answers = answers(&sandbox, &asked);
-    let codes: Vec<_> = answers.iter().map(|answer| answer["error"]["code"].as_str()).collect();
-    let expect = [
-        Some("not_importable"),
-        None,
-        Some("other_fingerprint"),
-        Some("bad_graph"),
-        Some("no_node"),
-        Some("bad_json"),
-        Some("bad_name"),
-        Some("not_a_file"),
-        Some("not_a_file"),
-    ];
-    assert_eq!(codes, expect);
 }
 
 #[track_caller]
@@ -342,25 +311,6 @@ fn a_run_over_the_wire_has_a_lease_and_no_process_and_outlives_the_server() {
     let request = line(&json!(1), "lock.release", &json!({ "resource": "repo", "agent": "a" }));
     in_the_run.stdin.take().unwrap().write_all(request.as_bytes()).unwrap();
     assert_eq!(collect(in_the_run).json()["result"]["status"], "released");
-}
-
-#[test]
-fn a_request_in_a_run_that_has_ended_gets_nothing_that_would_end_with_it() {
-    let sandbox = Sandbox::with_agents(["a"]);
-    let run = sandbox.run(["run", "start", "a", "--id-only"]).ok();
-    sandbox.run(["run", "finish", &run]).ok();
-    let answers = answers(
-        &sandbox,
-        &[
-            ("lock.acquire", json!({ "resource": "r", "agent": "a", "run_id": run })),
-            ("coord.working_on", json!({ "resource": "r", "agent": "a", "run_id": run })),
-            ("task.next", json!({ "agent": "a", "run_id": run })),
-        ],
-    );
-    for answer in answers {
-        assert_eq!(answer["error"]["code"], "run_ended", "{answer}");
-        assert_eq!(answer["error"]["data"]["run_id"], json!(run));
-    }
 }
 
 #[test]
