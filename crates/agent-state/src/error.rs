@@ -82,6 +82,10 @@ pub(crate) enum Error {
     Graph(#[from] GraphError),
     #[error("cannot back up onto the database itself: {}", .path.display())]
     BackupOntoItself { path: PathBuf },
+    #[error("cannot migrate the database {} onto itself", .name.display())]
+    MigrateOntoItself { name: PathBuf },
+    #[error("cannot back up to {}: it is {what}", .path.display())]
+    BackupOntoNoFile { path: PathBuf, what: &'static str },
     #[error("cannot back up the database {}: a server keeps it", .name.display())]
     BackupOfServer { name: PathBuf },
     #[error("{} serves {} already", .pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}")), common::place::for_people(.socket))]
@@ -100,6 +104,8 @@ pub(crate) enum Error {
     Value(#[from] crate::value::ValueError),
     #[error("{0}")]
     Name(#[from] common::name::NameError),
+    #[error("cannot register `{name}`: that is the id of the agent {agent}")]
+    NameIsId { name: String, agent: String },
     #[error("{what} is not a JSON object: {why}")]
     NotAnObject { what: &'static str, why: String },
 }
@@ -198,15 +204,18 @@ impl Explain for Error {
             | Self::NotEmpty { .. } => Exit::No,
             Self::OtherFingerprint { .. }
             | Self::NotAFile { .. }
+            | Self::BackupOntoNoFile { .. }
             | Self::NotImportable { .. }
             | Self::Damaged { .. }
             | Self::BackupOfServer { .. }
             | Self::CopyDiffers { .. } => Exit::Failed,
             Self::BackupOntoItself { .. }
+            | Self::MigrateOntoItself { .. }
             | Self::FileTooLarge { .. }
             | Self::Graph(_)
             | Self::Value(_)
             | Self::Name(_)
+            | Self::NameIsId { .. }
             | Self::NotAnObject { .. } => Exit::Usage,
         }
     }
@@ -242,9 +251,9 @@ impl Explain for Error {
             Self::NoFile { .. } => "no_file",
             Self::FileChanged { .. } => "file_changed",
             Self::NoFileVersion { .. } => "no_version",
-            Self::NotAFile { .. } => "not_a_file",
+            Self::NotAFile { .. } | Self::BackupOntoNoFile { .. } => "not_a_file",
             Self::FileTooLarge { .. } => "too_large",
-            Self::BackupOntoItself { .. } => "same_file",
+            Self::BackupOntoItself { .. } | Self::MigrateOntoItself { .. } => "same_file",
             Self::NotImportable { .. } => "not_importable",
             Self::BackupOfServer { .. } => "server_database",
             Self::StillRunning { .. } => "still_running",
@@ -252,7 +261,7 @@ impl Explain for Error {
             Self::CopyDiffers { .. } => "copy_differs",
             Self::Damaged { .. } => "damaged",
             Self::Value(_) => "bad_value",
-            Self::Name(_) => "bad_name",
+            Self::Name(_) | Self::NameIsId { .. } => "bad_name",
             Self::NotAnObject { .. } => "bad_json",
         }
     }
@@ -270,6 +279,12 @@ impl Explain for Error {
                 "back up the server with pg_dump, or take a file of it with agent-state migrate"
                     .to_owned(),
             ),
+            Self::BackupOntoNoFile { .. } => {
+                Some("name a file that does not exist yet, or a former backup".to_owned())
+            }
+            Self::NameIsId { .. } => {
+                Some("an agent is named by its name or its id, so choose another name".to_owned())
+            }
             Self::Damaged { .. } => Some("keep the file, and restore a former backup".to_owned()),
             Self::NotAFile { .. } => {
                 Some("name a regular file, or one link to a regular file".to_owned())

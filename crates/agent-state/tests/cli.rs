@@ -19,6 +19,7 @@ mod cli {
     mod locks;
     #[cfg(feature = "postgres")]
     mod postgres;
+    mod refusals;
     mod results;
     mod rpc;
     mod runs;

@@ -22,7 +22,8 @@ pub(crate) enum Verb {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A name is unique: registering it again gives the same agent and changes only what a flag sets.
+A name is unique: registering it again gives the same agent and changes only what a flag sets. The
+id of another agent is refused as a name (exit 2).
 
 Examples:
   agent-state agent register reviewer --type cron

@@ -15,7 +15,8 @@ use crate::slot::Slot;
 #[command(after_help = "\
 The command finds AGENT_STATE_RUN_ID, AGENT_STATE_AGENT, AGENT_STATE_AGENT_ID, AGENT_STATE_JOB and, for
 the first --lock, AGENT_STATE_LOCK_TOKEN_1 in its environment. When an outer `cron-guard exec` opened a
-run, that run is adopted. When a lock is lost, the command gets TERM, and KILL after 5 seconds.
+run, that run is adopted. When a lock is lost, the command gets TERM, and KILL after 5 seconds. The pipe
+of its stderr ends with exec: what it leaves in the background must write elsewhere, as with 2>>file.
 
 Exit codes: those of the command, and its signal; 1 when a lock is held or the slot had its run; 124 when
 its time ran out; 125 when it could not be recorded, and so was not started; 126 and 127 when it cannot
@@ -31,7 +32,8 @@ pub(crate) struct Args {
     /// The job that runs
     #[arg(long, add = complete::jobs())]
     pub(crate) job: Option<Name>,
-    /// The scheduled slot, of which a job has one run at most; `auto` is the current minute
+    /// The scheduled slot, of which a job has one run at most; `auto` is the current minute. It stays free when
+    /// the command could not be started, as for a lock that is held
     #[arg(long)]
     pub(crate) slot: Option<Slot>,
     /// A lock to hold while the command runs; all or none are taken (can be repeated)
@@ -46,7 +48,7 @@ pub(crate) struct Args {
     /// End the command after this long
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     pub(crate) timeout: Option<Duration>,
-    /// Append what the command prints to this file, too
+    /// Append what the command prints to this file, too; a full disk is told at the end
     #[arg(long, value_name = "FILE")]
     pub(crate) log: Option<PathBuf>,
     /// The command and its arguments

@@ -73,7 +73,7 @@ Exit codes: 1 when the file has changed since it was read, or is locked: it is u
 
 Examples:
   echo 'be kind' | agent-state file put new-skill.md --if-version absent
-  v=$(agent-state file get skill.md 2>&1 >copy | tail -n1); agent-state file put skill.md --if-version \"$v\" < copy")]
+  echo 'be kind' > skill.md; v=$(agent-state file get skill.md 2>&1 >copy | tail -n1); agent-state file put skill.md --if-version \"$v\" < copy")]
 pub(crate) struct Put {
     /// The file
     pub(crate) path: PathBuf,
@@ -126,7 +126,7 @@ Exit codes: 1 when that version is not kept.
 
 Examples:
   v=$(echo one | agent-state file put note.md --if-version absent); agent-state file restore note.md \"$v\"
-  agent-state file restore note.md \"$(agent-state file log note.md --json | tail -n1 | cut -d'\"' -f8)\"")]
+  echo two | agent-state file put plan.md --if-version absent; agent-state file restore plan.md \"$(agent-state file log plan.md --json | tail -n1 | cut -d'\"' -f8)\"")]
 pub(crate) struct Restore {
     /// The file
     pub(crate) path: PathBuf,
@@ -146,7 +146,7 @@ Exit codes: 1 when a version is not kept.
 
 Examples:
   v=$(echo one | agent-state file put memo.md --if-version absent); agent-state file diff memo.md \"$v\"
-  v=$(agent-state file log memo.md --json | tail -n1 | cut -d'\"' -f8); agent-state file diff memo.md \"$v\" \"$v\"")]
+  v=$(echo two | agent-state file put draft.md --if-version absent); agent-state file diff draft.md \"$v\" \"$v\" --json")]
 pub(crate) struct Diff {
     /// The file
     pub(crate) path: PathBuf,

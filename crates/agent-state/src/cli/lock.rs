@@ -135,11 +135,13 @@ pub(crate) struct Release {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
+With --path, a lock on a directory above it or on anything below it is in its way, too, and is named.
+
 Exit codes: 0 when it is held, 1 when it is free.
 
 Examples:
   agent-state lock acquire repo reviewer; agent-state lock check repo
-  agent-state lock check repo --json")]
+  agent-state lock check repo --json || echo 'it is free'")]
 pub(crate) struct Which {
     /// What is locked
     #[arg(add = complete::resources())]

@@ -56,16 +56,18 @@ pub(crate) struct Start {
     /// Where the run's output will be
     #[arg(long, value_name = "PATH")]
     pub(crate) output_path: Option<String>,
-    /// Print `export` lines for sh
+    /// Print `export` lines for sh; with --json the run
     #[arg(long, conflicts_with = "id_only")]
     pub(crate) export: bool,
-    /// Print the id alone
+    /// Print the id alone; with --json the run
     #[arg(long)]
     pub(crate) id_only: bool,
 }
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
+What is said of the progress is recorded as an event; a sign of life alone is not.
+
 Exit codes: 1 when the run is unknown or has ended; then stop working.
 
 Examples:

@@ -47,7 +47,7 @@ It prints the new version. Of any number of writers with the same --if-version e
 Exit codes: 1 when the version differs or the key exists; 2 for a value of more than 1 MiB.
 
 Examples:
-  agent-state state set reviewer cursor 42 --if-absent
+  agent-state state set reviewer cursor 42 --if-absent || echo 'it is there already'
   echo '{\"pr\": 7}' | agent-state state set reviewer last -")]
 pub(crate) struct Set {
     /// The agent's name or id
@@ -124,7 +124,7 @@ Exit codes: 1 when that version is not kept.
 
 Examples:
   agent-state state set reviewer mode fast --if-absent; agent-state state restore reviewer mode 1
-  agent-state state restore reviewer mode 1 --json")]
+  agent-state state set reviewer pace slow --if-absent; agent-state state restore reviewer pace 1 --json")]
 pub(crate) struct Restore {
     #[command(flatten)]
     pub(crate) which: Key,

@@ -101,8 +101,8 @@ the task, which come with its later nodes; text that parses as JSON is kept as J
 Exit codes: 1 when the lease is not current: it has passed, or the node has ended or was given to another.
 
 Examples:
-  agent-state task submit '{\"nodes\":[{\"id\":\"a\"}]}' --name ship && agent-state task exec reviewer -- sh -c 'agent-state task heartbeat ship/a'
-  agent-state task heartbeat ship/a --lease-id 0 --progress 'half of it' || echo 'the lease is lost'")]
+  agent-state task submit '{\"nodes\":[{\"id\":\"a\"}]}' --name index && agent-state task exec reviewer --task index -- sh -c 'agent-state task heartbeat index/a'
+  agent-state task heartbeat index/a --lease-id 0 --progress 'half of it' || echo 'the lease is lost'")]
 pub(crate) struct Heartbeat {
     #[command(flatten)]
     pub(crate) held: Held,
@@ -119,8 +119,8 @@ and is answered in the same way.
 Exit codes: 1 when the lease is not current, or the node was completed with another result.
 
 Examples:
-  agent-state task submit '{\"nodes\":[{\"id\":\"a\"}]}' --name ship && agent-state task exec reviewer -- sh -c 'agent-state task done ship/a --result 42'
-  agent-state task done ship/a --lease-id 0 --result '{\"files\":7}' || echo 'the lease is lost'")]
+  agent-state task submit '{\"nodes\":[{\"id\":\"a\"}]}' --name count && agent-state task exec reviewer --task count -- sh -c 'agent-state task done count/a --result 42'
+  agent-state task done count/a --lease-id 0 --result '{\"files\":7}' || echo 'the lease is lost'")]
 pub(crate) struct Done {
     #[command(flatten)]
     pub(crate) held: Held,
@@ -137,8 +137,8 @@ nothing more of it can be done. With --retry it is given out again while it has 
 Exit codes: 1 when the lease is not current.
 
 Examples:
-  agent-state task submit '{\"nodes\":[{\"id\":\"a\"}]}' --name ship && agent-state task exec reviewer -- sh -c 'agent-state task fail ship/a --retry'
-  agent-state task fail ship/a --lease-id 0 --error 'no network' || echo 'the lease is lost'")]
+  agent-state task submit '{\"nodes\":[{\"id\":\"a\",\"max_attempts\":1}]}' --name fetch && agent-state task exec reviewer --task fetch -- sh -c 'agent-state task fail fetch/a --retry'
+  agent-state task fail fetch/a --lease-id 0 --error 'no network' || echo 'the lease is lost'")]
 pub(crate) struct Fail {
     #[command(flatten)]
     pub(crate) held: Held,
@@ -156,8 +156,8 @@ A node that comes after several is shown in full below the first of them. A larg
 runs or failed is shown in any case; --json and --dot have all of it.
 
 Examples:
-  agent-state task submit '{\"nodes\":[{\"id\":\"a\"}]}' --name ship && agent-state task status ship
-  agent-state task status ship --dot > ship.dot || echo 'no such task'")]
+  agent-state task submit '{\"nodes\":[{\"id\":\"a\"}]}' --name docs; agent-state task status docs
+  agent-state task status docs --dot > docs.dot || echo 'no such task'")]
 pub(crate) struct Status {
     /// The task, by its id or name
     #[arg(value_name = "T", add = complete::tasks())]
@@ -195,8 +195,8 @@ impl List {
 Exit codes: 1 when there is no such node.
 
 Examples:
-  agent-state task submit '{\"nodes\":[{\"id\":\"a\"}]}' --name ship && agent-state task show ship/a
-  agent-state task show ship/a --json || echo 'no such node'")]
+  agent-state task submit '{\"nodes\":[{\"id\":\"a\"}]}' --name proof; agent-state task show proof/a
+  agent-state task show proof/a --json || echo 'no such node'")]
 pub(crate) struct Show {
     /// The node, by its node_id or as TASK/ID
     pub(crate) node: String,
@@ -210,7 +210,7 @@ completed are failed with the reason `canceled`, and so is the task.
 Exit codes: 1 when there is no such task, or it has ended.
 
 Examples:
-  agent-state task submit '{\"nodes\":[{\"id\":\"a\"}]}' --name ship && agent-state task cancel ship
+  agent-state task submit '{\"nodes\":[{\"id\":\"a\"}]}' --name trial; agent-state task cancel trial
   agent-state task cancel nightly || echo 'it has ended'")]
 pub(crate) struct Cancel {
     /// The task, by its id or name

@@ -7,7 +7,8 @@ use common::duration;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-The copy is whole and of one moment, while others go on writing. A file of that name is replaced.
+The copy is whole and of one moment, while others go on writing. A regular file of that
+name is replaced, and nothing else is: no directory, link, pipe or device.
 
 Examples:
   agent-state backup fleet.db
@@ -38,7 +39,8 @@ pub(crate) struct Prune {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 The file is only read. What was imported before is not imported twice, so it can be done again at any
-time. Agents keep their ids; runs get new ones that sort by their start.
+time. Agents keep their ids; runs get new ones that sort by their start. Agents of one name become one, and
+the newer of their values stays. Skipped is what is over, superseded, or has no name that a command could say.
 
 Exit codes: 3 when the file is no database of the Python tool.
 
@@ -56,11 +58,11 @@ Every table is copied, those of cron-guard too, and the copy is held against the
 original stays as it is; the target must be empty. Stop the crontab first: while a run, a lock or a task's
 node is alive, nothing is copied. Passwords come from ~/.pgpass or PGPASSWORD, as psql has them.
 
-Exit codes: 1 when the original is in use, or the target is not empty.
+Exit codes: 1 when the original is in use, or the target is not empty; 2 when both are the same database.
 
 Examples:
   agent-state migrate \"$HOME/.local/state/agent-state/state.db\" copy.db
-  agent-state migrate copy.db back.db --json")]
+  agent-state backup now.db && agent-state migrate now.db moved.db --json")]
 pub(crate) struct Migrate {
     /// The database to copy: a file, or postgres://user@host/dbname
     pub(crate) from: PathBuf,

@@ -6,7 +6,8 @@ use common::duration;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Every change of agents, runs, values, locks, files and actions is one event.
+Every change of agents, runs, values, locks, files, actions, posts and tasks is one event. Signs of life, as a
+heartbeat without a word about the progress, are none.
 
 Examples:
   agent-state events --since 1h

@@ -28,8 +28,8 @@ fn register(args: &Register, ctx: &mut Ctx) -> anyhow::Result<Exit> {
         cron_job_id: args.cron_job_id.as_ref().map(ToString::to_string),
         metadata,
     };
-    let (agent, _) = ctx.write("register an agent in", |tx, now| {
-        Ok(agents::register(tx, args.name.as_str(), &registration, now)?)
+    let agent = ctx.write("register an agent in", |tx, now| {
+        store::register(tx, args.name.as_str(), &registration, now)
     })?;
     ctx.show(&agent, || agent.agent_id.to_string())?;
     Ok(Exit::Done)

@@ -1,5 +1,6 @@
 //! `backup`: a whole copy, also while others write.
 
+use std::fs;
 use std::path::Path;
 
 use common::error::file;
@@ -22,6 +23,7 @@ pub(crate) fn run(args: &Backup, ctx: &mut Ctx) -> anyhow::Result<Exit> {
     if is_the_database || ctx.is_of_database(&args.file) {
         return Err(Error::BackupOntoItself { path: args.file.clone() }.into());
     }
+    replaces_a_file_at_most(&args.file)?;
     let folder = match args.file.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -42,4 +44,17 @@ pub(crate) fn run(args: &Backup, ctx: &mut Ctx) -> anyhow::Result<Exit> {
         ctx.out.json(&json!({ "path": args.file.display().to_string(), "n_bytes": n_bytes }))?;
     }
     Ok(Exit::Done)
+}
+
+/// Refuses to replace what is no regular file: a named pipe or a device would be gone, and its reader wait.
+fn replaces_a_file_at_most(target: &Path) -> Result<(), Error> {
+    // What cannot be looked at cannot be written either, and says so then.
+    let Ok(found) = fs::symlink_metadata(target) else { return Ok(()) };
+    let what = match found.file_type() {
+        kind if kind.is_file() => return Ok(()),
+        kind if kind.is_dir() => "a directory",
+        kind if kind.is_symlink() => "a link",
+        _ => "no regular file",
+    };
+    Err(Error::BackupOntoNoFile { path: target.to_owned(), what })
 }

@@ -15,7 +15,7 @@ use common::fleet::liveness::Here;
 use common::fleet::runs::RunId;
 use common::fleet::{self, AGENT_VARIABLE, DatabaseArgs};
 use common::out::Out;
-use common::sql::{self, Connection};
+use common::sql::Connection;
 use serde::Serialize;
 
 use crate::cli::Cli;
@@ -32,6 +32,8 @@ pub(crate) struct Ctx {
     pub(crate) database: DatabaseArgs,
     /// The run of an outer `exec`, which the environment names.
     pub(crate) outer_run: Option<RunId>,
+    /// Whether that run was asked for by name, and not inherited: then it must be there.
+    pub(crate) is_run_named: bool,
     /// The agent that the environment names.
     pub(crate) outer_agent: Option<String>,
     /// What standard input is.
@@ -46,6 +48,8 @@ pub(crate) struct Ctx {
     /// The connection that reads, kept where many requests are answered and none has written yet.
     reader: RefCell<Option<Database>>,
     keeping: Keeping,
+    /// Whether the database was opened for writing.
+    is_writing: Cell<bool>,
 }
 
 /// Whether connections are kept from one command to the next.
@@ -88,6 +92,7 @@ impl Ctx {
             busy_timeout: Cell::new(database.busy_timeout),
             database,
             outer_run: None,
+            is_run_named: false,
             outer_agent: None,
             input: Input::Nothing,
             is_wanted: Box::new(|| true),
@@ -95,6 +100,7 @@ impl Ctx {
             writer: RefCell::new(None),
             reader: RefCell::new(None),
             keeping: Keeping::On(Cell::new(None)),
+            is_writing: Cell::new(false),
         }
     }
 
@@ -162,7 +168,13 @@ impl Ctx {
 
     /// Opens the database for writing.
     pub(crate) fn open(&self) -> anyhow::Result<Database> {
+        self.is_writing.set(true);
         Ok(self.database.open()?)
+    }
+
+    /// Whether the command writes, as far as it has come.
+    pub(crate) fn is_writing(&self) -> bool {
+        self.is_writing.get()
     }
 
     /// Checks and writes in one transaction.
@@ -209,6 +221,7 @@ impl Ctx {
         busy_timeout: Duration,
         work: impl FnOnce(&mut Database) -> anyhow::Result<T>,
     ) -> anyhow::Result<T> {
+        self.is_writing.set(true);
         let mut database = match self.writer.take() {
             Some(database) => database,
             None => DatabaseArgs { busy_timeout, ..self.database.clone() }.open()?,
@@ -250,13 +263,17 @@ impl Ctx {
         result
     }
 
-    /// The run of the environment, when it is a run of this agent.
+    /// The run of the environment, when it is a run of this agent. One that is gone is as good as none, unless a
+    /// request names it.
     pub(crate) fn run_of(
         &self,
         connection: &Connection,
         agent: &Agent,
-    ) -> sql::Result<Option<RunId>> {
-        store::outer_run_of(connection, self.outer_run.as_ref(), agent)
+    ) -> Result<Option<RunId>, Stop> {
+        if let Some(named) = self.outer_run.as_ref().filter(|_| self.is_run_named) {
+            store::run(connection, named.as_str())?;
+        }
+        Ok(store::outer_run_of(connection, self.outer_run.as_ref(), agent)?)
     }
 
     /// Prints `value` as JSON, or `text` for people.

@@ -43,7 +43,7 @@ fn post(
             detail: args.detail.as_deref(),
             expires_at: lasting.map(|lasting| now.plus(lasting)),
         };
-        Ok(coord::post(tx, &new, now)?)
+        coord::post(tx, &new, ctx.here(), now)
     })?;
     if ctx.json {
         ctx.out.json(&post)?;
@@ -104,9 +104,12 @@ fn recent(args: &Recent, ctx: &mut Ctx) -> anyhow::Result<Exit> {
 }
 
 fn bulletin(ctx: &mut Ctx) -> anyhow::Result<Exit> {
-    let (board, posts, now) = ctx.read("read the board in", |connection, now| {
+    let (board, mut posts, now) = ctx.read("read the board in", |connection, now| {
         Ok((Board::read(connection, ctx.here(), now)?, coord::recent(connection, 10)?, now))
     })?;
+    // Who no longer works on something must not be read as one who does.
+    let is_at_it = |post: &Post| board.working_on.iter().any(|current| current.id == post.id);
+    posts.retain(|post| post.action != Kind::WorkingOn || is_at_it(post));
     let text = markdown(&board, &posts, now);
     ctx.show(&json!({ "markdown": text, "board": board, "recent": posts }), || text.clone())?;
     Ok(Exit::Done)

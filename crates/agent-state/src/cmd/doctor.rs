@@ -17,6 +17,8 @@ use crate::store::doctor;
 
 /// A WAL of this size is not shrinking any more.
 const LARGE_WAL: u64 = 64 << 20;
+/// With so little space the write-ahead log soon cannot grow.
+const LITTLE_SPACE: u64 = 16 << 20;
 /// A run that is alive and says nothing for so long deserves a look.
 const SILENCE: Duration = Duration::from_secs(24 * 60 * 60);
 /// Clocks differ a little, between machines and over a time step.
@@ -48,6 +50,11 @@ pub(crate) fn run(ctx: &mut Ctx) -> anyhow::Result<Exit> {
         Ok(database) => {
             engine = database.engine().ok();
             look_inside(&database, ctx, &mut findings);
+            drop(database);
+            // What is damaged already is not written to.
+            if findings.0.iter().all(|finding| finding.check != "integrity") {
+                try_to_write(ctx, &mut findings);
+            }
         }
         Err(error) => {
             let hint = error.hint().unwrap_or_else(|| "nothing works before this does".to_owned());
@@ -168,6 +175,17 @@ fn look_inside(database: &Database, ctx: &Ctx, findings: &mut Findings) {
     }
 }
 
+fn try_to_write(ctx: &Ctx, findings: &mut Findings) {
+    let tried = ctx
+        .database
+        .open()
+        .and_then(|mut database| database.write("write to", doctor::try_to_write));
+    if let Err(error) = tried {
+        let hint = error.hint().unwrap_or_else(|| "only reading works before this does".to_owned());
+        findings.add("write", said(&error.into()), hint);
+    }
+}
+
 fn name(run: &Run) -> String {
     let who = run.agent.as_deref().or(run.job.as_deref()).unwrap_or("nobody");
     format!("run {} of {who}", run.run_id)
@@ -197,6 +215,13 @@ fn look_around(path: &Path, findings: &mut Findings) {
             "end whoever reads the database without end; the next writes shrink it",
         );
     }
+    if let Some(n_bytes) = free_space(folder).filter(|free| *free < LITTLE_SPACE) {
+        findings.add(
+            "file system",
+            format!("{} has {} MiB free", folder.display(), n_bytes >> 20),
+            "make room: without any, nothing can be recorded",
+        );
+    }
     if let Some(kind) = network_mount(folder) {
         findings.add(
             "file system",
@@ -207,6 +232,12 @@ fn look_around(path: &Path, findings: &mut Findings) {
             "name a file on a local disk with AGENT_STATE_DB",
         );
     }
+}
+
+/// How many bytes can still be written under a folder.
+fn free_space(folder: &Path) -> Option<u64> {
+    let found = rustix::fs::statvfs(folder).ok()?;
+    Some(found.f_bavail.saturating_mul(found.f_frsize))
 }
 
 /// The kind of network file system under a folder, by its magic number.

@@ -46,6 +46,13 @@ pub(crate) fn run(args: &Args, ctx: &mut Ctx) -> Exit {
                         report::fail::<Error>(TOOL, ctx.json, &error);
                     }
                 }
+                if let (Some(failure), Some(log)) = (&ended.log_failure, &args.log) {
+                    let log = common::place::for_people(log);
+                    report::warn(
+                        TOOL,
+                        &format!("the log {log} lacks some of the output: {failure}"),
+                    );
+                }
                 if ended.lost_lock {
                     report::warn(TOOL, "a lock was lost, so the command was ended");
                 }
@@ -53,7 +60,7 @@ pub(crate) fn run(args: &Args, ctx: &mut Ctx) -> Exit {
             }
             Err(error) => {
                 // The first error is the one to report; a run that stays open is found interrupted.
-                let _ = finish(ctx, &opening, &not_started(&error), &grants);
+                let _ = give_up(ctx, &opening, &not_started(&error), &grants);
                 Err(error)
             }
         }
@@ -64,6 +71,8 @@ pub(crate) fn run(args: &Args, ctx: &mut Ctx) -> Exit {
 struct Opening {
     agent: Agent,
     run: Run,
+    /// The slot is ours, and not that of an outer guard.
+    has_taken_slot: bool,
 }
 
 fn open(tx: &Connection, args: &Args, ctx: &Ctx, now: Timestamp) -> Result<Opening, Stop> {
@@ -75,10 +84,11 @@ fn open(tx: &Connection, args: &Args, ctx: &Ctx, now: Timestamp) -> Result<Openi
             Some(slot) => runs::take_slot(tx, &run, slot)?,
             None => None,
         };
-        return match taken {
-            Some(taken) => Err(Error::SlotTaken { run: Box::new(taken) }.into()),
-            None => Ok(Opening { agent, run }),
-        };
+        if let Some(taken) = taken {
+            return Err(Error::SlotTaken { run: Box::new(taken) }.into());
+        }
+        let has_taken_slot = slot.is_some() && run.slot.is_none();
+        return Ok(Opening { agent, run, has_taken_slot });
     }
     let holder = Holder::this_process(ctx.here());
     let new = NewRun {
@@ -90,7 +100,10 @@ fn open(tx: &Connection, args: &Args, ctx: &Ctx, now: Timestamp) -> Result<Openi
         output_path: None,
     };
     match runs::open(tx, &new, now)? {
-        Opened::New(run) => Ok(Opening { run: store::run(tx, run.as_str())?, agent }),
+        Opened::New(run) => {
+            let run = store::run(tx, run.as_str())?;
+            Ok(Opening { run, agent, has_taken_slot: slot.is_some() })
+        }
         Opened::SlotTaken(run) => Err(Error::SlotTaken { run }.into()),
     }
 }
@@ -120,7 +133,7 @@ fn hold_and_run(
     grants: &mut Vec<Grant>,
     log: Option<&File>,
 ) -> anyhow::Result<Ended> {
-    let Opening { agent, run } = opening;
+    let Opening { agent, run, .. } = opening;
     if !args.locks.is_empty() {
         let request = Request {
             claims: exclusive(args.locks.iter().map(ToString::to_string)),
@@ -208,4 +221,18 @@ fn finish(
         runs::finish(tx, &opening.run.run_id, outcome, now)?;
         Ok(store::prune::is_due(tx, now)?)
     })
+}
+
+/// As [`finish`], for a command that was not started: its slot is free for who can start it.
+fn give_up(
+    ctx: &Ctx,
+    opening: &Opening,
+    outcome: &Outcome,
+    grants: &[Grant],
+) -> anyhow::Result<()> {
+    finish(ctx, opening, outcome, grants)?;
+    if opening.has_taken_slot {
+        ctx.record("leave a slot in", |tx, _| Ok(runs::leave_slot(tx, &opening.run.run_id)?))?;
+    }
+    Ok(())
 }

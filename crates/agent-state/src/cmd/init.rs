@@ -9,6 +9,8 @@ use super::context::Ctx;
 pub(crate) fn run(ctx: &mut Ctx) -> anyhow::Result<Exit> {
     let database = ctx.open()?;
     let path = database.name().to_owned();
-    ctx.show(&json!({ "path": path }), || format!("the database is {}", place::for_people(&path)))?;
+    ctx.show(&json!({ "path": path.to_string_lossy() }), || {
+        format!("the database is {}", place::for_people(&path))
+    })?;
     Ok(Exit::Done)
 }

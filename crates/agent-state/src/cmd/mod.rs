@@ -45,22 +45,29 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<Exit> {
     let mut ctx = Ctx::new(cli, Out::stdout(cli.output.color));
     let exit = dispatch(&cli.noun, &mut ctx)?;
     ctx.out.flush()?;
-    // Cron would mail it at every tick; `doctor` tells it there.
-    if matches!(cli.noun, Noun::Init) || std::io::stderr().is_terminal() {
+    // Whoever writes is told, and who looks at a terminal; what reads stays silent in scripts.
+    if ctx.is_writing() || std::io::stderr().is_terminal() {
         warn_if_open_to_others(&ctx)?;
     }
     Ok(exit)
 }
 
+/// Warns of a database that other users can look into, and of the default folder; another folder is not ours.
 fn warn_if_open_to_others(ctx: &Ctx) -> anyhow::Result<()> {
-    let place = ctx.database.place()?;
-    let mode = place.file().map(place::looser_than_private);
-    if let Some(Ok(Some(mode))) = mode {
-        let path = place::for_people(place.name());
-        report::warn(
-            TOOL,
-            &format!("{path} has mode {mode:o}, so other users can look in; chmod 600 {path}"),
-        );
+    let named = ctx.database.place()?;
+    let Some(file) = named.file() else { return Ok(()) };
+    let is_default = common::fleet::default_path().is_ok_and(|path| path == file);
+    let folder = file.parent().filter(|_| is_default);
+    for (path, private) in folder.map(|folder| (folder, "700")).into_iter().chain([(file, "600")]) {
+        if let Ok(Some(mode)) = place::looser_than_private(path) {
+            let path = place::for_people(path);
+            report::warn(
+                TOOL,
+                &format!(
+                    "{path} has mode {mode:o}, so other users can look in; chmod {private} {path}"
+                ),
+            );
+        }
     }
     Ok(())
 }

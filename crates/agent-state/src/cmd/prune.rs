@@ -16,15 +16,22 @@ pub(crate) fn run(args: &Prune, ctx: &mut Ctx) -> anyhow::Result<Exit> {
     } else {
         let mut database = ctx.open()?;
         let mut pruned = Pruned::default();
+        let mut before = None;
         loop {
-            // Each batch is a transaction of its own, so that others come through in between.
+            // Each batch is a transaction of its own, so that others come through in between. What is old is
+            // settled with the first: what happens meanwhile is not.
             let batch = store::write(&mut database, "prune", |tx, now| {
-                Ok(prune::batch(tx, now.minus(args.older_than), now)?)
+                let before = *before.get_or_insert_with(|| now.minus(args.older_than));
+                let batch = prune::batch(tx, before)?;
+                if batch.is_empty() {
+                    prune::record(tx, pruned, now)?;
+                }
+                Ok(batch)
             })?;
-            pruned.add(batch);
             if batch.is_empty() {
                 break pruned;
             }
+            pruned.add(batch);
         }
     };
     let facts = json!({ "dry_run": args.dry_run, "pruned": pruned });
@@ -40,5 +47,8 @@ pub(crate) fn run(args: &Prune, ctx: &mut Ctx) -> anyhow::Result<Exit> {
 
 /// Forgets a bounded number of old rows. What it meets is no failure of the command.
 pub(super) fn on_the_way(ctx: &Ctx) {
-    let _ = ctx.write("prune", |tx, now| Ok(prune::batch(tx, now.minus(KEEP), now)?));
+    let _ = ctx.write("prune", |tx, now| {
+        let pruned = prune::batch(tx, now.minus(KEEP))?;
+        Ok(prune::record(tx, pruned, now)?)
+    });
 }

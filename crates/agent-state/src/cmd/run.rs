@@ -54,7 +54,9 @@ fn start(args: &Start, ctx: &mut Ctx) -> anyhow::Result<Exit> {
     if is_prune_due {
         super::prune::on_the_way(ctx);
     }
-    if args.export {
+    if ctx.json {
+        ctx.out.json(&run)?;
+    } else if args.export {
         for (name, value) in
             [(RUN_ID_VARIABLE, run.run_id.as_str()), (AGENT_ID_VARIABLE, agent.agent_id.as_str())]
         {
@@ -63,7 +65,7 @@ fn start(args: &Start, ctx: &mut Ctx) -> anyhow::Result<Exit> {
     } else if args.id_only {
         ctx.out.line(&run.run_id)?;
     } else {
-        ctx.show(&run, || format!("run {} of {} is running", run.run_id, agent.name))?;
+        ctx.out.line(format_args!("run {} of {} is running", run.run_id, agent.name))?;
     }
     Ok(Exit::Done)
 }

@@ -58,11 +58,13 @@ impl Session {
     }
 
     fn run(&mut self, request: &Request<'_>) -> Result<String, Failure> {
-        let Call { cli, facts, run, input } = Parser::get().read(request, &self.caller)?;
+        let Call { cli, facts, run, names_run, input } =
+            Parser::get().read(request, &self.caller)?;
         let ctx = &mut self.ctx;
         let sink = Sink::default();
         ctx.out = Out::to(sink.clone());
         ctx.outer_run = run.map(RunId::from);
+        ctx.is_run_named = names_run;
         ctx.input = input.map_or(Input::Nothing, Input::Given);
         ctx.look_at_connections();
         // A bug must cost its own request alone; the hook has told it without the payload.

@@ -110,11 +110,14 @@ fn stdin(ctx: &Ctx) -> anyhow::Result<String> {
         .take(limit)
         .read_to_end(&mut bytes)
         .map_err(common::error::file("read", "standard input"))?;
-    let mut text = String::from_utf8(bytes).map_err(|_| Error::from(ValueError::NotUtf8))?;
-    if text.ends_with('\n') {
-        text.pop();
+    if bytes.last() == Some(&b'\n') {
+        bytes.pop();
     }
-    Ok(text)
+    // Before it is read as text: the limit may have cut a character in two.
+    if bytes.len() > MAX_BYTES {
+        return Err(Error::from(ValueError::TooLarge).into());
+    }
+    Ok(String::from_utf8(bytes).map_err(|_| Error::from(ValueError::NotUtf8))?)
 }
 
 fn delete(args: &Delete, ctx: &mut Ctx) -> anyhow::Result<Exit> {

@@ -1,6 +1,6 @@
 //! Runs the rest of the line for the verbs that wrap a command.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal as _, Write as _};
@@ -94,6 +94,8 @@ pub(super) struct Ended {
     /// It had to end because a lock, or the lease of its node, was lost.
     pub(super) lost_lock: bool,
     pub(super) stderr_tail: Option<String>,
+    /// Why the log lacks something of what it printed.
+    pub(super) log_failure: Option<io::Error>,
     pub(super) stdout: Vec<u8>,
 }
 
@@ -114,6 +116,7 @@ pub(super) fn run(
     let lost = Cell::new(false);
     let mut tail = Tail::new(TAIL_BYTES);
     let mut kept = Vec::new();
+    let log_failure = OnceCell::new();
     let mut supervisor = Supervisor::new().with_timeout(terms.timeout);
     if let Some(interval) = keeper.interval() {
         supervisor = supervisor.with_watch(interval, || {
@@ -131,23 +134,26 @@ pub(super) fn run(
                 let room = (limit + 1).saturating_sub(kept.len());
                 kept.extend_from_slice(piece.get(..room).unwrap_or(piece));
             }
-            append(terms.log, piece);
+            append(terms.log, piece, &log_failure);
         }));
     }
     if let Some(pipe) = running.child.stderr.take() {
         running.read(Stream::new(pipe, Some(stderr.as_fd()), |piece| {
             tail.push(piece);
-            append(terms.log, piece);
+            append(terms.log, piece, &log_failure);
         }));
     }
     let fate = running.wait()?;
     let stderr_tail = Some(tail.text()).filter(|text| !text.is_empty());
-    Ok(Ended { fate, lost_lock: lost.get(), stderr_tail, stdout: kept })
+    let log_failure = log_failure.into_inner();
+    Ok(Ended { fate, lost_lock: lost.get(), stderr_tail, log_failure, stdout: kept })
 }
 
-/// A full disk must not end the command whose output it is.
-fn append(log: Option<&File>, piece: &[u8]) {
-    if let Some(mut log) = log {
-        let _ = log.write_all(piece);
+/// A full disk must not end the command whose output it is; the first failure is kept, to be told at the end.
+fn append(log: Option<&File>, piece: &[u8], failure: &OnceCell<io::Error>) {
+    if let Some(mut log) = log
+        && let Err(error) = log.write_all(piece)
+    {
+        let _ = failure.set(error);
     }
 }

@@ -11,7 +11,7 @@ use common::fleet::runs::RunId;
 use common::sql::{self, Connection, OptionalExtension as _, Row, params};
 use serde_json::{Value, json};
 
-use super::{Stop, holder_from_row, is_running};
+use super::{Stop, holder_from_row, is_running, must_go_on};
 use crate::action::{Action, State, Tier, Verdict, Wanted, decide};
 use crate::error::Error;
 use crate::value::Json;
@@ -134,6 +134,7 @@ pub(crate) fn begin(
     here: &Here,
     now: Timestamp,
 ) -> Result<(Verdict, Action), Stop> {
+    must_go_on(tx, beginning.run.as_ref(), here, now)?;
     wanted.is_approved = tx
         .query_row("SELECT 1 FROM action_approvals WHERE key = ?1", [key], |_| Ok(()))
         .optional()?

@@ -9,7 +9,7 @@ use common::sql::{self, Connection, Row, params};
 use serde::Serialize;
 use serde_json::json;
 
-use super::is_running;
+use super::{Stop, is_running, must_go_on};
 
 common::words! {
     /// What a post says.
@@ -86,7 +86,17 @@ pub(crate) struct NewPost<'a> {
 }
 
 /// Writes a post. Starting anew and completing both end what the agent said before about the resource.
-pub(crate) fn post(tx: &Connection, new: &NewPost<'_>, now: Timestamp) -> sql::Result<Post> {
+///
+/// What an agent is working on ends with its run, so that none can be posted in a run that has ended.
+pub(crate) fn post(
+    tx: &Connection,
+    new: &NewPost<'_>,
+    here: &Here,
+    now: Timestamp,
+) -> Result<Post, Stop> {
+    if new.action == Kind::WorkingOn {
+        must_go_on(tx, new.run, here, now)?;
+    }
     if matches!(new.action, Kind::WorkingOn | Kind::Completed) {
         tx.send(
             "UPDATE coordination SET ended_at = ?3
@@ -116,7 +126,7 @@ pub(crate) fn post(tx: &Connection, new: &NewPost<'_>, now: Timestamp) -> sql::R
     };
     Event { agent: Some(&new.agent.agent_id), run: new.run, ..Event::of(kind, new.resource) }
         .append(tx, &json!({ "detail": new.detail }), now)?;
-    tx.query_row(&format!("{SELECT} WHERE c.id = ?1"), [id], from_row)
+    Ok(tx.query_row(&format!("{SELECT} WHERE c.id = ?1"), [id], from_row)?)
 }
 
 /// Who works on what now, or on one resource; what has expired or ended with its run is left out.

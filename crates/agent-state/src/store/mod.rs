@@ -19,7 +19,7 @@ pub(crate) mod tasks;
 
 use common::clock::{self, Timestamp};
 use common::fleet::Database;
-use common::fleet::agents::{self, Agent};
+use common::fleet::agents::{self, Agent, Registration};
 use common::fleet::liveness::{Here, Holder};
 use common::fleet::runs::{self, Run, RunId, Status};
 use common::sql::{self, Connection, OptionalExtension as _, Row};
@@ -89,6 +89,23 @@ pub(crate) fn agent(connection: &Connection, name_or_id: &str) -> Result<Agent, 
         .ok_or_else(|| Error::NoAgent { name: name_or_id.to_owned() }.into())
 }
 
+/// Registers an agent, or sets what `registration` says of a known one.
+///
+/// The id of one agent is no name for another: whoever was named by it would be somebody else from then on.
+pub(crate) fn register(
+    tx: &Connection,
+    name: &str,
+    registration: &Registration,
+    now: Timestamp,
+) -> Result<Agent, Stop> {
+    match agents::find(tx, name)? {
+        Some(Agent { name: agent, .. }) if agent != name => {
+            Err(Error::NameIsId { name: name.to_owned(), agent }.into())
+        }
+        _ => Ok(agents::register(tx, name, registration, now)?.0),
+    }
+}
+
 /// The run with this id, or the "no" that says there is none.
 pub(crate) fn run(connection: &Connection, run_id: &str) -> Result<Run, Stop> {
     runs::get(connection, run_id)?.ok_or_else(|| Error::NoRun { run_id: run_id.to_owned() }.into())
@@ -103,6 +120,21 @@ pub(crate) fn outer_run_of(
     let Some(outer) = outer else { return Ok(None) };
     let run = runs::get(connection, outer.as_str())?;
     Ok(run.filter(|run| run.agent_id.as_ref() == Some(&agent.agent_id)).map(|run| run.run_id))
+}
+
+/// Refuses to bind anything to a run that is over: it would end as it begins, and its "yes" be worth nothing.
+fn must_go_on(
+    connection: &Connection,
+    run_id: Option<&RunId>,
+    here: &Here,
+    now: Timestamp,
+) -> Result<(), Stop> {
+    let Some(run_id) = run_id else { return Ok(()) };
+    let run = run(connection, run_id.as_str())?.as_seen(here, now);
+    if run.status == Status::Running {
+        return Ok(());
+    }
+    Err(Error::RunEnded { run: Box::new(run) }.into())
 }
 
 /// Whether a run is running; `None` where there is no run to ask about.

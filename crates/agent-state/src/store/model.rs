@@ -155,9 +155,10 @@ fn check_locks(ops: &[LockOp]) -> Result<(), TestCaseError> {
                     holder: None,
                     waiter: None,
                 };
-                let answer = fleet
-                    .write("acquire", |tx| locks::request(tx, &request, None, false, &here, now))
-                    .unwrap();
+                let answer = super::write(&mut fleet, "acquire", |tx, _| {
+                    locks::request(tx, &request, None, false, &here, now)
+                })
+                .unwrap();
                 let is_free = resources.iter().all(|n| model.is_free(*agent, *n, *shared));
                 prop_assert_eq!(matches!(answer, Answer::Granted(_)), is_free);
                 // Whoever asks takes away what has lapsed.

@@ -44,7 +44,8 @@ impl Pruned {
 /// Tables with what is old in them: `?1` is the moment before which a row is old.
 const OLD: [(&str, &str, &str); 4] = [
     ("runs", "id", "started_at < ?1 AND status <> 'running' AND finished_at < ?1"),
-    ("events", "id", "at < ?1"),
+    // The newest stays: the numbers of events must not start again when all old ones are gone.
+    ("events", "id", "at < ?1 AND id < (SELECT max(id) FROM events)"),
     ("coordination", "id", "posted_at < ?1 AND (expires_at IS NULL OR expires_at < ?1)"),
     (
         "actions",
@@ -72,23 +73,27 @@ pub(crate) fn count(connection: &Connection, before: Timestamp, limit: u32) -> s
 }
 
 /// Forgets at most [`BATCH`] rows of each table.
-pub(crate) fn batch(tx: &Connection, before: Timestamp, now: Timestamp) -> sql::Result<Pruned> {
-    let mut pruned = count(tx, before, BATCH)?;
-    let forgotten = tasks::forgettable(tx, before, BATCH)?;
-    pruned.tasks = i64::try_from(forgotten.len()).unwrap_or(i64::MAX);
-    if pruned.is_empty() {
-        return Ok(pruned);
-    }
-    // Before the deletion: the numbers of events must not start again when all old ones are gone.
-    Event::of("prune", "journal").append(tx, &json!(pruned), now)?;
-    for (table, key, old) in OLD {
+pub(crate) fn batch(tx: &Connection, before: Timestamp) -> sql::Result<Pruned> {
+    let mut counts = [0; OLD.len()];
+    for (count, (table, key, old)) in counts.iter_mut().zip(OLD) {
         let delete = format!(
             "DELETE FROM {table} WHERE {key} IN (SELECT {key} FROM {table} WHERE {old} LIMIT ?2)"
         );
-        tx.send(&delete, params![before, BATCH])?;
+        *count = i64::try_from(tx.execute(&delete, params![before, BATCH])?).unwrap_or(i64::MAX);
     }
+    let forgotten = tasks::forgettable(tx, before, BATCH)?;
     tasks::forget(tx, &forgotten)?;
-    Ok(pruned)
+    let [runs, events, coordination, actions] = counts;
+    let tasks = i64::try_from(forgotten.len()).unwrap_or(i64::MAX);
+    Ok(Pruned { runs, events, coordination, actions, tasks })
+}
+
+/// Records that so much was forgotten, if it was anything.
+pub(crate) fn record(tx: &Connection, pruned: Pruned, now: Timestamp) -> sql::Result<()> {
+    if pruned.is_empty() {
+        return Ok(());
+    }
+    Event::of("prune", "journal").append(tx, &json!(pruned), now)
 }
 
 /// Whether a day has passed since the last prune on the way of another command; notes that it is due now.

@@ -38,12 +38,13 @@ fn requests() -> Value {
         "params": [{
             "name": "run_id",
             "type": Kind::String,
-            "help": "the run that the command belongs to, as AGENT_STATE_RUN_ID names it on the command line; every method takes it",
+            "help": "the run that the command belongs to, as AGENT_STATE_RUN_ID names it on the command line; every method takes it, and what is written for an agent is refused with `no_run` where there is no such run",
         }],
         "max_request_bytes": MAX_REQUEST,
         "max_clients": MAX_CLIENTS,
         "errors": {
             "bad_request": "the line is no request",
+            "no_run": "there is no run of the id in `run_id`",
             "too_large": "the line has more than 1 MiB; the connection is closed",
             "slow": "the line was begun and not ended within 10 seconds; the connection is closed",
             "too_many_clients": "as many clients are being served as can be; the connection is closed",
@@ -56,6 +57,7 @@ fn requests() -> Value {
 
 fn describe_method(method: &Method) -> Value {
     let Method { name, command, facts, .. } = method;
+    let errors = [facts.no, facts.faults].concat();
     json!({
         "method": name,
         "command": method.words.join(" "),
@@ -65,7 +67,7 @@ fn describe_method(method: &Method) -> Value {
         "input": facts.input.map(|input| describe_input(method, input)),
         "reply": facts.reply,
         "result": results::of(name),
-        "errors": facts.no,
+        "errors": errors,
         "exit_codes": exit_codes(facts),
     })
 }

@@ -5,12 +5,16 @@ use serde_json::{Map, Value, json};
 /// Each word with its exit code and what it says.
 const FAULTS: &[(&str, u8, &str)] = &[
     ("usage", 2, "the parameters are wrong"),
-    ("bad_name", 2, "a name is empty, too long, or has control characters"),
+    (
+        "bad_name",
+        2,
+        "a name is empty, too long, has control characters, or is the id of another agent",
+    ),
     ("bad_value", 2, "a value is no JSON, or too large, or nested too deeply"),
     ("bad_json", 2, "what must be a JSON object is none"),
     ("bad_graph", 2, "a graph has a cycle, an unknown or a double id, or is none"),
     ("too_large", 2, "a file has more than 1 MiB"),
-    ("same_file", 2, "a backup would overwrite the database"),
+    ("same_file", 2, "a copy of the database would overwrite it"),
     ("server_database", 3, "a server keeps the database, and the command is for a file"),
     ("password_in_argument", 2, "the password of a database stands in an argument"),
     ("not_a_file", 3, "a path leads to no regular file"),
@@ -37,12 +41,42 @@ const FAULTS: &[(&str, u8, &str)] = &[
     ("bug", 70, "a bug of ours"),
 ];
 
-/// All of them by their words; any command can meet them.
+/// What any command can meet; the others stand at the commands that answer with them.
+const ANYWHERE: &[&str] = &[
+    "usage",
+    "password_in_argument",
+    "database",
+    "newer_database",
+    "foreign_database",
+    "scheme",
+    "file",
+    "process",
+    "output",
+    "no_home",
+    "failed",
+    "url",
+    "parameter",
+    "service",
+    "connect",
+    "busy",
+    "unreachable",
+    "bug",
+];
+
+/// All of them by their words.
 pub(super) fn describe() -> Value {
     let described = FAULTS.iter().map(|(word, exit_code, about)| {
-        ((*word).to_owned(), json!({ "exit_code": exit_code, "about": about }))
+        let anywhere = ANYWHERE.contains(word);
+        let facts = json!({ "exit_code": exit_code, "about": about, "anywhere": anywhere });
+        ((*word).to_owned(), facts)
     });
     Value::Object(described.collect::<Map<_, _>>())
+}
+
+/// The words that some commands answer with.
+#[cfg(test)]
+pub(super) fn of_some_commands() -> Vec<&'static str> {
+    FAULTS.iter().map(|(word, ..)| *word).filter(|word| !ANYWHERE.contains(word)).collect()
 }
 
 #[cfg(test)]
@@ -77,7 +111,7 @@ mod tests {
         let source = || rusqlite::Error::InvalidQuery;
         let errors: Vec<Box<dyn Explain>> = vec![
             Box::new(Error::Name(common::name::NameError::Empty)),
-            Box::new(Error::Value(ValueError::TooLarge(1))),
+            Box::new(Error::Value(ValueError::TooLarge)),
             Box::new(Error::NotAnObject { what: "x", why: String::new() }),
             Box::new(Error::Graph(GraphError::Empty)),
             Box::new(Error::FileTooLarge { path: path() }),

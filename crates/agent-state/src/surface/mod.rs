@@ -34,6 +34,8 @@ pub(crate) struct Facts {
     pub(crate) reply: Reply,
     /// The words of its own honest "no"s, which leave with exit code 1.
     pub(crate) no: &'static [&'static str],
+    /// The words of its other errors, beside those that any command can meet.
+    faults: &'static [&'static str],
     /// What a request gives instead of standard input.
     pub(crate) input: Option<Input>,
     /// Parameters that are any JSON, beside those whose value is called JSON on the command line.
@@ -53,7 +55,7 @@ pub(crate) struct Input {
 }
 
 const fn facts(reply: Reply, no: &'static [&'static str]) -> Facts {
-    Facts { reply, no, input: None, json: &[], local: &[], is_local: false }
+    Facts { reply, no, faults: &[], input: None, json: &[], local: &[], is_local: false }
 }
 
 impl Facts {
@@ -79,6 +81,11 @@ impl Facts {
         self
     }
 
+    const fn fails_with(mut self, words: &'static [&'static str]) -> Self {
+        self.faults = words;
+        self
+    }
+
     const fn not_in_requests(mut self, names: &'static [&'static str]) -> Self {
         self.local = names;
         self
@@ -98,7 +105,7 @@ impl Facts {
 /// The commands by their methods.
 pub(crate) const METHODS: &[(&str, Facts)] = &[
     ("init", facts(Reply::Object, &[])),
-    ("agent.register", facts(Reply::Object, &[])),
+    ("agent.register", facts(Reply::Object, &[]).fails_with(&["bad_name", "bad_json"])),
     ("agent.list", facts(Reply::Lines, &[])),
     ("agent.show", facts(Reply::Object, &["no_agent"])),
     ("agent.heartbeat", facts(Reply::Object, &["no_agent"])),
@@ -112,39 +119,61 @@ pub(crate) const METHODS: &[(&str, Facts)] = &[
     ("run.list", facts(Reply::Lines, &["no_agent"])),
     ("run.show", facts(Reply::Object, &["no_run"])),
     ("run.reap", facts(Reply::Lines, &[])),
-    ("exec", facts(Reply::Command, &["slot_taken", "held"])),
+    ("exec", facts(Reply::Command, &["slot_taken", "held", "run_ended"])),
     ("state.get", facts(Reply::Object, &["no_agent", "no_value"])),
     (
         "state.set",
         facts(Reply::Object, &["no_agent", "version_differs", "value_exists"])
             .takes_json(&["value"])
-            .reads("value"),
+            .reads("value")
+            .fails_with(&["bad_value"]),
     ),
     ("state.list", facts(Reply::Lines, &["no_agent"])),
     ("state.delete", facts(Reply::Object, &["no_agent", "no_value", "version_differs"])),
     ("state.history", facts(Reply::Lines, &["no_agent", "no_value"])),
     ("state.restore", facts(Reply::Object, &["no_agent", "no_value"])),
-    ("lock.acquire", facts(Reply::Object, &["no_agent", "held"]).not_in_requests(&["exit_code"])),
-    ("lock.release", facts(Reply::Object, &["no_agent", "not_holder"])),
-    ("lock.renew", facts(Reply::Object, &["no_agent", "stale_token"])),
-    ("lock.check", facts(Reply::Object, &["free"])),
+    (
+        "lock.acquire",
+        facts(Reply::Object, &["no_agent", "held", "run_ended"])
+            .not_in_requests(&["exit_code"])
+            .fails_with(&["bad_name"]),
+    ),
+    ("lock.release", facts(Reply::Object, &["no_agent", "not_holder"]).fails_with(&["bad_name"])),
+    ("lock.renew", facts(Reply::Object, &["no_agent", "stale_token"]).fails_with(&["bad_name"])),
+    ("lock.check", facts(Reply::Object, &["free"]).fails_with(&["bad_name"])),
     ("lock.list", facts(Reply::Lines, &[])),
-    ("lock.verify", facts(Reply::Object, &["stale_token"])),
-    ("lock.break", facts(Reply::Lines, &["not_locked"])),
-    ("lock.exec", facts(Reply::Command, &["no_agent", "held"])),
-    ("file.get", facts(Reply::Object, &["no_file"])),
+    ("lock.verify", facts(Reply::Object, &["stale_token"]).fails_with(&["bad_name"])),
+    ("lock.break", facts(Reply::Lines, &["not_locked"]).fails_with(&["bad_name"])),
+    (
+        "lock.exec",
+        facts(Reply::Command, &["no_agent", "held", "run_ended"]).fails_with(&["bad_name"]),
+    ),
+    ("file.get", facts(Reply::Object, &["no_file"]).fails_with(&["not_a_file", "too_large"])),
     (
         "file.put",
-        facts(Reply::Object, &["no_agent", "file_changed", "held", "lock_lost"]).reads_content(),
+        facts(Reply::Object, &["no_agent", "file_changed", "held", "lock_lost"])
+            .reads_content()
+            .fails_with(&["not_a_file", "too_large"]),
     ),
-    ("file.log", facts(Reply::Lines, &[])),
-    ("file.restore", facts(Reply::Object, &["no_agent", "no_version", "held", "lock_lost"])),
-    ("file.diff", facts(Reply::Object, &["no_version", "no_file"])),
+    ("file.log", facts(Reply::Lines, &[]).fails_with(&["not_a_file"])),
+    (
+        "file.restore",
+        facts(Reply::Object, &["no_agent", "no_version", "held", "lock_lost"])
+            .fails_with(&["not_a_file", "too_large"]),
+    ),
+    (
+        "file.diff",
+        facts(Reply::Object, &["no_version", "no_file"]).fails_with(&["not_a_file", "too_large"]),
+    ),
     (
         "action.begin",
-        facts(Reply::Object, &["no_agent", "done", "in_progress", "unknown", "needs_approval"]),
+        facts(
+            Reply::Object,
+            &["no_agent", "done", "in_progress", "unknown", "needs_approval", "run_ended"],
+        )
+        .fails_with(&["other_fingerprint"]),
     ),
-    ("action.done", facts(Reply::Object, &["no_action", "not_begun"])),
+    ("action.done", facts(Reply::Object, &["no_action", "not_begun"]).fails_with(&["bad_value"])),
     ("action.fail", facts(Reply::Object, &["no_action", "not_begun"])),
     ("action.show", facts(Reply::Object, &["no_action"])),
     ("action.list", facts(Reply::Lines, &[])),
@@ -152,38 +181,76 @@ pub(crate) const METHODS: &[(&str, Facts)] = &[
     ("action.approve", facts(Reply::Object, &[])),
     (
         "once",
-        facts(Reply::Command, &["no_agent", "done", "in_progress", "unknown", "needs_approval"]),
+        facts(
+            Reply::Command,
+            &["no_agent", "done", "in_progress", "unknown", "needs_approval", "run_ended"],
+        )
+        .fails_with(&["other_fingerprint"]),
     ),
-    ("coord.working_on", facts(Reply::Object, &["no_agent"])),
+    ("coord.working_on", facts(Reply::Object, &["no_agent", "run_ended"])),
     ("coord.completed", facts(Reply::Object, &["no_agent"])),
     ("coord.blocked_by", facts(Reply::Object, &["no_agent"])),
     ("coord.note", facts(Reply::Object, &["no_agent"])),
     ("coord.check", facts(Reply::Object, &["nobody"])),
     ("coord.recent", facts(Reply::Lines, &[])),
     ("coord.bulletin", facts(Reply::Object, &[])),
-    ("journal.add", facts(Reply::Object, &["no_agent"]).takes_json(&["text"]).reads("text")),
+    (
+        "journal.add",
+        facts(Reply::Object, &["no_agent"])
+            .takes_json(&["text"])
+            .reads("text")
+            .fails_with(&["bad_value"]),
+    ),
     ("journal.list", facts(Reply::Lines, &["no_agent"])),
     (
         "task.submit",
-        facts(Reply::Object, &["task_exists"]).reads_as("file", "graph").not_in_requests(&["file"]),
+        facts(Reply::Object, &["task_exists"])
+            .reads_as("file", "graph")
+            .not_in_requests(&["file"])
+            .fails_with(&["bad_graph"]),
     ),
-    ("task.next", facts(Reply::Object, &["no_agent", "no_task", "task_ended", "nothing_ready"])),
-    ("task.heartbeat", facts(Reply::Object, &["no_node", "stale_lease"]).takes_json(&["progress"])),
-    ("task.done", facts(Reply::Object, &["no_node", "stale_lease", "other_result"])),
-    ("task.fail", facts(Reply::Object, &["no_node", "stale_lease"])),
+    (
+        "task.next",
+        facts(Reply::Object, &["no_agent", "no_task", "task_ended", "nothing_ready", "run_ended"]),
+    ),
+    (
+        "task.heartbeat",
+        facts(Reply::Object, &["no_node", "stale_lease"])
+            .takes_json(&["progress"])
+            .fails_with(&["bad_value"]),
+    ),
+    (
+        "task.done",
+        facts(Reply::Object, &["no_node", "stale_lease", "other_result"])
+            .fails_with(&["bad_value"]),
+    ),
+    ("task.fail", facts(Reply::Object, &["no_node", "stale_lease"]).fails_with(&["bad_value"])),
     ("task.status", facts(Reply::Object, &["no_task"]).not_in_requests(&["dot"])),
     ("task.list", facts(Reply::Lines, &[])),
     ("task.show", facts(Reply::Object, &["no_node"])),
     ("task.cancel", facts(Reply::Object, &["no_task", "task_ended"])),
-    ("task.exec", facts(Reply::Command, &["no_task", "task_ended", "nothing_ready"])),
+    ("task.exec", facts(Reply::Command, &["no_task", "task_ended", "nothing_ready", "run_ended"])),
     ("board", facts(Reply::Object, &[]).not_in_requests(&["watch"])),
     ("events", facts(Reply::Lines, &[]).not_in_requests(&["follow"])),
     ("stats", facts(Reply::Object, &[])),
     ("doctor", facts(Reply::Object, &["findings"])),
-    ("backup", facts(Reply::Object, &[])),
+    (
+        "backup",
+        facts(Reply::Object, &[]).fails_with(&[
+            "same_file",
+            "server_database",
+            "not_a_file",
+            "damaged",
+        ]),
+    ),
     ("prune", facts(Reply::Object, &[])),
-    ("import", facts(Reply::Object, &[])),
-    ("migrate", facts(Reply::Object, &["still_running", "not_empty"]).never_in_requests()),
+    ("import", facts(Reply::Object, &[]).fails_with(&["not_importable"])),
+    (
+        "migrate",
+        facts(Reply::Object, &["still_running", "not_empty"])
+            .never_in_requests()
+            .fails_with(&["same_file", "copy_differs"]),
+    ),
     ("capabilities", facts(Reply::Object, &[])),
     ("completions", facts(Reply::Text, &[])),
     ("serve", facts(Reply::Stream, &["already_running"])),
@@ -204,6 +271,18 @@ mod tests {
         parsed.sort();
         listed.sort();
         assert_eq!(parsed, listed);
+    }
+
+    #[test]
+    fn every_error_of_a_command_is_described_and_none_is_described_in_vain() {
+        let faults = faults::of_some_commands();
+        let listed = || METHODS.iter().flat_map(|(_, facts)| facts.faults.iter().copied());
+        for word in listed() {
+            assert!(faults.contains(&word), "{word} is not described");
+        }
+        for word in faults {
+            assert!(listed().any(|listed| listed == word), "no command answers {word}");
+        }
     }
 
     #[test]

@@ -32,6 +32,8 @@ pub(crate) struct Call {
     pub(crate) facts: &'static Facts,
     /// What `AGENT_STATE_RUN_ID` would say.
     pub(crate) run: Option<String>,
+    /// The request itself names the run, and not the surroundings of whoever sent it.
+    pub(crate) names_run: bool,
     /// What standard input would hold.
     pub(crate) input: Option<Vec<u8>>,
 }
@@ -76,7 +78,8 @@ impl Parser {
         let run = given.run.clone().or_else(|| caller.run.clone());
         let words = given.words(method, run.as_deref(), caller)?;
         let cli = self.parse(words)?;
-        Ok(Call { cli, facts: method.facts, run, input: given.input })
+        let names_run = given.run.is_some();
+        Ok(Call { cli, facts: method.facts, run, names_run, input: given.input })
     }
 
     fn parse(&self, words: Vec<OsString>) -> Result<Cli, Failure> {

@@ -21,16 +21,20 @@ pub(super) struct Given<'a> {
 }
 
 impl<'a> Given<'a> {
-    /// Finds out what each parameter is; `null` is as good as absent.
+    /// Finds out what each parameter is; `null` is as good as absent, unless it stands where JSON must.
     pub(super) fn sort(method: &'a Method, request: &'a Request<'_>) -> Result<Self, Failure> {
         let mut given = Self { values: Vec::new(), run: None, input: None };
         let mut seen: HashSet<&str> = HashSet::new();
         let mut unknown = Vec::new();
+        let mut nulls = Vec::new();
         for (name, value) in &request.params.0 {
             if !seen.insert(name) {
                 return Err(wrong(method, &format!("the parameter `{name}` stands there twice")));
             }
             if value.get() == "null" {
+                let is_value = |param: &&Param| param.kind == Kind::Json && param.is_required;
+                let param = method.params.iter().find(|param| param.name == *name);
+                nulls.extend(param.filter(is_value).map(|param| (param, *value)));
                 continue;
             }
             let input = method.facts.input.map_or("", |input| input.name);
@@ -58,6 +62,10 @@ impl<'a> Given<'a> {
             } else {
                 unknown.push(shortened(name));
             }
+        }
+        // A client that says all it could say leaves one of the two open.
+        if given.input.is_none() {
+            given.values.extend(nulls);
         }
         if unknown.is_empty() { Ok(given) } else { Err(unknown_params(method, &unknown)) }
     }

@@ -1,6 +1,7 @@
 //! Who there is.
 
 use super::sandbox::{Sandbox, collect};
+use super::upkeep::python_database;
 
 #[test]
 fn registering_again_gives_the_same_agent_and_changes_only_what_a_flag_sets() {
@@ -68,6 +69,29 @@ fn hostile_names_are_refused_or_kept_as_plain_data() {
     sandbox.run(["agent", "register", &"ü".repeat(201)]).code(2);
     sandbox.run(["agent", "register", "x", "--metadata", "[1]"]).code(2);
     sandbox.run(["agent", "register", "x", "--metadata", "{"]).code(2);
+}
+
+#[test]
+fn the_id_of_an_agent_is_no_name_for_another() {
+    let sandbox = Sandbox::new();
+    let id = sandbox.run(["agent", "register", "a"]).ok();
+    let refused = sandbox.run(["agent", "register", &id]).code(2);
+    let said = format!("agent-state: cannot register `{id}`: that is the id of the agent a\n");
+    assert!(refused.stderr.starts_with(&said), "{refused:?}");
+    let request = format!(r#"{{"method": "agent.register", "params": {{"name": "{id}"}}}}"#);
+    let answer = sandbox.run_fed(request.as_bytes(), ["rpc"]).json();
+    assert_eq!(answer["error"]["code"], "bad_name");
+    // An exec that names the agent by its id runs as that agent.
+    let name = sandbox.run(["exec", &id, "--", "sh", "-c", "echo $AGENT_STATE_AGENT"]).ok();
+    assert_eq!(name, "a");
+    let layout = format!(
+        "CREATE TABLE agents (agent_id TEXT, name TEXT, type TEXT, created_at TEXT, last_seen_at TEXT);
+         INSERT INTO agents VALUES ('other', '{id}', 'cron', '2026-01-01T00:00:00', '2026-01-01T00:00:00');"
+    );
+    let file = python_database(&sandbox, &layout);
+    let counts = sandbox.run(["import", &file, "--json"]).json();
+    assert_eq!(counts["tables"]["agents"]["skipped"], 1);
+    assert_eq!(sandbox.run(["agent", "show", &id, "--json"]).json()["name"], "a");
 }
 
 #[test]

@@ -46,6 +46,20 @@ fn the_bulletin_is_markdown_that_names_what_is_going_on() {
 }
 
 #[test]
+fn the_bulletin_does_not_say_of_work_that_is_over_that_somebody_is_at_it() {
+    let sandbox = Sandbox::with_agents(["a", "b"]);
+    sandbox.run(["coord", "working-on", "a", "repo", "--for", "10m"]).ok();
+    sandbox.run(["coord", "working-on", "b", "site", "--for", "1h"]).ok();
+    let later = |args: [&str; 3]| sandbox.run_with(("AGENT_PLUMBING_CLOCK", "+11m"), args);
+    let text = later(["coord", "bulletin", "--color=never"]).ok();
+    assert!(text.contains("b works on `site`") && !text.contains("repo"), "{text}");
+    let bulletin = later(["coord", "bulletin", "--json"]).json();
+    assert_eq!(bulletin["recent"].as_array().unwrap().len(), 1);
+    // The record of posts has it still.
+    assert_eq!(later(["coord", "recent", "--json"]).lines().len(), 2);
+}
+
+#[test]
 fn the_journal_keeps_text_and_json_and_filters() {
     let sandbox = Sandbox::with_agents(["a", "b"]);
     sandbox.run(["journal", "add", "a", "lesson", "run the linter first"]).ok();
@@ -69,6 +83,7 @@ fn every_change_is_one_event_and_reading_is_none() {
     sandbox.run(["lock", "check", "repo"]).ok();
     sandbox.run(["board"]).ok();
     sandbox.run(["lock", "release", "repo", "a"]).ok();
+    sandbox.run(["agent", "heartbeat", "a"]).ok();
     let kinds: Vec<String> = sandbox
         .run(["events", "--json"])
         .lines()
@@ -78,6 +93,19 @@ fn every_change_is_one_event_and_reading_is_none() {
     assert_eq!(kinds, ["agent.register", "state.set", "lock.acquire", "lock.release"]);
     assert_eq!(sandbox.run(["events", "--since", "1h", "--json"]).lines().len(), 4);
     assert_eq!(sandbox.run(["events", "--limit", "1", "--json"]).lines().len(), 1);
+}
+
+#[test]
+fn what_is_said_of_the_progress_of_a_run_is_an_event_and_a_sign_of_life_is_none() {
+    let sandbox = Sandbox::with_agents(["a"]);
+    let run = sandbox.run(["run", "start", "a", "--id-only"]).ok();
+    sandbox.run(["run", "heartbeat", &run]).ok();
+    sandbox.run(["run", "heartbeat", &run, "--progress", "half"]).ok();
+    let events = sandbox.run(["events", "--json"]).lines();
+    assert_eq!(events.len(), 3, "{events:?}");
+    assert_eq!(events[2]["kind"], "run.progress");
+    assert_eq!((&events[2]["agent"], &events[2]["run_id"]), (&"a".into(), &run.into()));
+    assert_eq!(events[2]["detail"]["progress"], "half");
 }
 
 #[test]

@@ -193,6 +193,38 @@ fn an_outer_run_without_an_agent_is_adopted_and_another_agents_run_is_not() {
 }
 
 #[test]
+fn a_command_that_was_not_started_leaves_its_slot_to_the_next() {
+    let sandbox = Sandbox::with_agents(["b"]);
+    sandbox.run(["lock", "acquire", "r", "b"]).ok();
+    let exec = |command: &str| {
+        sandbox.run(["exec", "a", "--job", "j", "--slot", "12:00", "--lock", "r", "--", command])
+    };
+    assert!(exec("true").no().contains("is held by b"));
+    sandbox.run(["lock", "release", "r", "b"]).ok();
+    exec("/nonexistent").code(127);
+    exec("true").ok();
+    let no = exec("true").no();
+    assert!(no.contains("slot `12:00` has its run already"), "{no}");
+    let runs = sandbox.run(["run", "list", "--json"]).lines();
+    let slots: Vec<Option<&str>> = runs.iter().map(|run| run["slot"].as_str()).collect();
+    assert_eq!(slots, [Some("12:00"), None, None]);
+    assert_eq!(runs[2]["reason"], "lock held");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_log_that_lacks_something_is_told_at_the_end_and_the_code_stays_the_commands() {
+    let sandbox = Sandbox::new();
+    let script = "echo one; echo two >&2; exit 3";
+    let done = sandbox.run(["exec", "a", "--log", "/dev/full", "--", "sh", "-c", script]).code(3);
+    assert_eq!(done.stdout, "one\n");
+    let (passed, told) = done.stderr.split_once('\n').unwrap();
+    assert_eq!(passed, "two");
+    let expect = "agent-state: warning: the log /dev/full lacks some of the output: No space left";
+    assert!(told.starts_with(expect) && told.lines().count() == 1, "{told}");
+}
+
+#[test]
 fn a_log_gets_what_the_command_prints_and_the_output_passes_through() {
     let sandbox = Sandbox::new();
     let done =

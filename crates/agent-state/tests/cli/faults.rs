@@ -59,6 +59,24 @@ fn a_newer_and_a_foreign_database_are_refused_with_what_they_are() {
 }
 
 #[test]
+fn a_database_whose_path_is_not_utf8_is_one_like_any_other() {
+    let sandbox = Sandbox::in_a_file().register(["a"]);
+    let [first, second] = [b"f\xff.db", b"s\xff.db"].map(|name| OsStr::from_bytes(name));
+    for format in [&[][..], &["--json"]] {
+        let words = [OsStr::new("--db"), first, OsStr::new("init")];
+        let done = sandbox.run(words.into_iter().chain(format.iter().map(OsStr::new)));
+        assert!(done.ok().contains("f\u{fffd}.db"));
+    }
+    sandbox.run([OsStr::new("migrate"), sandbox.database().as_os_str(), first]).ok();
+    let words = [OsStr::new("migrate"), OsStr::new("--json"), first, second];
+    let copied = sandbox.run(words).json();
+    assert_eq!(
+        (copied["from"].as_str(), copied["to"].as_str()),
+        (Some("f\u{fffd}.db"), Some("s\u{fffd}.db"))
+    );
+}
+
+#[test]
 fn a_directory_a_loop_and_a_url_in_the_paths_place_are_refused() {
     let sandbox = Sandbox::in_a_file();
     fs::create_dir(sandbox.path("folder.db")).unwrap();
@@ -172,23 +190,29 @@ fn usage_errors_are_2_and_json_for_those_who_asked() {
 fn a_full_disk_is_said_and_loses_nothing() {
     let sandbox = Sandbox::in_a_file().register(["a"]);
     sandbox.run(["state", "set", "a", "k", "1"]).ok();
-    // A limit on the size of files stands for a disk without space: the write-ahead log cannot grow.
     let value = "x".repeat(900_000);
-    let mut limited = std::process::Command::new("/bin/sh");
-    limited
-        .args(["-c", "trap '' XFSZ; ulimit -f 100; exec agent-state state set a big - < value"])
-        .env_clear();
-    for (name, value) in sandbox.command().get_envs() {
-        limited.env(name, value.unwrap());
-    }
     let path = sandbox.path("value");
     #[expect(clippy::disallowed_methods, reason = "a test's own input")]
     fs::write(&path, &value).unwrap();
-    let output = limited.current_dir(sandbox.path("")).output().unwrap();
-    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    // A limit on the size of files stands for a disk without space: the write-ahead log cannot grow.
+    sandbox.sh("trap '' XFSZ; ulimit -f 100; exec agent-state state set a big - < value").code(3);
     assert_eq!(sandbox.run(["state", "get", "a", "k"]).ok(), "1");
     sandbox.run(["state", "get", "a", "big"]).no();
     assert_eq!(sandbox.damage(), [""; 0]);
+}
+
+#[test]
+fn doctor_says_so_when_nothing_can_be_written() {
+    let sandbox = Sandbox::in_a_file().register(["a"]);
+    // Room for the shared memory of the readers, and none behind what the write-ahead log holds.
+    let full = sandbox.sh("trap '' XFSZ; ulimit -f 64; exec agent-state doctor").code(1);
+    assert!(full.stdout.starts_with("write: cannot write to the database "), "{full:?}");
+    assert_eq!(sandbox.run(["doctor"]).code(0).stderr, "");
+    let count = |c: &Connection| {
+        c.query_row("SELECT count(*) FROM counters WHERE name = 'doctor'", [], |row| row.get(0))
+    };
+    let n_left: i64 = sandbox.fleet().read("count", count).unwrap();
+    assert_eq!(n_left, 0);
 }
 
 #[test]

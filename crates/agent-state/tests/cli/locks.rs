@@ -69,3 +69,21 @@ fn a_lock_lapses_with_its_time_and_not_with_a_clock_that_went_back() {
         .unwrap();
     assert!(second > first);
 }
+
+#[test]
+fn a_check_of_a_path_names_who_holds_what_is_above_or_below_it() {
+    let sandbox = Sandbox::with_agents(["a", "b"]);
+    sandbox.sh("mkdir -p pd/x other").code(0);
+    let token = sandbox.run(["lock", "acquire", "pd", "a", "--path"]).ok();
+    let above = sandbox.run(["lock", "check", "pd/x", "--path"]).ok();
+    let held = format!("pd` is held by a, token {token}, ");
+    assert!(above.starts_with('`') && above.contains(&held), "{above}");
+    let exact = sandbox.run(["lock", "check", "pd", "--path"]).ok();
+    assert!(exact.starts_with("held by a, token "), "{exact}");
+    let below = sandbox.run(["lock", "check", ".", "--path", "--json"]).json();
+    assert_eq!((below["status"].as_str(), below["agent"].as_str()), (Some("held"), Some("a")));
+    assert!(below["holders"][0]["resource"].as_str().unwrap().ends_with("/pd"));
+    assert_eq!(sandbox.run(["lock", "check", "other", "--path"]).code(1).stdout, "free\n");
+    // A name is no path, whatever it looks like.
+    assert_eq!(sandbox.run(["lock", "check", "pd/x"]).code(1).stdout, "free\n");
+}

@@ -135,3 +135,24 @@ fn a_command_that_outlives_its_connection_goes_on_over_a_new_one() {
     let runs = sandbox.run_with(("AGENT_STATE_DB", &url), ["run", "list", "--json"]).lines();
     assert_eq!((runs.len(), &runs[0]["status"]), (1, &"completed".into()), "{runs:?}");
 }
+
+#[test]
+fn doctor_says_so_when_a_server_lets_it_read_only() {
+    let Some(url) = fresh_on_server() else { return };
+    let sandbox = Sandbox::in_a_file();
+    let doctor = || sandbox.run_with(("AGENT_STATE_DB", &url), ["doctor"]);
+    doctor().ok();
+    let server = common::postgres::Server::parse(&url).unwrap();
+    let mut other = server.connect(Duration::from_secs(10)).unwrap();
+    // It stands for a role that may only read, which not every server lets a test create.
+    other
+        .batch_execute(
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+             $$ BEGIN RAISE insufficient_privilege USING MESSAGE = 'permission denied'; END $$;
+             CREATE TRIGGER refused BEFORE INSERT ON counters FOR EACH ROW EXECUTE FUNCTION refuse()",
+        )
+        .unwrap();
+    let found = doctor().code(1);
+    assert!(found.stdout.starts_with("write: cannot write to the database "), "{found:?}");
+    assert!(found.stdout.contains("permission denied"), "{found:?}");
+}

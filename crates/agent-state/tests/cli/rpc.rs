@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::symlink;
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 
@@ -19,7 +20,7 @@ fn rpc(sandbox: &Sandbox, input: &[u8]) -> Done {
 }
 
 /// A process that answers requests for as long as its stdin is open.
-fn talk(command: &mut Command) -> Child {
+pub(super) fn talk(command: &mut Command) -> Child {
     command
         .arg("rpc")
         .stdin(Stdio::piped())
@@ -30,7 +31,7 @@ fn talk(command: &mut Command) -> Child {
 }
 
 /// The answers to these requests, in one process.
-fn answers(sandbox: &Sandbox, requests: &[(&str, Value)]) -> Vec<Value> {
+pub(super) fn answers(sandbox: &Sandbox, requests: &[(&str, Value)]) -> Vec<Value> {
     let lines: String = requests
         .iter()
         .enumerate()
@@ -38,10 +39,25 @@ fn answers(sandbox: &Sandbox, requests: &[(&str, Value)]) -> Vec<Value> {
         .collect();
     let answers = rpc(sandbox, lines.as_bytes()).lines();
     assert_eq!(answers.len(), requests.len());
-    for (n, answer) in answers.iter().enumerate() {
+    for (n, (answer, (method, _))) in answers.iter().zip(requests).enumerate() {
         assert_eq!(answer["id"], n);
+        if let Some(code) = answer["error"]["code"].as_str() {
+            assert!(is_described(method, code), "{method} is not described to answer {code}");
+        }
     }
     answers
+}
+
+/// Whether `capabilities` tells that this method can answer with this error.
+fn is_described(method: &str, code: &str) -> bool {
+    static CAPABILITIES: OnceLock<Value> = OnceLock::new();
+    let capabilities =
+        CAPABILITIES.get_or_init(|| Sandbox::in_a_file().run(["capabilities"]).json());
+    let methods = capabilities["methods"].as_array().unwrap();
+    let known = methods.iter().find(|known| known["method"] == method);
+    known.is_some_and(|known| known["errors"].as_array().unwrap().contains(&json!(code)))
+        || capabilities["errors"][code]["anywhere"] == true
+        || capabilities["requests"]["errors"][code].is_string()
 }
 
 #[track_caller]
@@ -151,6 +167,7 @@ fn what_clients_send_arrives_as_it_is() {
         json!(42),
         json!(-1.5),
         json!(true),
+        json!(null),
         json!([1, null, "x"]),
         json!({ "--json": "\u{1b}[31m\n\u{0}" }),
     ];
@@ -172,6 +189,8 @@ fn what_clients_send_arrives_as_it_is() {
             ("agent.register", json!({ "name": "b", "metadata": { "team": "--x" } })),
             ("journal.add", json!({ "agent": "b", "category": "lesson", "text": "7" })),
             ("journal.list", json!({ "agent": "b" })),
+            ("state.set", json!({ "agent": "b", "key": "k", "value": null, "input": "given" })),
+            ("state.get", json!({ "agent": "b", "key": "k" })),
             ("action.begin", json!({ "key": "post", "agent": "b", "tier": "mutate" })),
             ("action.done", json!({ "key": "post", "result": { "url": "u" } })),
             ("action.begin", json!({ "key": "post", "agent": "b", "tier": "mutate" })),
@@ -181,9 +200,10 @@ fn what_clients_send_arrives_as_it_is() {
     assert_eq!(result(&answers[1])["value"], json!({ "a": 1 }));
     assert_eq!(result(&answers[2])["metadata"], json!({ "team": "--x" }));
     assert_eq!(result(&answers[4])[0]["entry"], "7");
-    assert_eq!(answers[7]["error"]["code"], "done");
-    assert_eq!(answers[7]["error"]["data"]["result"], json!({ "url": "u" }));
-    assert_eq!(result(&answers[8])["agent"], "b");
+    assert_eq!(result(&answers[6])["value"], "given");
+    assert_eq!(answers[9]["error"]["code"], "done");
+    assert_eq!(answers[9]["error"]["data"]["result"], json!({ "url": "u" }));
+    assert_eq!(result(&answers[10])["agent"], "b");
 }
 
 #[test]

@@ -31,6 +31,15 @@ fn the_lines_to_export_survive_eval_in_sh() {
 }
 
 #[test]
+fn a_start_prints_the_run_with_json_whatever_else_is_asked_for() {
+    let sandbox = Sandbox::with_agents(["reviewer"]);
+    for how in ["--export", "--id-only"] {
+        let run = sandbox.run(["run", "start", "reviewer", how, "--json"]).json();
+        assert_eq!(run["status"], "running", "{how}");
+    }
+}
+
+#[test]
 fn of_fifty_starts_of_one_slot_exactly_one_wins_and_the_others_name_it() {
     let sandbox = Sandbox::with_agents(["reviewer"]);
     let children: Vec<_> = (0..50)
@@ -104,4 +113,53 @@ fn lists_filter_and_are_bounded() {
     sandbox.run(["run", "list", "--limit", "0"]).code(2);
     sandbox.run(["run", "list", "--since", "-5m"]).code(2);
     sandbox.run(["run", "list", "--since", "99999999999999999999d"]).code(2);
+}
+
+/// A run of `a` that has ended, and a task with one node.
+fn with_an_ended_run() -> (Sandbox, String) {
+    let sandbox = Sandbox::with_agents(["a", "b"]);
+    sandbox.run(["task", "submit", r#"{"nodes": [{"id": "one"}]}"#, "--name", "t"]).ok();
+    let run = sandbox.run(["run", "start", "a", "--id-only"]).ok();
+    sandbox.run(["run", "finish", &run]).ok();
+    (sandbox, run)
+}
+
+#[test]
+fn nothing_is_bound_to_a_run_that_has_ended() {
+    let (sandbox, run) = with_an_ended_run();
+    for words in [
+        "lock acquire r a",
+        "lock acquire r a --wait 1m",
+        "lock exec r --agent a -- touch ran",
+        "coord working-on a r",
+        "action begin k --agent a --tier mutate",
+        "once k --agent a -- touch ran",
+        "task next a",
+        "task exec a -- touch ran",
+    ] {
+        let words = words.split(' ');
+        let no = sandbox.run_in(&[("AGENT_STATE_RUN_ID", &run)], words).no();
+        assert!(no.contains(&run) && no.contains("has ended already: completed"), "{no}");
+    }
+    assert!(!sandbox.path("ran").exists());
+    sandbox.run(["action", "show", "k"]).no();
+    let node = sandbox.run(["task", "show", "t/one", "--json"]).json();
+    assert_eq!((node["state"].as_str(), node["attempts"].as_i64()), (Some("pending"), Some(0)));
+    // What is merely said, and what ends with nothing, needs no run that goes on.
+    for words in ["state set a k 1", "journal add a lesson x", "coord completed a r"] {
+        let words = words.split(' ');
+        sandbox.run_in(&[("AGENT_STATE_RUN_ID", &run)], words).code(0);
+    }
+    // A run of another agent, and one that never was, are not the caller's run.
+    sandbox.run_with(("AGENT_STATE_RUN_ID", &run), ["lock", "acquire", "r", "b"]).ok();
+    sandbox.run_with(("AGENT_STATE_RUN_ID", "nothing"), ["lock", "acquire", "s", "a"]).ok();
+}
+
+#[test]
+fn a_run_whose_lease_has_passed_gets_no_lock_and_says_why() {
+    let sandbox = Sandbox::with_agents(["a"]);
+    let run = sandbox.run(["run", "start", "a", "--lease", "1m", "--id-only"]).ok();
+    let later = [("AGENT_STATE_RUN_ID", run.as_str()), ("AGENT_PLUMBING_CLOCK", "+2m")];
+    let no = sandbox.run_in(&later, ["lock", "acquire", "r", "a"]).no();
+    assert!(no.contains("interrupted") && no.contains("lease expired"), "{no}");
 }

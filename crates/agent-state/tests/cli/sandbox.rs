@@ -134,6 +134,15 @@ impl Sandbox {
         finish(self.command().env(variable.0, variable.1).args(args))
     }
 
+    /// Runs with these variables more.
+    pub(crate) fn run_in<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(
+        &self,
+        variables: &[(&str, &str)],
+        args: I,
+    ) -> Done {
+        finish(self.command().envs(variables.iter().copied()).args(args))
+    }
+
     /// Runs with this on stdin.
     pub(crate) fn run_fed<const N: usize>(&self, stdin: &[u8], args: [&str; N]) -> Done {
         let mut child = self

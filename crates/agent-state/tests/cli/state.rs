@@ -111,3 +111,21 @@ fn a_prefix_is_taken_literally() {
     assert_eq!(keys("pr_"), ["pr_"]);
     assert_eq!(keys("ü"), ["ü/1"]);
 }
+
+#[test]
+fn a_mebibyte_of_text_is_kept_and_more_is_refused_for_what_it_is() {
+    let sandbox = Sandbox::with_agents(["a"]);
+    let most = "x".repeat(1 << 20);
+    let set = |text: &str| sandbox.run_fed(text.as_bytes(), ["state", "set", "a", "k", "-"]);
+    set(&format!("{most}\n")).ok();
+    assert_eq!(sandbox.run(["state", "get", "a", "k", "--raw"]).ok(), most);
+    for text in
+        [format!("{most}x"), "\u{fc}".repeat(5_000_000), format!("x{}", "\u{fc}".repeat(5_000_000))]
+    {
+        let refused = set(&text).code(2);
+        assert_eq!(
+            refused.stderr,
+            "agent-state: a value has at most 1 MiB, and this one has more\n"
+        );
+    }
+}

@@ -121,6 +121,34 @@ fn what_moved_on_in_the_source_moves_on_here() {
 }
 
 #[test]
+fn of_two_agents_of_one_name_the_newer_value_stays_and_nothing_unnamed_comes_in() {
+    let sandbox = Sandbox::new();
+    let more = "
+        INSERT INTO state_kv VALUES
+            ('bbbbbbbbbbbb', 'cursor', '99', 9, '2026-01-01T10:00:00+00:00'),
+            ('aaaaaaaaaaaa', 'late', '1', 9, '2026-01-02T10:00:00+00:00'),
+            ('bbbbbbbbbbbb', 'late', '2', 3, '2026-01-01T10:00:00+00:00'),
+            ('aaaaaaaaaaaa', '', '1', 1, '2026-01-01T10:00:00+00:00');";
+    let file = python_database(&sandbox, &format!("{PRESENT}{more}"));
+    let counts = |fields: [&str; 4]| {
+        let counts = sandbox.run(["import", &file, "--json"]).json();
+        fields.map(|field| counts["tables"]["state_kv"][field].as_u64().unwrap())
+    };
+    let fields = ["imported", "updated", "present", "skipped"];
+    assert_eq!(counts(fields), [3, 1, 0, 2]);
+    let value = |key| sandbox.run(["state", "get", "reviewer", key, "--json"]).json();
+    for (key, expect, version) in [("cursor", 99, 9), ("late", 1, 9)] {
+        assert_eq!(
+            (&value(key)["value"], &value(key)["version"]),
+            (&expect.into(), &version.into())
+        );
+    }
+    assert_eq!(sandbox.run(["state", "list", "reviewer", "--json"]).lines().len(), 2);
+    // Both values of `cursor` are here by now.
+    assert_eq!(counts(fields), [0, 0, 4, 2]);
+}
+
+#[test]
 fn the_older_layout_is_imported_too_and_something_else_is_refused() {
     let sandbox = Sandbox::new();
     let file = python_database(&sandbox, OLDER);
@@ -141,6 +169,14 @@ fn the_older_layout_is_imported_too_and_something_else_is_refused() {
     sandbox.run(["import", own.to_str().unwrap()]).code(3);
     sandbox.run(["import", "/nonexistent.db"]).code(3);
     sandbox.run(["import", "/etc/passwd"]).code(3);
+    let folder = sandbox.run(["import", "."]).code(3).stderr;
+    assert!(
+        folder.starts_with("agent-state: cannot read the database .: is a directory\n"),
+        "{folder}"
+    );
+    sandbox.sh("mkfifo pipe").code(0);
+    let pipe = sandbox.run(["import", "pipe"]).code(3).stderr;
+    assert!(pipe.contains("pipe is no database of the Python agent-state"), "{pipe}");
 }
 
 #[test]
@@ -173,6 +209,27 @@ fn prune_forgets_what_is_old_and_nothing_that_still_counts() {
 }
 
 #[test]
+fn a_prune_of_everything_ends_counts_truly_and_leaves_one_event_of_itself() {
+    let sandbox = Sandbox::with_agents(["a"]);
+    let many = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2500)
+                INSERT INTO events (at, kind, subject) SELECT i, 'state.set', 'k' FROM n";
+    sandbox.fleet().write("age", |tx| tx.execute(many, [])).unwrap();
+    sandbox.run(["state", "set", "a", "k", "1"]).ok();
+    let newest = sandbox.run(["events", "--limit", "1", "--json"]).lines();
+    for age in ["1ms", "0"] {
+        let planned = sandbox.run(["prune", "--older-than", age, "--dry-run", "--json"]).json();
+        let pruned = sandbox.run(["prune", "--older-than", age, "--json"]).json();
+        assert_eq!(planned["pruned"], pruned["pruned"]);
+        // The numbers of events go on behind the newest.
+        let left = sandbox.run(["events", "--json"]).lines();
+        assert_eq!(left.len(), 2, "{left:?}");
+        assert_eq!(left[1]["kind"], "prune");
+        assert_eq!(left[1]["detail"], pruned["pruned"]);
+        assert!(left[1]["event_id"].as_i64() > newest[0]["event_id"].as_i64());
+    }
+}
+
+#[test]
 fn exec_forgets_a_little_on_its_way_once_a_day() {
     let sandbox = Sandbox::with_agents(["a"]);
     let count = || sandbox.run(["run", "list", "--json"]).lines().len();
@@ -202,6 +259,42 @@ fn a_backup_is_whole_private_and_opens_as_a_database() {
     let own = sandbox.database();
     sandbox.run(["backup", own.to_str().unwrap()]).code(2);
     sandbox.run(["backup", "no/such/folder/copy.db"]).code(3);
+}
+
+#[test]
+fn a_backup_replaces_nothing_but_a_regular_file() {
+    use std::os::unix::fs::{FileTypeExt as _, symlink};
+    let sandbox = Sandbox::in_a_file().register(["a"]);
+    sandbox.sh("mkfifo pipe && mkdir folder && touch file").code(0);
+    symlink("file", sandbox.path("link")).unwrap();
+    for (name, what) in [("pipe", "no regular file"), ("folder", "a directory"), ("link", "a link")]
+    {
+        let refused = sandbox.run(["backup", name]).code(3);
+        let said = format!("agent-state: cannot back up to {name}: it is {what}\n");
+        assert!(refused.stderr.starts_with(&said), "{refused:?}");
+    }
+    let kind = |name: &str| std::fs::symlink_metadata(sandbox.path(name)).unwrap().file_type();
+    assert!(kind("pipe").is_fifo() && kind("folder").is_dir() && kind("link").is_symlink());
+    assert_eq!(std::fs::read(sandbox.path("file")).unwrap(), b"");
+}
+
+#[test]
+fn a_database_is_not_migrated_onto_itself_whatever_it_is_called() {
+    let sandbox = Sandbox::in_a_file().register(["a"]);
+    sandbox.run(["backup", "x.db"]).ok();
+    std::os::unix::fs::symlink("x.db", sandbox.path("link.db")).unwrap();
+    std::fs::hard_link(sandbox.path("x.db"), sandbox.path("hard.db")).unwrap();
+    for to in ["x.db", "./x.db", "link.db", "hard.db"] {
+        let refused = sandbox.run(["migrate", "x.db", to]).code(2);
+        let said = "agent-state: cannot migrate the database x.db onto itself\n";
+        assert_eq!(refused.stderr, said, "{to}");
+    }
+    #[cfg(feature = "postgres")]
+    {
+        let (one, other) = ("postgres://u@127.0.0.1:1/d", "postgresql://u@127.0.0.1:1/d");
+        let refused = sandbox.run(["migrate", one, other]).code(2);
+        assert!(refused.stderr.contains("onto itself"), "{refused:?}");
+    }
 }
 
 #[test]
@@ -246,16 +339,27 @@ fn doctor_finds_a_damaged_database() {
 }
 
 #[test]
-fn a_database_that_others_can_read_is_warned_about_where_a_person_looks() {
+fn who_writes_to_a_database_that_others_can_read_is_warned_once() {
     use std::os::unix::fs::PermissionsExt as _;
     let sandbox = Sandbox::in_a_file();
-    let told = sandbox.run(["init"]);
-    assert_eq!(told.code(0).stderr, "");
-    let open = std::fs::Permissions::from_mode(0o644);
-    std::fs::set_permissions(sandbox.database(), open).unwrap();
-    let told = sandbox.run(["init"]).code(0);
-    assert!(told.stderr.starts_with("agent-state: warning: "), "{}", told.stderr);
-    assert!(told.stderr.contains(" has mode 644"), "{}", told.stderr);
-    // A command of cron stays silent.
+    assert_eq!(sandbox.run(["init"]).code(0).stderr, "");
+    let set_mode = |path: &std::path::Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    set_mode(&sandbox.database(), 0o644);
+    let file = "agent-state: warning: ~/.local/state/agent-state/state.db has mode 644, so other users can look in; \
+                chmod 600 ~/.local/state/agent-state/state.db\n";
+    for args in [&["init"][..], &["agent", "register", "a"], &["exec", "a", "--", "true"]] {
+        assert_eq!(sandbox.run(args).code(0).stderr, file);
+    }
+    // What reads stays silent in scripts, and so do requests.
     sandbox.run(["agent", "list"]).ok();
+    sandbox.run_fed(br#"{"method": "agent.register", "params": {"name": "b"}}"#, ["rpc"]).ok();
+    set_mode(&sandbox.database(), 0o600);
+    set_mode(sandbox.database().parent().unwrap(), 0o755);
+    let told = sandbox.run(["agent", "heartbeat", "a"]).code(0).stderr;
+    assert!(told.contains("~/.local/state/agent-state has mode 755") && told.lines().count() == 1);
+    // A folder of somebody's choice is theirs.
+    set_mode(&sandbox.path(""), 0o755);
+    assert_eq!(sandbox.run(["--db", "own.db", "init"]).code(0).stderr, "");
 }

@@ -115,9 +115,11 @@ fn release(args: &Release, ctx: &mut Ctx) -> anyhow::Result<Exit> {
 
 fn check(args: &Which, ctx: &mut Ctx) -> anyhow::Result<Exit> {
     let resource = resource(&args.resource, args.path)?;
+    let claim = Claim { resource, shared: false, is_path: args.path };
     let (holders, now) = ctx.read("read locks in", |connection, now| {
-        Ok((locks::holders(connection, &resource, ctx.here(), now)?, now))
+        Ok((locks::in_the_way(connection, &claim, ctx.here(), now)?, now))
     })?;
+    let resource = claim.resource;
     let status = if holders.is_empty() { "free" } else { "held" };
     let first = holders.first();
     let facts = json!({
@@ -131,7 +133,16 @@ fn check(args: &Which, ctx: &mut Ctx) -> anyhow::Result<Exit> {
         "holders": holders,
     });
     ctx.show(&facts, || {
-        let lines: Vec<String> = holders.iter().map(|grant| describe(grant, now)).collect();
+        let line = |grant: &Grant| {
+            let held = describe(grant, now);
+            if grant.resource == resource {
+                held
+            } else {
+                // A path above or below it.
+                format!("`{}` is {held}", sanitize(&grant.resource))
+            }
+        };
+        let lines: Vec<String> = holders.iter().map(line).collect();
         if lines.is_empty() { status.to_owned() } else { lines.join("\n") }
     })?;
     Ok(if holders.is_empty() { Exit::No } else { Exit::Done })

@@ -41,7 +41,7 @@ pub(crate) fn obtain(
     let mut tried = started;
     loop {
         let answer = store::write(database, "acquire locks in", |tx, now| {
-            Ok(locks::request(tx, &request, ticket, queue, here, now)?)
+            locks::request(tx, &request, ticket, queue, here, now)
         })?;
         let blocked = match answer {
             Answer::Granted(grants) => return Ok(grants),

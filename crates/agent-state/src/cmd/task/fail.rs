@@ -11,8 +11,8 @@ use crate::value::{MAX_BYTES, ValueError};
 
 pub(super) fn run(args: &Fail, ctx: &mut Ctx) -> anyhow::Result<Exit> {
     let error = args.error.as_deref();
-    if let Some(text) = error.filter(|text| text.len() > MAX_BYTES) {
-        return Err(Error::from(ValueError::TooLarge(text.len())).into());
+    if error.is_some_and(|text| text.len() > MAX_BYTES) {
+        return Err(Error::from(ValueError::TooLarge).into());
     }
     let (node, changed) = ctx.write("end a node in", |tx, now| {
         let (node, lease) = (&args.held.node, &args.held.lease_id);

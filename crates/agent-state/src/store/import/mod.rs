@@ -135,10 +135,10 @@ impl Importer<'_> {
         let Some(name) = record.text(&["name"]).and_then(|name| name.parse::<Name>().ok()) else {
             return Ok(None);
         };
-        let known =
-            agents::find(self.tx, name.as_str())?.filter(|agent| agent.name == name.as_str());
-        let (agent, fate) = match known {
-            Some(agent) => (agent, Fate::Present),
+        let (agent, fate) = match agents::find(self.tx, name.as_str())? {
+            Some(agent) if agent.name == name.as_str() => (agent, Fate::Present),
+            // Its name is the id of another agent, who would be named by it no longer.
+            Some(_) => return Ok(None),
             None => (self.register(&id, &name, record)?, Fate::Imported),
         };
         self.agents.insert(id, agent);

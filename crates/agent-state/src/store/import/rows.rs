@@ -5,6 +5,7 @@ use common::duration;
 use common::fleet::agents::AgentId;
 use common::fleet::id_of;
 use common::fleet::runs::{self, Status};
+use common::name::Name;
 use common::sql::{self, Connection, OptionalExtension as _, ToSql, params};
 use sha2::{Digest as _, Sha256};
 
@@ -82,7 +83,8 @@ impl Importer<'_> {
         Ok(Some(fate))
     }
 
-    /// A value with its version; a newer one here is not overwritten.
+    /// A value with its version; a newer one here is not overwritten. Of two agents of one name, who are one
+    /// here, the later value wins, and of two of one moment that of the higher version.
     pub(super) fn value(&mut self, record: &Record) -> Result<Option<Fate>, Stop> {
         let (Some(key), Some(text), Some(written_at)) = (
             record.text(&["key"]),
@@ -91,8 +93,13 @@ impl Importer<'_> {
         ) else {
             return Ok(None);
         };
+        // No command could name it.
+        if key.parse::<Name>().is_err() {
+            return Ok(None);
+        }
         let Ok(value) = Json::read(&text, Reading::Guess) else { return Ok(None) };
         let Some(agent) = self.agent_of(record)? else { return Ok(None) };
+        let theirs = record.integer(&["version"]).unwrap_or(1).min(MAX_VERSION);
         let newest: Option<(i64, Timestamp)> = self
             .tx
             .query_row(
@@ -103,12 +110,18 @@ impl Importer<'_> {
             )
             .optional()?;
         let (version, fate) = match newest {
-            Some((_, at)) if at >= written_at => return Ok(Some(Fate::Present)),
+            Some((version, at)) if (at, version) >= (written_at, theirs) => {
+                let is_here = exists(
+                    self.tx,
+                    "SELECT 1 FROM state WHERE agent_id = ?1 AND key = ?2 AND written_at = ?3 AND value = ?4",
+                    params![agent, key, written_at, value.as_str()],
+                )?;
+                return Ok(is_here.then_some(Fate::Present));
+            }
             Some((version, _)) => (version + 1, Fate::Updated),
             None => (1, Fate::Imported),
         };
-        let theirs = record.integer(&["version"]).unwrap_or(1);
-        let version = version.max(theirs.min(MAX_VERSION));
+        let version = version.max(theirs);
         self.tx.send(
             "INSERT INTO state (agent_id, key, version, value, written_at) VALUES (?1, ?2, ?3, ?4, ?5)",
             params![agent, key, version, value.as_str(), written_at],

@@ -1,6 +1,8 @@
 //! The Python tool's database, read row by row without trust in its types.
 
 use std::collections::HashMap;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, NaiveDateTime, Utc};
@@ -22,6 +24,17 @@ pub(crate) struct Source {
 
 impl Source {
     pub(super) fn open(path: &Path) -> anyhow::Result<Self> {
+        // SQLite would wait for a pipe, and say of a directory that the disk is broken.
+        match fs::metadata(path) {
+            Ok(found) if found.is_dir() => {
+                let source = io::Error::from(io::ErrorKind::IsADirectory);
+                return Err(common::error::file("read the database", path)(source).into());
+            }
+            Ok(found) if !found.is_file() => {
+                return Err(Error::NotImportable { path: path.to_owned() }.into());
+            }
+            _ => {}
+        }
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags)
             .map_err(common::sqlite::error("open", path))?;

@@ -150,6 +150,19 @@ pub(crate) fn holders(
     still_held(connection, select(connection, "l.resource = ?1", &[&resource])?, here, now)
 }
 
+/// The grants that stand in the way of a claim now, those on its own resource first.
+pub(crate) fn in_the_way(
+    connection: &Connection,
+    claim: &Claim,
+    here: &Here,
+    now: Timestamp,
+) -> sql::Result<Vec<Grant>> {
+    let mut grants = touching(connection, claim)?;
+    grants.retain(|grant| claim.conflicts_with(&grant.claim()));
+    grants.sort_by_key(|grant| grant.resource != claim.resource);
+    still_held(connection, grants, here, now)
+}
+
 /// The grants that touch a claim, held or lapsed.
 pub(super) fn touching(connection: &Connection, claim: &Claim) -> sql::Result<Vec<Grant>> {
     let clause = if claim.is_path { "l.is_path = 1 OR l.resource = ?1" } else { "l.resource = ?1" };

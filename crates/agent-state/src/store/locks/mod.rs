@@ -15,9 +15,10 @@ use common::fleet::liveness::{Here, Holder};
 use common::fleet::runs::RunId;
 use common::sql::{self, Connection};
 
+use super::{Stop, must_go_on};
 use crate::lock::{Claim, Lapse};
 pub(crate) use grants::{
-    Grant, are_current, break_open, held, holders, keep_alive, lapsed, release, renew,
+    Grant, are_current, break_open, held, holders, in_the_way, keep_alive, lapsed, release, renew,
 };
 use grants::{end, extend, grant, lapse_of, select, touching};
 pub(crate) use queue::{Waiting, waiting, withdraw};
@@ -66,7 +67,7 @@ pub(crate) enum Answer {
 }
 
 /// Grants all claims of the request, or none. With a `ticket`, or when `queue` is set, a request that is
-/// blocked keeps its place in the queue.
+/// blocked keeps its place in the queue. One for a run that has ended is refused.
 pub(crate) fn request(
     tx: &Connection,
     request: &Request,
@@ -74,8 +75,14 @@ pub(crate) fn request(
     queue: bool,
     here: &Here,
     now: Timestamp,
-) -> sql::Result<Answer> {
+) -> Result<Answer, Stop> {
     sweep(tx, now)?;
+    if let Err(stop) = must_go_on(tx, request.run.as_ref(), here, now) {
+        if let Some(ticket) = ticket {
+            withdraw(tx, ticket)?;
+        }
+        return Err(stop);
+    }
     let mut own = Vec::with_capacity(request.claims.len());
     let mut blocked: Option<Blocked> = None;
     for claim in &request.claims {

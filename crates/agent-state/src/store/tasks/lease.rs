@@ -13,6 +13,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::super::events::{self, Recorded};
+use super::super::must_go_on;
 use super::{Stop, count, end, event, facts, lapse_of, node, node_at, nodes_where, task};
 use crate::error::Error;
 use crate::lock::Lapse;
@@ -71,6 +72,7 @@ pub(crate) fn next(
     here: &Here,
     now: Timestamp,
 ) -> Result<Handed, Stop> {
+    must_go_on(tx, taking.run.as_ref(), here, now)?;
     // Also before the task is judged: what lapses may end it.
     for node in nodes_where(tx, "n.state = 'running' AND n.lease_until <= ?1", &[&now])? {
         take_back(tx, &node, Lapse::Expired, now)?;

@@ -247,7 +247,7 @@ fn value(what: &str, written: Option<&RawValue>) -> Result<Option<Json>, GraphEr
     let Some(written) = written else { return Ok(None) };
     let failed = |source| GraphError::Value { what: what.to_owned(), source };
     if written.get().len() > MAX_BYTES {
-        return Err(failed(ValueError::TooLarge(written.get().len())));
+        return Err(failed(ValueError::TooLarge));
     }
     Json::read(written.get(), Reading::Json).and_then(Json::handed_on).map(Some).map_err(failed)
 }

@@ -137,6 +137,11 @@ pub fn take_slot(tx: &Connection, run: &Run, slot: &str) -> sql::Result<Option<R
     Ok(taken)
 }
 
+/// Takes its slot from a run whose command was never started, so that another run can have it.
+pub fn leave_slot(tx: &Connection, run: &RunId) -> sql::Result<()> {
+    tx.send("UPDATE runs SET slot = NULL WHERE id = ?1", [run])
+}
+
 /// Gives the run of an outer `exec` its agent. Returns the run, or `None` when it is not running or is the
 /// run of another agent.
 pub fn adopt(
@@ -164,20 +169,31 @@ pub fn adopt(
 
 /// Notes a sign of life and renews the lease. Returns whether the run is still running.
 ///
-/// A lease only grows: a clock that went back must not shorten what was promised.
+/// A lease only grows: a clock that went back must not shorten what was promised. What is said of the progress is
+/// an event, and a sign of life alone is none: a day of them would fill the record.
 pub fn heartbeat(
     tx: &Connection,
     run: &RunId,
     progress: Option<&str>,
     now: Timestamp,
 ) -> sql::Result<bool> {
-    let n_rows = tx.execute(
+    let beaten = tx.query_row(
         "UPDATE runs SET heartbeat_at = ?2, lease_until = CASE WHEN lease_until > ?2 + lease_ms THEN lease_until ELSE ?2 + lease_ms END,
                 progress = coalesce(?3, progress)
-          WHERE id = ?1 AND status = 'running'",
+          WHERE id = ?1 AND status = 'running' RETURNING agent_id",
         params![run, now, progress],
-    )?;
-    Ok(n_rows == 1)
+        |row| row.get::<Option<AgentId>>(0),
+    );
+    let Some(agent) = beaten.optional()? else { return Ok(false) };
+    if let Some(progress) = progress {
+        let event = Event::of("run.progress", run.as_str());
+        Event { agent: agent.as_ref(), run: Some(run), ..event }.append(
+            tx,
+            &json!({ "progress": progress }),
+            now,
+        )?;
+    }
+    Ok(true)
 }
 
 /// Finishes a run, once.

@@ -106,6 +106,15 @@ fn the_second_start_of_a_slot_names_the_first() {
 }
 
 #[test]
+fn a_slot_that_was_left_is_free_again() {
+    let mut journal = journal();
+    let Opened::New(first) = journal.open(Some("12:00"), None, 10) else { panic!("taken") };
+    journal.fleet.write("leave", |tx| leave_slot(tx, &first)).unwrap();
+    assert_eq!(journal.get(&first).slot, None);
+    assert!(matches!(journal.open(Some("12:00"), None, 20), Opened::New(_)));
+}
+
+#[test]
 fn a_run_opened_without_a_slot_takes_one_that_is_free() {
     let mut journal = journal();
     let Opened::New(first) = journal.open(Some("12:00"), None, 10) else { panic!("taken") };
