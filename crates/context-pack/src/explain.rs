@@ -110,6 +110,7 @@ pub(crate) fn stats(pack: &Pack, request: &Request) -> Json {
         "tokenizer": request.budget.tokenizer.name(),
         "left_out": left_out,
         "redacted": pack.redacted,
+        "agents": pack.agents,
         "problems": pack.problems.iter().map(|problem| sanitize(problem)).collect::<Vec<_>>(),
         "files": files,
     })

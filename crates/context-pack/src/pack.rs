@@ -39,8 +39,10 @@ pub(crate) struct Pack {
     pub(crate) left_out: BTreeMap<Reason, usize>,
     /// Secrets replaced in what is packed, by kind.
     pub(crate) redacted: Tally,
-    /// What people should know: unreadable files, a workspace of several agents.
+    /// What went wrong on the way, as unreadable files.
     pub(crate) problems: Vec<String>,
+    /// The agents whose instructions are all in the pack, when there are several and none was named.
+    pub(crate) agents: Vec<String>,
 }
 
 /// What became of one file.
@@ -121,7 +123,7 @@ fn choose(
     moved: Moved<'_>,
     ahead: Ahead,
 ) -> Result<Pack, Error> {
-    check_agents(request, roots, &mut found)?;
+    let agents = agents_in(request, roots, &found)?;
     check_globs(request, &mut found)?;
     let limit = request.budget.limit();
     let renderer = Renderer::new(request.format);
@@ -153,7 +155,8 @@ fn choose(
             candidate.under_root = Path::new(label).join(&candidate.under_root);
         }
     }
-    Ok(assemble(limit, maker, &frame, &selection, candidates, found, redacted))
+    let pack = assemble(limit, maker, &frame, &selection, candidates, found, redacted);
+    Ok(Pack { agents, ..pack })
 }
 
 /// A glob with a typo gives a document of nothing, which is worth a word.
@@ -171,8 +174,8 @@ fn check_globs(request: &Request, found: &mut Found) -> Result<(), Error> {
     Ok(())
 }
 
-/// A pack for one agent needs its folder; without the flag, several agents are worth a word.
-fn check_agents(request: &Request, roots: &[Root], found: &mut Found) -> Result<(), Error> {
+/// The agents whose instructions come in together, if there are several. A pack for one agent needs its folder.
+fn agents_in(request: &Request, roots: &[Root], found: &Found) -> Result<Vec<String>, Error> {
     let known = walk::agents(found.entries.iter().map(|entry| entry.path.as_path()));
     if let Some(name) = &request.agent {
         let is_there = |root: &Root| {
@@ -185,14 +188,10 @@ fn check_agents(request: &Request, roots: &[Root], found: &mut Found) -> Result<
                 roots.iter().flat_map(|root| walk::folders(&root.folder.join("agents"))).collect();
             return Err(Error::NoAgent { name: name.clone(), known });
         }
-    } else if known.len() > 1 {
-        let names: Vec<String> = known.into_iter().take(5).collect();
-        found.problems.push(format!(
-            "this is a workspace of several agents ({}); --agent NAME keeps the others' instructions out",
-            names.join(", ")
-        ));
+        return Ok(Vec::new());
     }
-    Ok(())
+    let known: Vec<String> = known.into_iter().collect();
+    Ok(if known.len() > 1 { known } else { Vec::new() })
 }
 
 /// The heading, the tree and the commit, and the secrets that were replaced in them.
@@ -297,5 +296,6 @@ fn assemble(
         left_out: found.left_out,
         redacted,
         problems: found.problems,
+        agents: Vec::new(),
     }
 }

@@ -8,6 +8,9 @@ use crate::request::Request;
 /// How many files the summary names besides a test.
 const NAMED: usize = 3;
 
+/// How many agents of a workspace it names.
+const AGENTS: usize = 5;
+
 /// The lines for stderr.
 pub(crate) fn lines(pack: &Pack, request: &Request) -> Vec<String> {
     let mut lines = vec![
@@ -41,6 +44,13 @@ pub(crate) fn lines(pack: &Pack, request: &Request) -> Vec<String> {
         pack.redacted.iter().map(|(kind, count)| format!("{} {kind}", thousands(*count))).collect();
     if !redacted.is_empty() {
         lines.push(format!("Redacted: {}", redacted.join(", ")));
+    }
+    if !pack.agents.is_empty() {
+        let named: Vec<&str> = pack.agents.iter().take(AGENTS).map(String::as_str).collect();
+        lines.push(format!(
+            "Several agents: {}; --agent NAME keeps the others' instructions out",
+            named.join(", ")
+        ));
     }
     lines
 }

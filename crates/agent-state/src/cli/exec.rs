@@ -15,8 +15,8 @@ use crate::slot::Slot;
 #[command(after_help = "\
 The command finds AGENT_STATE_RUN_ID, AGENT_STATE_AGENT, AGENT_STATE_AGENT_ID, AGENT_STATE_JOB and, for
 the first --lock, AGENT_STATE_LOCK_TOKEN_1 in its environment. When an outer `cron-guard exec` opened a
-run, that run is adopted. When a lock is lost, the command gets TERM, and KILL after 5 seconds. The pipe
-of its stderr ends with exec: what it leaves in the background must write elsewhere, as with 2>>file.
+run, that run is adopted. When a lock is lost, the command gets TERM, and KILL after 5 seconds. What it
+leaves in the background and writes later still comes out; the journal and --log have no more of it.
 
 Exit codes: those of the command, and its signal; 1 when a lock is held or the slot had its run; 124 when
 its time ran out; 125 when it could not be recorded, and so was not started; 126 and 127 when it cannot
