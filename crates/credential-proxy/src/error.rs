@@ -80,6 +80,12 @@ pub(crate) enum Error {
     NoDaemon { socket: PathBuf },
     #[error("no daemon is running on {}", for_people(.socket))]
     NotRunning { socket: PathBuf },
+    #[error("the daemon (pid {pid}) holds the lock of this vault, but does not listen on {}", for_people(.socket))]
+    NotListening { pid: u32, socket: PathBuf },
+    #[error("the daemon (pid {pid}) listens on {}, and not on {}", for_people(.listens_on), for_people(.socket))]
+    ListensElsewhere { pid: u32, socket: PathBuf, listens_on: PathBuf },
+    #[error("the daemon (pid {pid}) does not answer")]
+    Silent { pid: u32 },
     #[error("the daemon (pid {pid}) does not end")]
     StillRunning { pid: u32 },
     #[error("cannot start the daemon: {message}")]
@@ -164,6 +170,8 @@ impl Explain for Error {
             Self::Busy { .. }
             | Self::NoDaemon { .. }
             | Self::Talk { .. }
+            | Self::NotListening { .. }
+            | Self::Silent { .. }
             | Self::StillRunning { .. }
             | Self::Locked => Exit::Again,
             Self::NotStarted { .. } => Exit::NotStarted,
@@ -181,6 +189,7 @@ impl Explain for Error {
             | Self::Store { .. }
             | Self::SocketTaken { .. }
             | Self::SocketPath { .. }
+            | Self::ListensElsewhere { .. }
             | Self::Protocol
             | Self::Daemon { .. }
             | Self::Import { .. }
@@ -207,6 +216,9 @@ impl Explain for Error {
             Self::NoDaemon { .. } => "no_daemon",
             Self::NotRunning { .. } => "not_running",
             Self::StillRunning { .. } => "still_running",
+            Self::NotListening { .. } => "not_listening",
+            Self::ListensElsewhere { .. } => "listens_elsewhere",
+            Self::Silent { .. } => "silent",
             Self::StartFailed { .. } => "start_failed",
             Self::AlreadyRunning { .. } => "already_running",
             Self::SocketTaken { .. } => "socket_taken",
@@ -259,7 +271,22 @@ impl Explain for Error {
                 }
                 _ => return None,
             },
-            Self::StillRunning { .. } => "end it with `kill PID`; the kernel wipes what it held",
+            Self::StillRunning { pid } => {
+                return Some(format!(
+                    "end it with `kill -KILL {pid}`; the kernel wipes what it held"
+                ));
+            }
+            Self::Silent { pid } => {
+                return Some(format!(
+                    "it may be stopped (`kill -CONT {pid}`) or busy; run the command again, or end it with `credential-proxy stop`"
+                ));
+            }
+            Self::NotListening { .. } => {
+                "it may be just starting; run the command again, or end it with `credential-proxy stop`"
+            }
+            Self::ListensElsewhere { .. } => {
+                "unset CREDENTIAL_PROXY_SOCKET, or end it with `credential-proxy stop`"
+            }
             Self::NoDaemon { .. } => "start one with `credential-proxy start`",
             Self::SocketTaken { .. } => {
                 "name another socket with CREDENTIAL_PROXY_SOCKET, or end that program"

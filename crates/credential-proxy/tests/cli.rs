@@ -27,6 +27,8 @@ mod grants;
 mod helpers;
 #[path = "cli/import.rs"]
 mod import;
+#[path = "cli/life.rs"]
+mod life;
 #[path = "cli/sandbox.rs"]
 mod sandbox;
 #[path = "cli/vault.rs"]

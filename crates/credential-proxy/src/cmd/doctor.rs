@@ -6,9 +6,11 @@ use serde_json::{Value, json};
 
 use super::Context;
 use crate::audit::read::{self, Verdict};
+use crate::client::SHORT_PATIENCE;
 use crate::error::{Error, count};
 use crate::home::check_private;
 use crate::key::Source;
+use crate::launch;
 
 /// How one check went.
 struct Check {
@@ -165,7 +167,8 @@ fn vault(context: &Context, checks: &mut Checks) {
 
 fn daemon(context: &Context, checks: &mut Checks) {
     let answer = match context.running() {
-        Ok(Some(mut client)) => client.ask(json!({ "action": "status" })),
+        Ok(Some(client)) => client.with_patience(SHORT_PATIENCE).ask(json!({ "action": "status" })),
+        Ok(None) if launch::holder(&context.home).is_some() => Err(launch::absent(&context.home)),
         Ok(None) => {
             checks.good("daemon", "not running; the next command that needs it starts it");
             return;
