@@ -31,5 +31,7 @@ mod import;
 mod life;
 #[path = "cli/sandbox.rs"]
 mod sandbox;
+#[path = "cli/trail.rs"]
+mod trail;
 #[path = "cli/vault.rs"]
 mod vault;

@@ -1,7 +1,7 @@
 //! The audit trail: one JSON line an access, chained by keyed hashes, its head anchored.
 //!
 //! A record names the credential, the token, the mode, the decision and the caller; never a value,
-//! nor its length. Each carries the hash of the one before and its own; the head, in a file of its
+//! nor its length. Accesses that could not be written are counted, and the next record tells. Each carries the hash of the one before and its own; the head, in a file of its
 //! own under the same key, says how many there are, so that a cut tail is noticed. The
 //! writer holds a lock: the daemon while it runs, else the command that opens the vault itself.
 
@@ -24,6 +24,8 @@ pub(crate) enum Decision {
     NotFound,
     Ambiguous,
     Locked,
+    /// So many accesses before this record are in none.
+    Lost(u64),
 }
 
 impl Decision {
@@ -34,6 +36,7 @@ impl Decision {
             Self::NotFound => "not_found",
             Self::Ambiguous => "ambiguous",
             Self::Locked => "locked",
+            Self::Lost(_) => "lost",
         }
     }
 }

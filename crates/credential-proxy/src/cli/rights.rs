@@ -95,7 +95,8 @@ pub(crate) struct AuditArgs {
 pub(crate) enum AuditVerb {
     /// Check every record, the chain and its head
     ///
-    /// Exit 3 when a record was edited, removed or cut off.
+    /// Exit 3 when a record was edited, removed or cut off, or when it cannot be written now. Accesses
+    /// that could not be written before are counted.
     #[command(
         after_help = "Examples:\n  credential-proxy audit verify\n  credential-proxy audit verify --json"
     )]

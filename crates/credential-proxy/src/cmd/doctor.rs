@@ -4,7 +4,7 @@ use common::exit::Exit;
 use common::out::Tone;
 use serde_json::{Value, json};
 
-use super::Context;
+use super::{Context, audit};
 use crate::audit::read::{self, Verdict};
 use crate::client::SHORT_PATIENCE;
 use crate::error::{Error, count};
@@ -143,8 +143,11 @@ fn vault(context: &Context, checks: &mut Checks) {
         Err(error) => checks.bad("vault", &error),
     }
     match vault.audit_key().and_then(|key| read::verify(&context.home.audit(), &key)) {
-        Ok(Verdict::Sound { n_records }) => {
-            checks.good("audit", format!("{n_records} records, all as they were written"));
+        Ok(Verdict::Sound { n_records, n_lost: 0 }) => {
+            checks.good("audit", audit::sound(n_records, 0));
+        }
+        Ok(Verdict::Sound { n_records, n_lost }) => {
+            checks.warn("audit", audit::sound(n_records, n_lost));
         }
         Ok(Verdict::Tampered(problem)) => {
             checks.bad(
@@ -155,13 +158,12 @@ fn vault(context: &Context, checks: &mut Checks) {
         Err(error) => checks.bad("audit", &error),
     }
     for path in context.home.audit().damaged() {
-        checks.warn(
-            "audit",
-            format!(
-                "an earlier trail was damaged and put aside: {}",
-                common::place::for_people(&path)
-            ),
+        let problem = format!(
+            "an earlier trail was damaged and put aside: {}",
+            common::place::for_people(&path)
         );
+        let path = context.home.audit().folder().to_path_buf();
+        checks.bad("audit", &Error::Audit { path, problem });
     }
 }
 

@@ -212,5 +212,9 @@ fn a_full_disk_for_the_trail_does_not_stop_the_service_and_is_told() {
     assert!(status["problem"].as_str().unwrap_or_default().contains("audit"), "{status}");
     home.run(&["stop"]).code(0);
     daemon.wait().unwrap();
-    home.run(&["audit", "verify"]).code(0);
+    let seen = home.run(&["audit", "verify"]).code(3);
+    assert!(seen.stderr.contains("could not be written"), "{seen:?}");
+    home.run(&["get", "a.com"]).code(0);
+    let seen = home.run(&["audit", "verify"]).code(0);
+    assert!(seen.stdout.contains("not in them"), "{seen:?}");
 }
