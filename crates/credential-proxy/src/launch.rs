@@ -62,12 +62,12 @@ pub(crate) fn connect(
 }
 
 /// Connects to a daemon that is there; `None` without one.
-pub(crate) fn running(home: &Home) -> Result<Option<Client>, Error> {
-    match Client::connect(home, Caller::default())? {
+pub(crate) fn running(home: &Home, caller: &impl Fn() -> Caller) -> Result<Option<Client>, Error> {
+    match Client::connect(home, caller())? {
         Some(client) => Ok(Some(client)),
         None if holder(home).is_none() => Ok(None),
         // One that is starting, or one whose socket was removed and who is about to notice.
-        None => wait_for(home, &Caller::default, COMING_BACK),
+        None => wait_for(home, caller, COMING_BACK),
     }
 }
 

@@ -10,6 +10,8 @@ use std::fmt::Write as _;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::audit::{Decision, Deed};
+
 /// The version that our own clients send; its presence keeps a quiet connection open longer.
 pub(crate) const VERSION: u32 = 1;
 
@@ -66,6 +68,10 @@ struct Plain<'a> {
     #[serde(borrow)]
     prefix: Option<Cow<'a, str>>,
     detail: Option<bool>,
+    #[serde(borrow)]
+    deed: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    decision: Option<Cow<'a, str>>,
 }
 
 impl From<Plain<'_>> for Request {
@@ -84,6 +90,8 @@ impl From<Plain<'_>> for Request {
             run: text(plain.run),
             version: plain.version.map_or(Value::Null, Value::from),
             detail: plain.detail.map_or(Value::Null, Value::from),
+            deed: text(plain.deed),
+            decision: text(plain.decision),
         }
     }
 }
@@ -111,6 +119,10 @@ pub(crate) struct Request {
     pub(crate) version: Value,
     #[serde(default)]
     pub(crate) detail: Value,
+    #[serde(default)]
+    deed: Value,
+    #[serde(default)]
+    decision: Value,
 }
 
 impl Request {
@@ -160,6 +172,16 @@ impl Request {
     /// The mode; a client that says nothing, as the original's, is given the value.
     pub(crate) fn mode(&self) -> Mode {
         self.mode.as_str().and_then(Mode::parse).unwrap_or(Mode::Print)
+    }
+
+    /// What a command did, or is about to do, that opens the vault itself.
+    pub(crate) fn deed(&self) -> Option<Deed> {
+        self.deed.as_str().and_then(Deed::parse)
+    }
+
+    /// What came of it.
+    pub(crate) fn decision(&self) -> Option<Decision> {
+        self.decision.as_str().and_then(Decision::parse)
     }
 
     /// The run that the caller belongs to, when it says so and it can stand in a log.

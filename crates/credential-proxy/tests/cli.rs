@@ -17,6 +17,8 @@ mod canary;
 mod crash;
 #[path = "cli/daemon.rs"]
 mod daemon;
+#[path = "cli/deeds.rs"]
+mod deeds;
 #[path = "cli/exec.rs"]
 mod exec;
 #[path = "cli/faults.rs"]

@@ -39,6 +39,73 @@ impl Decision {
             Self::Lost(_) => "lost",
         }
     }
+
+    /// What a command may tell the daemon to record.
+    pub(crate) fn parse(word: &str) -> Option<Self> {
+        [Self::Allowed, Self::Denied, Self::NotFound, Self::Ambiguous]
+            .into_iter()
+            .find(|decision| decision.word() == word)
+    }
+}
+
+/// What a command did that opened the vault itself: the mode of its record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Deed {
+    /// A secret was read without the daemon.
+    Direct,
+    Add,
+    Edit,
+    Rename,
+    Delete,
+    Import,
+    Store,
+    Erase,
+    TokenCreate,
+    TokenRevoke,
+    RotateKey,
+    Backup,
+}
+
+impl Deed {
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Direct => "direct",
+            Self::Add => "add",
+            Self::Edit => "edit",
+            Self::Rename => "rename",
+            Self::Delete => "delete",
+            Self::Import => "import",
+            Self::Store => "store",
+            Self::Erase => "erase",
+            Self::TokenCreate => "token-create",
+            Self::TokenRevoke => "token-revoke",
+            Self::RotateKey => "rotate-key",
+            Self::Backup => "backup",
+        }
+    }
+
+    pub(crate) fn parse(word: &str) -> Option<Self> {
+        use Deed::{
+            Add, Backup, Delete, Direct, Edit, Erase, Import, Rename, RotateKey, Store,
+            TokenCreate, TokenRevoke,
+        };
+        [
+            Direct,
+            Add,
+            Edit,
+            Rename,
+            Delete,
+            Import,
+            Store,
+            Erase,
+            TokenCreate,
+            TokenRevoke,
+            RotateKey,
+            Backup,
+        ]
+        .into_iter()
+        .find(|deed| deed.word() == word)
+    }
 }
 
 /// One access, before it is written.

@@ -189,7 +189,9 @@ pub(crate) fn usage(place: &Place) -> Result<Usage, Error> {
 }
 
 fn note(usage: &mut Usage, record: &Record) {
-    if record.decision == "allowed" && record.mode != "show" {
+    // A credential that was written, or whose names were looked at, was not used.
+    let is_use = ["print", "inject", "helper", "direct"].contains(&record.mode.as_str());
+    if record.decision == "allowed" && is_use {
         let at = usage
             .entry((record.service.clone(), record.username.clone()))
             .or_insert(Timestamp(i64::MIN));

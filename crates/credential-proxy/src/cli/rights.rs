@@ -24,6 +24,8 @@ pub(crate) enum TokenVerb {
 }
 
 /// Create a token and print it; this is the only time that it is shown
+///
+/// Who has one in the environment cannot manage the vault, nor its tokens.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -66,9 +68,10 @@ pub(crate) struct TokenTestArgs {
     pub(crate) service: String,
 }
 
-/// Show who used what
+/// Show who used what, and who changed it
 ///
-/// With --json one record a line. `audit verify` fails with 3 when a record was edited, removed or cut off.
+/// A record has the mode of the use (print, inject, helper, show, direct) or the command that changed
+/// something (add, edit, rename, delete, import, store, erase, token-create, token-revoke, rotate-key, backup). With --json one record a line. `audit verify` fails with 3 when a record was edited, removed or cut off.
 #[derive(Debug, Args)]
 #[command(
     args_conflicts_with_subcommands = true,

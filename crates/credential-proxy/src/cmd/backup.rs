@@ -7,11 +7,12 @@ use common::place::for_people;
 use serde_json::json;
 
 use super::Context;
+use crate::audit::Deed;
 use crate::cli::BackupArgs;
 use crate::error::{Error, count};
 
 pub(super) fn run(args: &BackupArgs, context: &mut Context) -> anyhow::Result<Exit> {
-    let vault = context.vault()?;
+    let vault = context.vault_for(Deed::Backup, "")?;
     if args.file.symlink_metadata().is_ok() {
         return Err(
             Error::Exists { service: for_people(&args.file), username: String::new() }.into()
@@ -30,6 +31,7 @@ pub(super) fn run(args: &BackupArgs, context: &mut Context) -> anyhow::Result<Ex
     let n_credentials = vault.credentials()?.rows.len();
     copy.persist_noclobber(&args.file).map_err(|error| failed(error.error))?;
     std::fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
+    context.done(&vault, Deed::Backup, "", "");
     if context.json {
         context.out.json(
             &json!({ "file": args.file.display().to_string(), "credentials": n_credentials }),

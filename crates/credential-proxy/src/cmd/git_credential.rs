@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::Context;
+use crate::audit::Deed;
 use crate::cli::HelperArgs;
 use crate::client::Client;
 use crate::credential::Credential;
@@ -122,7 +123,9 @@ fn store(context: &mut Context) -> anyhow::Result<Exit> {
     let now = Context::now();
     let username = told.username.clone().unwrap_or_default();
     let expires_at = told.expires.map(|seconds| Timestamp(seconds.saturating_mul(1000)));
-    let changed = context.vault()?.change(|change| {
+    let service = service::normal(&told.host);
+    let mut vault = context.vault_for_helper(Deed::Store, &service)?;
+    let changed = vault.change(|change| {
         let fitting: Vec<Credential> = change
             .credentials()?
             .into_iter()
@@ -142,7 +145,7 @@ fn store(context: &mut Context) -> anyhow::Result<Exit> {
         } else {
             change.insert(&Credential {
                 id: 0,
-                service: service::normal(&told.host),
+                service: service.clone(),
                 username: username.clone(),
                 urls: vec![told.url()],
                 password: password.duplicate(),
@@ -157,13 +160,16 @@ fn store(context: &mut Context) -> anyhow::Result<Exit> {
     })?;
     if changed {
         context.announce_change()?;
+        context.done(&vault, Deed::Store, &service, &username);
     }
     Ok(Exit::Done)
 }
 
 fn erase(context: &mut Context) -> anyhow::Result<Exit> {
     let Some(told) = description()? else { return Ok(Exit::Done) };
-    let n_erased = context.vault()?.change(|change| {
+    let service = service::normal(&told.host);
+    let mut vault = context.vault_for_helper(Deed::Erase, &service)?;
+    let n_erased = vault.change(|change| {
         let mut n_erased = 0;
         for one in change.credentials()? {
             let is_meant = told.fits(&one)
@@ -179,6 +185,7 @@ fn erase(context: &mut Context) -> anyhow::Result<Exit> {
     })?;
     if n_erased > 0 {
         context.announce_change()?;
+        context.done(&vault, Deed::Erase, &service, told.username.as_deref().unwrap_or_default());
     }
     Ok(Exit::Done)
 }

@@ -7,6 +7,7 @@ mod aws_credential;
 mod backup;
 mod bootstrap;
 mod completions;
+mod deed;
 mod delete;
 mod details;
 mod docker_credential;
@@ -83,7 +84,7 @@ impl Context {
 
     /// A connection to a daemon that is there; `None` without one.
     pub(crate) fn running(&self) -> Result<Option<Client>, Error> {
-        launch::running(&self.home)
+        launch::running(&self.home, &Caller::default)
     }
 
     /// Tells a running daemon that the vault has changed.

@@ -6,6 +6,7 @@ use common::table::Columns;
 use serde_json::{Value, json};
 
 use super::{Context, details};
+use crate::audit::Deed;
 use crate::cli::{TokenCreateArgs, TokenNameArgs, TokenTestArgs, TokenVerb};
 use crate::error::Error;
 use crate::grant::Grant;
@@ -46,6 +47,8 @@ fn create(args: &TokenCreateArgs, context: &mut Context) -> anyhow::Result<Exit>
         Some(text) => details::expiry(text, now)?,
         None => None,
     };
+    let service = format!("token {name}");
+    let mut vault = context.vault_for(Deed::TokenCreate, &service)?;
     let before = grants(context)?;
     if before.iter().any(|grant| grant.name == name.as_str()) {
         return Err(Error::Exists {
@@ -55,8 +58,9 @@ fn create(args: &TokenCreateArgs, context: &mut Context) -> anyhow::Result<Exit>
         .into());
     }
     let (grant, token) = Grant::new(name.as_str(), args.allow.clone(), args.rate, expires_at, now);
-    context.vault()?.change(|change| Ok(change.insert_grant(&grant.to_plain(), now)?))?;
+    vault.change(|change| Ok(change.insert_grant(&grant.to_plain(), now)?))?;
     context.announce_change()?;
+    context.done(&vault, Deed::TokenCreate, &service, "");
     if before.is_empty() {
         common::report::warn(
             crate::TOOL,
@@ -118,9 +122,12 @@ fn list(context: &mut Context) -> anyhow::Result<Exit> {
 }
 
 fn revoke(args: &TokenNameArgs, context: &mut Context) -> anyhow::Result<Exit> {
+    let service = format!("token {}", args.name);
+    let mut vault = context.vault_for(Deed::TokenRevoke, &service)?;
     let grant = named(context, &args.name)?;
-    context.vault()?.change(|change| Ok(change.delete_grant(grant.id)?))?;
+    vault.change(|change| Ok(change.delete_grant(grant.id)?))?;
     context.announce_change()?;
+    context.done(&vault, Deed::TokenRevoke, &service, "");
     if grants(context)?.is_empty() {
         common::report::warn(
             crate::TOOL,

@@ -25,7 +25,7 @@ fn without_proc_it_starts_serves_and_runs_commands() {
         cp status >/dev/null && cp audit verify && cp stop";
     let Some(seen) = in_own_mounts(&home, script).filter(|seen| seen.code != 98) else { return };
     assert_eq!(seen.code, 0, "{seen:?}");
-    assert_eq!(seen.stdout, "some-secret\n[redacted:a.com]\n2 records, all as they were written\n");
+    assert_eq!(seen.stdout, "some-secret\n[redacted:a.com]\n4 records, all as they were written\n");
 }
 
 #[test]
@@ -42,14 +42,12 @@ fn on_a_full_disk_every_command_that_writes_says_so_and_nothing_is_lost() {
         try delete a.com; try token create t --allow x; try service systemd --install; try init --home second
         printf some-secret | try add b.com --stdin
         cp get a.com; cp stop; cp start; cp get a.com
-        rm filler; ls; cp verify; cp audit verify 2>&1 | grep -o '2 accesses could not be written'
-        cp get a.com >/dev/null; cp audit verify | grep -o '2 accesses are not in them'; cp import e.csv | head -1; cp stop
+        rm filler; ls; cp verify; cp audit verify >/dev/null && echo sound; cp import e.csv | head -1; cp stop
     "#;
     let Some(seen) = in_own_mounts(&home, script).filter(|seen| seen.code != 98) else { return };
     let expect = "added a.com\n3 import\n1\n3 rotate-key\n1\n3 backup\n1\n3 edit\n1\n3 rename\n1\n3 delete\n1\n3 token\n1\n\
         3 service\n1\n3 init\n1\n3 add\n1\nsome-secret\nsome-secret\ne.csv\nsecond\n\
-        1 credential and 0 tokens, every one decrypted\n\
-        2 accesses could not be written\n2 accesses are not in them\n\
+        1 credential and 0 tokens, every one decrypted\nsound\n\
         imported 9 of 9 rows of e.csv (chrome)\n";
     assert_eq!(seen.stdout, expect, "{seen:?}");
 }

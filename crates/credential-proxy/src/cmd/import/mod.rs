@@ -12,8 +12,9 @@ use common::place;
 use self::file::Kept;
 use self::report::Report;
 use super::Context;
+use crate::audit::Deed;
 use crate::cli::{ImportArgs, ImportChromeArgs, ImportHowArgs, OnConflict};
-use crate::error::Error;
+use crate::error::{Error, count};
 use crate::import::plan::{self, Conflicts, Plan};
 use crate::import::{Export, Format};
 
@@ -47,7 +48,7 @@ pub(super) fn import(
     path: &Path,
     how: &ImportHowArgs,
 ) -> anyhow::Result<Exit> {
-    let mut vault = context.vault()?;
+    let mut vault = context.vault_for(Deed::Import, "")?;
     let (export, source) = file::read(path, format)?;
     let now = Context::now();
     let conflicts = match how.on_conflict {
@@ -74,8 +75,10 @@ pub(super) fn import(
         }
         Ok(plan)
     })?;
-    drop(vault);
     context.announce_change()?;
+    let n_written = plan.new.len() + plan.changed.len();
+    context.done(&vault, Deed::Import, &count(n_written, "credential"), "");
+    drop(vault);
     check(context, &export, &plan, path)?;
     let n_skipped = export.skipped.len() + plan.skipped.len();
     let kept = file::delete(&source, &export, n_skipped, how)?;
