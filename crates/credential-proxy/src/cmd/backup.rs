@@ -6,7 +6,7 @@ use common::exit::Exit;
 use common::place::for_people;
 use serde_json::json;
 
-use super::Context;
+use super::{Context, broken};
 use crate::audit::Deed;
 use crate::cli::BackupArgs;
 use crate::error::{Error, count};
@@ -28,7 +28,8 @@ pub(super) fn run(args: &BackupArgs, context: &mut Context) -> anyhow::Result<Ex
     let copy = tempfile::Builder::new().prefix(".tmp-").tempfile_in(folder).map_err(failed)?;
     vault.copy_to(copy.path(), &args.file)?;
     copy.as_file().sync_all().map_err(failed)?;
-    let n_credentials = vault.credentials()?.rows.len();
+    let opened = vault.credentials()?;
+    let n_credentials = opened.rows.len();
     copy.persist_noclobber(&args.file).map_err(|error| failed(error.error))?;
     std::fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
     context.done(&vault, Deed::Backup, "", "");
@@ -43,5 +44,6 @@ pub(super) fn run(args: &BackupArgs, context: &mut Context) -> anyhow::Result<Ex
             for_people(&args.file)
         ))?;
     }
-    Ok(Exit::Done)
+    // The copy is whole; so is what is wrong with it.
+    broken::refuse(context, opened.broken).map(|()| Exit::Done)
 }

@@ -4,7 +4,7 @@ use common::exit::Exit;
 use common::out::sanitize;
 use serde_json::json;
 
-use super::Context;
+use super::{Context, broken};
 use crate::audit::Deed;
 use crate::cli::{DeleteArgs, WhichArgs};
 use crate::credential::Credential;
@@ -37,8 +37,8 @@ fn meant(args: &DeleteArgs, opened: Opened<Credential>) -> Result<(i64, String, 
     }
     let found = match (&args.service, id) {
         (Some(service), _) => {
-            Wanted { service: service.clone(), username: username.clone(), id: *id }
-                .among(opened.rows)?
+            let (service, username) = (service.clone(), username.clone());
+            broken::meant(&Wanted { service, username, id: *id }, opened)?
         }
         (None, id) => {
             let is_meant = |one: &Credential| {

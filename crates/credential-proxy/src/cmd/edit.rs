@@ -4,7 +4,7 @@ use common::exit::Exit;
 use common::out::sanitize;
 use serde_json::json;
 
-use super::{Context, details};
+use super::{Context, broken, details};
 use crate::audit::Deed;
 use crate::cli::EditArgs;
 use crate::secret::Secret;
@@ -14,7 +14,7 @@ pub(super) fn run(args: &EditArgs, context: &mut Context) -> anyhow::Result<Exit
     let wanted = args.credential.wanted();
     let mut vault = context.vault_for(Deed::Edit, &wanted.service)?;
     // Before anybody types a secret: is it there, and is it one?
-    wanted.among(vault.credentials()?.rows)?;
+    broken::meant(&wanted, vault.credentials()?)?;
     let expires = match &args.expires {
         Some(text) => Some(details::expiry(text, now)?),
         None => None,

@@ -3,8 +3,8 @@
 use common::exit::Exit;
 use serde_json::{Map, Value, json};
 
-use super::Context;
 use super::deed::Note;
+use super::{Context, broken};
 use crate::audit::{Decision, Deed};
 use crate::cli::GetArgs;
 use crate::credential::Credential;
@@ -52,13 +52,7 @@ fn direct(context: &Context, wanted: &Wanted) -> Result<Credential, Error> {
     let vault = context.vault()?;
     let opened = vault.credentials()?;
     let grants = vault.grants(Grant::from_plain)?;
-    let n_broken = opened.broken.len();
-    let found = match wanted.among(opened.rows) {
-        Err(Error::NotFound { .. }) if n_broken > 0 => {
-            Err(Error::PerhapsBroken { service: wanted.service.clone(), n_broken })
-        }
-        other => other,
-    };
+    let found = broken::meant(wanted, opened);
     let service =
         found.as_ref().map_or(wanted.service.as_str(), |one| one.service.as_str()).to_owned();
     let username = found.as_ref().map(|one| one.username.clone()).unwrap_or_default();

@@ -6,6 +6,7 @@ mod audit;
 mod aws_credential;
 mod backup;
 mod bootstrap;
+mod broken;
 mod completions;
 mod deed;
 mod delete;

@@ -4,7 +4,7 @@ use common::exit::Exit;
 use common::table::Columns;
 use serde_json::{Value, json};
 
-use super::Context;
+use super::{Context, broken};
 use crate::audit::read;
 use crate::review::{self, Finding, Kind};
 
@@ -49,6 +49,7 @@ pub(super) fn run(context: &mut Context) -> anyhow::Result<Exit> {
         }
         context.out.line(table.render())?;
     }
+    broken::refuse(context, opened.broken)?;
     Ok(if needs_attention { Exit::No } else { Exit::Done })
 }
 

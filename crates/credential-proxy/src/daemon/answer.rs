@@ -269,7 +269,13 @@ fn list(request: &Request, state: &State) -> Value {
             })
             .collect();
         let count = credentials.len();
-        return json!({ "credentials": credentials, "count": count });
+        let mut answer = json!({ "credentials": credentials, "count": count });
+        if !snapshot.broken().is_empty()
+            && let Some(map) = answer.as_object_mut()
+        {
+            map.insert("undecryptable".to_owned(), snapshot.broken().into());
+        }
+        return answer;
     }
     let mut services: Vec<&str> = places.map(|place| snapshot.service(place)).collect();
     services.dedup();

@@ -157,7 +157,7 @@ impl State {
         let opened = vault.credentials()?;
         let grants = vault.grants(Grant::from_plain)?;
         self.ledger.open(&self.home.audit(), &vault.audit_key()?, now);
-        let snapshot = Snapshot::new(&opened.rows, opened.broken.len()).map_err(|source| {
+        let snapshot = Snapshot::new(&opened.rows, opened.broken).map_err(|source| {
             common::Error::Process { doing: "get memory for the credentials", source }
         })?;
         Ok(snapshot.with_grants(grants))
