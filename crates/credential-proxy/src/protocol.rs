@@ -130,14 +130,36 @@ impl Request {
     pub(crate) fn parse(line: &[u8]) -> Result<Self, Value> {
         let is_object = line.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
         if is_object && let Ok(plain) = serde_json::from_slice::<Plain<'_>>(line) {
-            return Ok(plain.into());
+            return Self::from(plain).checked();
         }
         let value: Value =
             serde_json::from_slice(line).map_err(|_| json!({ "error": "invalid json" }))?;
         if !value.is_object() {
             return Err(json!({ "error": "a request must be a json object" }));
         }
-        Self::deserialize(value).map_err(|_| json!({ "error": "invalid json" }))
+        Self::deserialize(value).map_err(|_| json!({ "error": "invalid json" }))?.checked()
+    }
+
+    /// Refuses what would narrow the request and has the wrong kind: passed over, it would be answered
+    /// with more than was asked for.
+    fn checked(self) -> Result<Self, Value> {
+        for (key, value) in [
+            ("prefix", &self.prefix),
+            ("username", &self.username),
+            ("token", &self.token),
+            ("mode", &self.mode),
+        ] {
+            if !value.is_string() && !value.is_null() {
+                return Err(json!({ "error": format!("{key} must be a string") }));
+            }
+        }
+        if !self.id.is_i64() && !self.id.is_null() {
+            return Err(json!({ "error": "id must be a whole number" }));
+        }
+        if self.mode.as_str().is_some_and(|mode| Mode::parse(mode).is_none()) {
+            return Err(json!({ "error": "unknown mode" }));
+        }
+        Ok(self)
     }
 
     pub(crate) fn action(&self) -> &str {
@@ -307,6 +329,31 @@ mod tests {
             ("{\"action\":\"get\",\"service\":5}", "{\"error\": \"service must be a string\"}"),
             ("{\"action\":\"zz\",\"service\":\"x\"}", "{\"error\": \"unknown action: zz\"}"),
             ("{\"action\":\"Hunter2!\",\"service\":\"x\"}", "{\"error\": \"unknown action\"}"),
+            (
+                "{\"action\":\"get\",\"service\":\"x\",\"username\":[\"hunter2\"]}",
+                "{\"error\": \"username must be a string\"}",
+            ),
+            ("{\"action\":\"list\",\"prefix\":7}", "{\"error\": \"prefix must be a string\"}"),
+            (
+                "{\"action\":\"get\",\"service\":\"x\",\"token\":{}}",
+                "{\"error\": \"token must be a string\"}",
+            ),
+            (
+                "{\"action\":\"get\",\"service\":\"x\",\"id\":\"1\"}",
+                "{\"error\": \"id must be a whole number\"}",
+            ),
+            (
+                "{\"action\":\"get\",\"service\":\"x\",\"id\":1.5}",
+                "{\"error\": \"id must be a whole number\"}",
+            ),
+            (
+                "{\"action\":\"get\",\"service\":\"x\",\"mode\":\"hunter2\"}",
+                "{\"error\": \"unknown mode\"}",
+            ),
+            (
+                "{\"action\":\"zz\",\"username\":null,\"id\":null,\"mode\":null,\"service\":\"x\"}",
+                "{\"error\": \"unknown action: zz\"}",
+            ),
         ] {
             assert_eq!(error_of(line), answer, "{line}");
         }
