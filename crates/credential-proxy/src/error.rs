@@ -106,6 +106,8 @@ pub(crate) enum Error {
     Locked,
     #[error("no such credential: {}", .names.join(", "))]
     NotFound { names: Vec<String> },
+    #[error("no such token: {name}")]
+    NoToken { name: String },
     #[error("{service} is ambiguous: {}", candidate_list(.candidates))]
     Ambiguous { service: String, candidates: Vec<Candidate> },
     #[error("cannot tell whether {service} is there: {} cannot be decrypted", count(*.n_broken, "credential"))]
@@ -159,6 +161,7 @@ impl Explain for Error {
             Self::Common(error) => error.exit(),
             Self::StartFailed { exit, .. } => *exit,
             Self::NotFound { .. }
+            | Self::NoToken { .. }
             | Self::Ambiguous { .. }
             | Self::NoField { .. }
             | Self::Denied { .. }
@@ -228,6 +231,7 @@ impl Explain for Error {
             Self::Daemon { .. } => "daemon",
             Self::Locked => "locked",
             Self::NotFound { .. } => "not_found",
+            Self::NoToken { .. } => "no_such_token",
             Self::Ambiguous { .. } => "ambiguous",
             Self::NoField { .. } => "no_field",
             Self::Denied { .. } => "denied",
@@ -304,6 +308,7 @@ impl Explain for Error {
             Self::Usage { .. } => "see `credential-proxy help` for how it is written",
             Self::Audit { .. } => "keep the files as they are and find out who wrote to them",
             Self::NotFound { .. }
+            | Self::NoToken { .. }
             | Self::Ambiguous { .. }
             | Self::NoField { .. }
             | Self::Denied { .. }

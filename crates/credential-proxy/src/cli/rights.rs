@@ -35,7 +35,7 @@ Examples:
 pub(crate) struct TokenCreateArgs {
     /// The name, as the audit trail shows it
     pub(crate) name: String,
-    /// Services by glob, and modes (inject: only `exec`; print; helper) or all (can be repeated)
+    /// Services by glob, as `*.internal`, and modes (inject: only `exec`; print; helper) or all (can be repeated)
     #[arg(long, value_name = "PATTERN[:MODE]", required = true)]
     pub(crate) allow: Vec<Rule>,
     /// When the token ends: 2026-12-31, an RFC 3339 moment, or a duration as 90d

@@ -34,7 +34,7 @@ fn grants(context: &Context) -> Result<Vec<Grant>, Error> {
 
 fn named(context: &Context, name: &str) -> Result<Grant, Error> {
     let found = grants(context)?.into_iter().find(|grant| grant.name == name);
-    found.ok_or_else(|| Error::NotFound { names: vec![format!("token {name}")] })
+    found.ok_or_else(|| Error::NoToken { name: name.to_owned() })
 }
 
 fn create(args: &TokenCreateArgs, context: &mut Context) -> anyhow::Result<Exit> {
@@ -47,6 +47,11 @@ fn create(args: &TokenCreateArgs, context: &mut Context) -> anyhow::Result<Exit>
         Some(text) => details::expiry(text, now)?,
         None => None,
     };
+    if expires_at.is_some_and(|at| at <= now) {
+        let message =
+            "the token would have ended before it was made; name a day to come".to_owned();
+        return Err(Error::Usage { message }.into());
+    }
     let service = format!("token {name}");
     let mut vault = context.vault_for(Deed::TokenCreate, &service)?;
     let before = grants(context)?;
@@ -156,10 +161,10 @@ fn test(args: &TokenTestArgs, context: &mut Context) -> anyhow::Result<Exit> {
             )
         })
         .collect();
+    let has_expired = grant.has_expired(now);
     let is_any = verdicts.iter().any(|(_, allowed)| *allowed);
     if context.json {
-        let mut document =
-            json!({ "token": args.name, "service": args.service, "allowed": is_any });
+        let mut document = json!({ "token": args.name, "service": args.service, "allowed": is_any, "expired": has_expired });
         if let Some(map) = document.as_object_mut() {
             map.extend(
                 verdicts.iter().map(|(mode, allowed)| (mode.word().to_owned(), (*allowed).into())),
@@ -168,7 +173,11 @@ fn test(args: &TokenTestArgs, context: &mut Context) -> anyhow::Result<Exit> {
         context.out.json(&document)?;
     } else {
         for (mode, allowed) in &verdicts {
-            let word = if *allowed { "allowed" } else { "denied" };
+            let word = match (has_expired, *allowed) {
+                (true, _) => "expired",
+                (false, true) => "allowed",
+                (false, false) => "denied",
+            };
             context.out.line(format_args!("{:<7} {word}", mode.word()))?;
         }
     }

@@ -117,15 +117,26 @@ fn rates_and_ends_are_kept_and_a_dry_run_says_what_is_allowed() {
     with_token(&home, &few, &["get", "a.com"]).code(0);
     let seen = with_token(&home, &few, &["get", "a.com"]).code(1);
     assert!(seen.stderr.contains("2/h"), "{seen:?}");
-    let ended = token(&home, "ended", "a.com", &["--expires", "2020-01-01"]);
+    home.run(&["token", "create", "ended", "--allow", "a.com", "--expires", "2020-01-01"]).code(2);
+    let mut create =
+        home.command(&["token", "create", "ended", "--allow", "a.com", "--expires", "1d"]);
+    create.env("AGENT_PLUMBING_CLOCK", "-48h");
+    let ended = crate::sandbox::seen(create, "").code(0).stdout.trim().to_owned();
     assert!(with_token(&home, &ended, &["get", "a.com"]).code(1).stderr.contains("expired"));
+    let test = home.run(&["token", "test", "ended", "a.com"]).code(1);
+    assert_eq!(test.stdout, "inject  expired\nprint   expired\nhelper  expired\n");
     let _ = token(&home, "agent", "*.com:inject", &[]);
     let test = home.run(&["token", "test", "agent", "a.com", "--json"]).code(0).json();
     assert_eq!((test["inject"].as_bool(), test["print"].as_bool()), (Some(true), Some(false)));
     home.run(&["token", "test", "agent", "a.org"]).code(1);
     home.run(&["token", "create", "agent", "--allow", "x"]).code(1);
     home.run(&["token", "create", "x", "--allow", "["]).code(2);
-    home.run(&["token", "revoke", "nobody"]).code(1);
+    for verb in [&["token", "revoke", "nobody"][..], &["token", "test", "nobody", "a.com"]] {
+        assert_eq!(home.run(verb).code(1).stderr, "credential-proxy: no such token: nobody\n");
+    }
+    let typed = token(&home, "typed", "https://www.A.com/", &[]);
+    with_token(&home, &typed, &["get", "a.com"]).code(0);
+    home.run(&["token", "revoke", "typed"]).code(0);
     let listed = home.run(&["token", "list", "--json"]).code(0);
     assert_eq!(listed.json()["count"], 3);
     assert!(!listed.stdout.contains(&few));
