@@ -64,6 +64,14 @@ impl Source {
         }
     }
 
+    /// For programs: the whole path, or what is said to people.
+    pub(crate) fn full(&self) -> String {
+        match self {
+            Self::File(path) | Self::Systemd(path) => path.display().to_string(),
+            Self::Command(_) => self.describe(),
+        }
+    }
+
     /// Reads the key; `Ok(None)` when there is no key file.
     pub(crate) fn read(&self) -> Result<Option<Secret>, Error> {
         match self {

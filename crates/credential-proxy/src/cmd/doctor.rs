@@ -99,15 +99,13 @@ fn look(context: &Context, checks: &mut Checks) {
     {
         return;
     }
+    let missing = || Error::NoKey { vault: home.vault(), key: home.key() };
     let source = checks.take(
         "key",
-        context.source().and_then(|source| source.read().map(|key| (source, key))),
-        |(source, key)| {
-            let state = if key.is_some() { "readable" } else { "missing" };
-            format!("{state}, from {}", source.describe())
-        },
+        context.source().and_then(|source| source.read()?.map(|_| source).ok_or_else(missing)),
+        |source| format!("readable, from {}", source.describe()),
     );
-    if matches!(source, Some((Source::File(_), Some(_)))) {
+    if matches!(source, Some(Source::File(_))) {
         checks.warn(
             "key",
             "it lies beside the vault: whoever gets a copy of both reads everything; see `--key-command` and systemd credentials",

@@ -51,7 +51,7 @@ pub(super) fn run(context: &mut Context) -> anyhow::Result<Exit> {
     context.done(&vault, Deed::RotateKey, "", "");
     if context.json {
         context.out.json(
-            &json!({ "rotated": true, "credentials": n_credentials, "key": source.describe() }),
+            &json!({ "rotated": true, "credentials": n_credentials, "key": source.full() }),
         )?;
     } else {
         context.out.line(format_args!(

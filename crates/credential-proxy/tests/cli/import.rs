@@ -136,6 +136,11 @@ fn bootstrap_does_all_of_it_in_one_go() {
     assert!(seen.stdout.contains("every one decrypted"), "{seen:?}");
     assert_eq!(home.run(&["get", "a.com"]).code(0).stdout, "pw-a\n");
     home.run(&["bootstrap"]).code(3);
+    let file = home.write("b.csv", &format!("{HEADER}b,https://b.com/,me,pw-b,\n"));
+    let seen = home.run(&["bootstrap", "--csv", &file, "--json"]).code(0);
+    let document = seen.json();
+    assert_eq!((&document["imported"], &document["credentials"]), (&1.into(), &2.into()));
+    assert_eq!(document["verified"], true);
 }
 
 #[test]
