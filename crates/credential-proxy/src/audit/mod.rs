@@ -24,6 +24,8 @@ pub(crate) enum Decision {
     NotFound,
     Ambiguous,
     Locked,
+    /// git said that it was rejected; it stays, because git did not store it.
+    Kept,
     /// So many accesses before this record are in none.
     Lost(u64),
 }
@@ -36,13 +38,14 @@ impl Decision {
             Self::NotFound => "not_found",
             Self::Ambiguous => "ambiguous",
             Self::Locked => "locked",
+            Self::Kept => "kept",
             Self::Lost(_) => "lost",
         }
     }
 
     /// What a command may tell the daemon to record.
     pub(crate) fn parse(word: &str) -> Option<Self> {
-        [Self::Allowed, Self::Denied, Self::NotFound, Self::Ambiguous]
+        [Self::Allowed, Self::Denied, Self::NotFound, Self::Ambiguous, Self::Kept]
             .into_iter()
             .find(|decision| decision.word() == word)
     }

@@ -10,8 +10,8 @@ use chrono::DateTime;
 use common::clock::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::Place;
 use super::chain::{Key, read_head};
+use super::{Decision, Place};
 use crate::error::Error;
 use crate::home::{check_private, open_private};
 use crate::secret::Secret;
@@ -181,11 +181,18 @@ struct Used {
     at: i64,
 }
 
-/// When each credential was last used, from the trail and from what was kept of removed files.
-pub(crate) fn usage(place: &Place) -> Result<Usage, Error> {
-    let mut usage = kept(place);
-    each(place, |record| note(&mut usage, &record))?;
-    Ok(usage)
+/// When each credential was last used, from the trail and from what was kept of removed files, and
+/// when one that stayed was last called rejected.
+pub(crate) fn history(place: &Place) -> Result<(Usage, Usage), Error> {
+    let (mut used, mut rejected) = (kept(place), Usage::new());
+    each(place, |record| {
+        note(&mut used, &record);
+        if record.decision == Decision::Kept.word() {
+            let at = record.moment();
+            rejected.insert((record.service, record.username), at);
+        }
+    })?;
+    Ok((used, rejected))
 }
 
 fn note(usage: &mut Usage, record: &Record) {

@@ -158,7 +158,7 @@ fn old_files_go_the_chain_holds_and_the_last_use_is_remembered() {
     assert_eq!(fixture.place.aside().unwrap().len(), KEPT_FILES);
     let Verdict::Sound { n_records, .. } = fixture.verdict() else { panic!() };
     assert!(n_records < 25);
-    assert_eq!(read::usage(&fixture.place).unwrap().len(), 25);
+    assert_eq!(read::history(&fixture.place).unwrap().0.len(), 25);
 }
 
 #[test]

@@ -150,7 +150,8 @@ pub(crate) enum Verb {
     Audit(AuditArgs),
     /// Show secrets that are expired or about to be, never used, unused for 90 days, older than a year, or doubled
     ///
-    /// Exit 1 when something is expired or ends within 14 days, for a daily cron line.
+    /// Exit 1 when something is expired, ends within 14 days, or was rejected as git said, for a daily cron
+    /// line. Exit 3 when one cannot be decrypted.
     #[command(
         after_help = "Examples:\n  credential-proxy report\n  credential-proxy report --json"
     )]

@@ -81,8 +81,17 @@ impl Context {
 
     /// Records what was done. It is done, so a trail that cannot be written is told and no more.
     pub(super) fn done(&self, vault: &Vault, deed: Deed, service: &str, username: &str) {
-        let note = Note { username, ..Note::new(deed, service, Decision::Allowed) };
-        if let Err(error) = self.note(vault, &note) {
+        self.note_after(vault, &Note { username, ..Note::new(deed, service, Decision::Allowed) });
+    }
+
+    /// Records that git called a credential rejected, which stays all the same; `report` shows it.
+    pub(super) fn kept(&self, vault: &Vault, service: &str, username: &str) {
+        let note = Note { username, ..Note::new(Deed::Erase, service, Decision::Kept) };
+        self.note_after(vault, &note);
+    }
+
+    fn note_after(&self, vault: &Vault, note: &Note<'_>) {
+        if let Err(error) = self.note(vault, note) {
             report::warn(crate::TOOL, &format!("this is not in the audit trail: {error}"));
         }
     }

@@ -138,3 +138,22 @@ fn a_helper_stores_and_erases_where_the_token_covers_the_service() {
     git(&home, Some(&agent), "erase", "a.com").code(0);
     assert_eq!(home.run(&["verify", "--json"]).code(0).json()["credentials"], 1);
 }
+
+#[test]
+fn git_erases_what_it_stored_and_the_rest_stays_as_rejected() {
+    let home = Sandbox::with("kept.com", "me", "git-secret");
+    git(&home, None, "store", "stored.com").code(0);
+    for host in ["kept.com", "stored.com"] {
+        git(&home, None, "erase", host).code(0);
+    }
+    home.run(&["get", "stored.com"]).code(1);
+    assert_eq!(home.run(&["get", "kept.com"]).code(0).stdout, "git-secret\n");
+    assert!(records(&home).contains(&["erase", "kept", "kept.com", "me", ""].map(str::to_owned)));
+    let report = home.run(&["report"]).code(1);
+    assert!(
+        report.stdout.starts_with("FINDING") && report.stdout.contains("rejected"),
+        "{report:?}"
+    );
+    home.feed(&["edit", "kept.com", "--stdin"], "another-secret").code(0);
+    assert!(!home.run(&["report"]).code(0).stdout.contains("rejected"));
+}

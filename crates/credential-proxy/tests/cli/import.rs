@@ -144,6 +144,16 @@ fn bootstrap_does_all_of_it_in_one_go() {
 }
 
 #[test]
+fn a_file_that_has_another_name_is_kept_and_that_is_said() {
+    let home = Sandbox::new();
+    let file = home.write("e.csv", &format!("{HEADER}a,https://a.com/,me,pw-a,\n"));
+    std::fs::hard_link(&file, home.home().join("twin.csv")).unwrap();
+    let seen = home.run(&["import", &file]).code(0);
+    assert!(seen.stdout.contains("kept") && seen.stdout.contains("2 names"), "{seen:?}");
+    assert!(std::path::Path::new(&file).exists());
+}
+
+#[test]
 fn a_large_import_shows_its_progress_on_a_terminal_only() {
     if !has("script") {
         return;
