@@ -256,7 +256,7 @@ impl Explain for Error {
             Self::Unsafe { path, problem } => return Some(unsafe_hint(path, *problem)),
             Self::BadKey { .. } => "put the right key back from a backup",
             Self::KeyCommand { .. } => {
-                "run the command by hand; it must print the key and exit with 0"
+                "run the command by hand; it must print the key and exit with 0 within 30 seconds"
             }
             Self::WrongKey { .. } => "put back the key that was made with this vault",
             Self::Foreign { .. } => "name another directory with --home, or move the file away",

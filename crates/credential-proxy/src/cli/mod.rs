@@ -68,7 +68,7 @@ pub(crate) struct PlaceArgs {
         help_heading = "Vault"
     )]
     pub(crate) home: Option<PathBuf>,
-    /// Take the key from the output of this command
+    /// Take the key from the output of this command, which has 30 seconds
     #[arg(
         long,
         global = true,
