@@ -47,7 +47,7 @@ pub(crate) fn connect(
         return Ok(client);
     }
     if !may_start {
-        return Err(Error::NoDaemon { socket: home.socket() });
+        return running(home, &caller)?.ok_or_else(|| absent(home));
     }
     let began = Instant::now();
     while began.elapsed() < PATIENCE {

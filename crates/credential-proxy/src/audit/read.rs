@@ -69,9 +69,10 @@ fn checked(line: &str, previous: &str, n: u64, key: &Key) -> Option<Record> {
 pub(crate) fn verify(place: &Place, key: &Secret) -> Result<Verdict, Error> {
     let tampered = |text: String| Ok(Verdict::Tampered(text));
     let key = Key::new(key);
-    let Ok(head_file) = open_private(&place.head(), false) else {
+    if !check_private(&place.head())? {
         return tampered("the head is missing".to_owned());
-    };
+    }
+    let head_file = open_private(&place.head(), false)?;
     // A daemon may be writing: the head is read first, so that it is never ahead of the files.
     let Some(head) = read_head(&head_file) else {
         return tampered("the head is damaged".to_owned());

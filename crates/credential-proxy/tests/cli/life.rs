@@ -15,6 +15,8 @@ fn a_daemon_whose_socket_or_lock_was_removed_is_found_again() {
     assert_eq!(home.run(&["get", "github.com"]).code(0).stdout, "top-secret-1\n");
     assert_eq!(home.pid(), pid);
     assert_eq!(home.socket().metadata().unwrap().mode() & 0o777, 0o600);
+    std::fs::remove_file(home.socket()).unwrap();
+    assert_eq!(home.run(&["get", "github.com", "--no-start"]).code(0).stdout, "top-secret-1\n");
     // Another socket that nobody listens on took its place.
     std::fs::remove_file(home.socket()).unwrap();
     drop(std::os::unix::net::UnixListener::bind(home.socket()).unwrap());

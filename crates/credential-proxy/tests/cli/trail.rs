@@ -53,6 +53,10 @@ fn a_trail_that_others_can_read_is_not_written_and_that_is_told_until_it_is() {
         }
     };
     spoil_and_mend(mode(0o644), mode(0o600));
+    let home = Sandbox::new();
+    mode(0o640)(&home.dir().join("audit/head"));
+    let seen = home.run(&["audit", "verify"]).code(3);
+    assert!(seen.stderr.contains("mode 0640"), "{seen:?}");
 }
 
 #[test]
