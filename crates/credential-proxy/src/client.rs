@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 use crate::credential::Credential;
 use crate::error::{Candidate, Error};
 use crate::home::{AtSocket, Home, check_socket};
+use crate::launch;
 use crate::protocol::{Mode, VERSION};
 use crate::reference::Wanted;
 use crate::secret::Secret;
@@ -54,13 +55,25 @@ impl Client {
     pub(crate) fn connect(home: &Home, caller: Caller) -> Result<Option<Self>, Error> {
         let socket = home.socket();
         if check_socket(&socket)? == AtSocket::Nothing && home.named_socket().is_none() {
-            return Self::connect_to(home.noted_socket(), caller);
+            return Self::connect_noted(home, caller);
         }
         Self::connect_to(socket, caller)
     }
 
+    /// Connects to the daemon of `home` where it noted its socket. A daemon that was killed leaves the
+    /// note behind, and then the daemon of another home may listen there.
+    pub(crate) fn connect_noted(home: &Home, caller: Caller) -> Result<Option<Self>, Error> {
+        let Some(holder) = launch::holder(home) else { return Ok(None) };
+        let client = Self::connect_to(home.noted_socket(), caller)?;
+        Ok(client.filter(|client| {
+            let pid = client.daemon_pid().unwrap_or_default();
+            // Where a number is not known, as in a container, the note is believed.
+            holder == 0 || pid == 0 || pid == holder
+        }))
+    }
+
     /// Connects to the daemon that listens on `socket`; `None` when none does.
-    pub(crate) fn connect_to(socket: PathBuf, caller: Caller) -> Result<Option<Self>, Error> {
+    fn connect_to(socket: PathBuf, caller: Caller) -> Result<Option<Self>, Error> {
         if check_socket(&socket)? == AtSocket::Nothing {
             return Ok(None);
         }

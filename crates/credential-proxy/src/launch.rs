@@ -88,7 +88,7 @@ fn refuse_elsewhere(home: &Home) -> Result<(), Error> {
     if listens_on == home.socket() {
         return Ok(());
     }
-    match Client::connect_to(listens_on.clone(), Caller::default()) {
+    match Client::connect_noted(home, Caller::default()) {
         Ok(Some(client)) => {
             let pid = client.daemon_pid().unwrap_or_default();
             Err(Error::ListensElsewhere { pid, socket: home.socket(), listens_on })

@@ -83,3 +83,21 @@ fn a_stopped_daemon_is_told_as_such_and_soon() {
     kill_process(process, Signal::CONT).unwrap();
     wait_for("it is gone", || !home.socket().exists());
 }
+
+#[test]
+fn the_note_of_a_killed_daemon_leads_nobody_to_the_daemon_of_another_home() {
+    let (home, other) =
+        (Sandbox::with("a.com", "me", "secret-a"), Sandbox::with("a.com", "me", "other-secret"));
+    let shared = home.home().join("shared.sock");
+    let at = |home: &Sandbox, args: &[&str]| {
+        let mut command = home.command(args);
+        command.env("CREDENTIAL_PROXY_SOCKET", &shared);
+        seen(command, "")
+    };
+    at(&home, &["start"]).code(0);
+    kill_process(Pid::from_raw(home.pid()).unwrap(), Signal::KILL).unwrap();
+    wait_for("it is dead", || std::os::unix::net::UnixStream::connect(&shared).is_err());
+    at(&other, &["start"]).code(0);
+    assert_eq!(home.run(&["get", "a.com"]).code(0).stdout, "secret-a\n");
+    assert_eq!(other.run(&["get", "a.com"]).code(0).stdout, "other-secret\n");
+}
