@@ -28,7 +28,7 @@ const BACKLOG: i32 = 4096;
 /// lock of this very file.
 #[derive(Debug)]
 pub struct OnlyOne {
-    _file: File,
+    file: File,
 }
 
 /// What came of asking to be the only one.
@@ -67,7 +67,15 @@ impl OnlyOne {
             .and_then(|()| lock.rewind())
             .and_then(|()| writeln!(lock, "{}", std::process::id()))
             .map_err(file("write", path))?;
-        Ok(Turn::Ours(Self { _file: lock }))
+        Ok(Turn::Ours(Self { file: lock }))
+    }
+
+    /// Whether `path` still leads to the file whose lock this is. Where it does not, the next one to ask
+    /// gets a lock of its own, and this one keeps nobody away any more.
+    pub fn is_at(&self, path: &Path) -> bool {
+        let place = |found: &std::fs::Metadata| (found.dev(), found.ino());
+        let own = self.file.metadata().as_ref().map(place).ok();
+        own.is_some() && own == path.symlink_metadata().as_ref().map(place).ok()
     }
 }
 
@@ -96,15 +104,21 @@ impl Listening {
     pub fn listener(&self) -> &UnixListener {
         &self.listener
     }
+
+    /// Where it was bound.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether its path still leads to it; a socket whose path was removed hears nobody any more.
+    pub fn is_in_place(&self) -> bool {
+        self.path.symlink_metadata().is_ok_and(|found| (found.dev(), found.ino()) == self.place)
+    }
 }
 
 impl Drop for Listening {
     fn drop(&mut self) {
-        let is_ours = self
-            .path
-            .symlink_metadata()
-            .is_ok_and(|found| (found.dev(), found.ino()) == self.place);
-        if is_ours {
+        if self.is_in_place() {
             // Whoever comes next replaces what could not be removed.
             let _ = std::fs::remove_file(&self.path);
         }
@@ -261,8 +275,13 @@ mod tests {
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
         let Turn::Taken(pid) = OnlyOne::take(&path).unwrap() else { panic!() };
         assert_eq!(pid, Some(std::process::id()));
+        assert!(only.is_at(&path));
         drop(only);
+        let Turn::Ours(only) = OnlyOne::take(&path).unwrap() else { panic!() };
+        std::fs::remove_file(&path).unwrap();
+        assert!(!only.is_at(&path));
         assert!(matches!(OnlyOne::take(&path).unwrap(), Turn::Ours(_)));
+        assert!(!only.is_at(&path));
         let link = folder.path().join("link");
         std::os::unix::fs::symlink(&path, &link).unwrap();
         assert!(OnlyOne::take(&link).is_err());
@@ -300,7 +319,9 @@ mod tests {
         let path = folder.path().join("s");
         let listening = Listening::bind(&path).unwrap();
         std::fs::remove_file(&path).unwrap();
+        assert!(!listening.is_in_place());
         let other = UnixListener::bind(&path).unwrap();
+        assert!(!listening.is_in_place());
         drop(listening);
         assert!(path.exists());
         drop(other);

@@ -14,3 +14,9 @@ pub fn os(name: &str) -> Option<OsString> {
 pub fn text(name: &str) -> Option<String> {
     os(name).and_then(|value| value.into_string().ok())
 }
+
+/// Whether `name` is there and empty, for readers of the environment that do not know that rule.
+#[expect(clippy::disallowed_methods, reason = "this is the place that the rule points to")]
+pub fn is_cleared(name: &str) -> bool {
+    std::env::var_os(name).is_some_and(|value| value.is_empty())
+}

@@ -17,12 +17,19 @@ use zeroize::Zeroizing;
 use crate::credential::Credential;
 use crate::error::{Candidate, Error};
 use crate::home::{AtSocket, Home, check_socket};
+use crate::launch;
 use crate::protocol::{Mode, VERSION};
 use crate::reference::Wanted;
 use crate::secret::Secret;
 
 /// How long an answer may take; a vault of 100,000 rows is read again in less.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long an answer may take that waits for a key command, or that a job cannot do without.
+pub(crate) const LONG_PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long somebody waits to be told how the daemon is.
+pub(crate) const SHORT_PATIENCE: Duration = Duration::from_secs(3);
 
 /// The longest answer that is read: a list of very many names.
 const MAX_ANSWER: u64 = 256 * 1024 * 1024;
@@ -43,8 +50,30 @@ pub(crate) struct Client {
 
 impl Client {
     /// Connects to the daemon of `home`; `None` when none is listening.
+    ///
+    /// Who named no socket takes the one that the daemon noted, wherever it is.
     pub(crate) fn connect(home: &Home, caller: Caller) -> Result<Option<Self>, Error> {
         let socket = home.socket();
+        if check_socket(&socket)? == AtSocket::Nothing && home.named_socket().is_none() {
+            return Self::connect_noted(home, caller);
+        }
+        Self::connect_to(socket, caller)
+    }
+
+    /// Connects to the daemon of `home` where it noted its socket. A daemon that was killed leaves the
+    /// note behind, and then the daemon of another home may listen there.
+    pub(crate) fn connect_noted(home: &Home, caller: Caller) -> Result<Option<Self>, Error> {
+        let Some(holder) = launch::holder(home) else { return Ok(None) };
+        let client = Self::connect_to(home.noted_socket(), caller)?;
+        Ok(client.filter(|client| {
+            let pid = client.daemon_pid().unwrap_or_default();
+            // Where a number is not known, as in a container, the note is believed.
+            holder == 0 || pid == 0 || pid == holder
+        }))
+    }
+
+    /// Connects to the daemon that listens on `socket`; `None` when none does.
+    fn connect_to(socket: PathBuf, caller: Caller) -> Result<Option<Self>, Error> {
         if check_socket(&socket)? == AtSocket::Nothing {
             return Ok(None);
         }
@@ -79,9 +108,10 @@ impl Client {
     }
 
     /// The same connection, on which an answer may take no longer than this.
-    pub(crate) fn with_patience(self, patience: Duration) -> io::Result<Self> {
-        self.stream.get_ref().set_read_timeout(Some(patience))?;
-        Ok(self)
+    pub(crate) fn with_patience(self, patience: Duration) -> Self {
+        // It fails for a duration of zero alone.
+        let _ = self.stream.get_ref().set_read_timeout(Some(patience));
+        self
     }
 
     /// Sends one request and reads its answer; an error in the answer is returned as an error.
@@ -128,7 +158,11 @@ impl Client {
         }
         let mut text = Zeroizing::new(request.to_string());
         text.push('\n');
-        let failed = |source| Error::Talk { socket: self.socket.clone(), source };
+        let pid = self.daemon_pid().unwrap_or_default();
+        let failed = |source: io::Error| match source.kind() {
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Error::Silent { pid },
+            _ => Error::Talk { socket: self.socket.clone(), source },
+        };
         self.stream.get_mut().write_all(text.as_bytes()).map_err(failed)?;
         let mut line = Zeroizing::new(String::with_capacity(1024));
         (&mut self.stream).take(MAX_ANSWER).read_line(&mut line).map_err(failed)?;

@@ -52,7 +52,7 @@ fn names(prefix: &str) -> Option<Vec<String>> {
     let home = Home::new(path("CREDENTIAL_PROXY_HOME"), path("CREDENTIAL_PROXY_SOCKET")).ok()?;
     home.check().ok()?;
     let caller = Caller { token: crate::cmd::token_of_caller().ok()?, run: None };
-    let mut client = Client::connect(&home, caller).ok()??.with_patience(PATIENCE).ok()?;
+    let mut client = Client::connect(&home, caller).ok()??.with_patience(PATIENCE);
     let answer = client.ask(json!({ "action": "list", "prefix": prefix })).ok()?;
     let services = answer.get("services")?.as_array()?;
     // A name with a control character would do something to the shell's line.

@@ -80,6 +80,12 @@ pub(crate) enum Error {
     NoDaemon { socket: PathBuf },
     #[error("no daemon is running on {}", for_people(.socket))]
     NotRunning { socket: PathBuf },
+    #[error("the daemon (pid {pid}) holds the lock of this vault, but does not listen on {}", for_people(.socket))]
+    NotListening { pid: u32, socket: PathBuf },
+    #[error("the daemon (pid {pid}) listens on {}, and not on {}", for_people(.listens_on), for_people(.socket))]
+    ListensElsewhere { pid: u32, socket: PathBuf, listens_on: PathBuf },
+    #[error("the daemon (pid {pid}) does not answer")]
+    Silent { pid: u32 },
     #[error("the daemon (pid {pid}) does not end")]
     StillRunning { pid: u32 },
     #[error("cannot start the daemon: {message}")]
@@ -100,6 +106,8 @@ pub(crate) enum Error {
     Locked,
     #[error("no such credential: {}", .names.join(", "))]
     NotFound { names: Vec<String> },
+    #[error("no such token: {name}")]
+    NoToken { name: String },
     #[error("{service} is ambiguous: {}", candidate_list(.candidates))]
     Ambiguous { service: String, candidates: Vec<Candidate> },
     #[error("cannot tell whether {service} is there: {} cannot be decrypted", count(*.n_broken, "credential"))]
@@ -153,6 +161,7 @@ impl Explain for Error {
             Self::Common(error) => error.exit(),
             Self::StartFailed { exit, .. } => *exit,
             Self::NotFound { .. }
+            | Self::NoToken { .. }
             | Self::Ambiguous { .. }
             | Self::NoField { .. }
             | Self::Denied { .. }
@@ -164,6 +173,8 @@ impl Explain for Error {
             Self::Busy { .. }
             | Self::NoDaemon { .. }
             | Self::Talk { .. }
+            | Self::NotListening { .. }
+            | Self::Silent { .. }
             | Self::StillRunning { .. }
             | Self::Locked => Exit::Again,
             Self::NotStarted { .. } => Exit::NotStarted,
@@ -181,6 +192,7 @@ impl Explain for Error {
             | Self::Store { .. }
             | Self::SocketTaken { .. }
             | Self::SocketPath { .. }
+            | Self::ListensElsewhere { .. }
             | Self::Protocol
             | Self::Daemon { .. }
             | Self::Import { .. }
@@ -207,6 +219,9 @@ impl Explain for Error {
             Self::NoDaemon { .. } => "no_daemon",
             Self::NotRunning { .. } => "not_running",
             Self::StillRunning { .. } => "still_running",
+            Self::NotListening { .. } => "not_listening",
+            Self::ListensElsewhere { .. } => "listens_elsewhere",
+            Self::Silent { .. } => "silent",
             Self::StartFailed { .. } => "start_failed",
             Self::AlreadyRunning { .. } => "already_running",
             Self::SocketTaken { .. } => "socket_taken",
@@ -216,6 +231,7 @@ impl Explain for Error {
             Self::Daemon { .. } => "daemon",
             Self::Locked => "locked",
             Self::NotFound { .. } => "not_found",
+            Self::NoToken { .. } => "no_such_token",
             Self::Ambiguous { .. } => "ambiguous",
             Self::NoField { .. } => "no_field",
             Self::Denied { .. } => "denied",
@@ -240,7 +256,7 @@ impl Explain for Error {
             Self::Unsafe { path, problem } => return Some(unsafe_hint(path, *problem)),
             Self::BadKey { .. } => "put the right key back from a backup",
             Self::KeyCommand { .. } => {
-                "run the command by hand; it must print the key and exit with 0"
+                "run the command by hand; it must print the key and exit with 0 within 30 seconds"
             }
             Self::WrongKey { .. } => "put back the key that was made with this vault",
             Self::Foreign { .. } => "name another directory with --home, or move the file away",
@@ -259,7 +275,22 @@ impl Explain for Error {
                 }
                 _ => return None,
             },
-            Self::StillRunning { .. } => "end it with `kill PID`; the kernel wipes what it held",
+            Self::StillRunning { pid } => {
+                return Some(format!(
+                    "end it with `kill -KILL {pid}`; the kernel wipes what it held"
+                ));
+            }
+            Self::Silent { pid } => {
+                return Some(format!(
+                    "it may be stopped (`kill -CONT {pid}`) or busy; run the command again, or end it with `credential-proxy stop`"
+                ));
+            }
+            Self::NotListening { .. } => {
+                "it may be just starting; run the command again, or end it with `credential-proxy stop`"
+            }
+            Self::ListensElsewhere { .. } => {
+                "unset CREDENTIAL_PROXY_SOCKET, or end it with `credential-proxy stop`"
+            }
             Self::NoDaemon { .. } => "start one with `credential-proxy start`",
             Self::SocketTaken { .. } => {
                 "name another socket with CREDENTIAL_PROXY_SOCKET, or end that program"
@@ -277,6 +308,7 @@ impl Explain for Error {
             Self::Usage { .. } => "see `credential-proxy help` for how it is written",
             Self::Audit { .. } => "keep the files as they are and find out who wrote to them",
             Self::NotFound { .. }
+            | Self::NoToken { .. }
             | Self::Ambiguous { .. }
             | Self::NoField { .. }
             | Self::Denied { .. }

@@ -13,13 +13,15 @@ use sha2::{Digest as _, Sha256};
 
 use crate::protocol::Mode;
 use crate::secret::Secret;
+use crate::service;
 
 /// What a grant allows: services that match a pattern, in some modes or in all.
 #[derive(Debug, Clone)]
 pub(crate) struct Rule {
     pattern: String,
     modes: Vec<Mode>,
-    matcher: GlobMatcher,
+    /// Of the pattern as it was typed, and of its normal form where that is another one.
+    matchers: Vec<GlobMatcher>,
 }
 
 /// Why a text is no rule.
@@ -59,10 +61,14 @@ impl std::str::FromStr for Rule {
         }
         modes.sort_unstable();
         modes.dedup();
-        let matcher = Glob::new(pattern)
-            .map_err(|error| RuleError::Pattern(error.kind().to_string()))?
-            .compile_matcher();
-        Ok(Self { pattern: pattern.to_owned(), modes, matcher })
+        let mut forms = vec![pattern.to_owned(), service::normal_pattern(pattern)];
+        forms.dedup();
+        let matchers = forms
+            .iter()
+            .map(|form| Glob::new(form).map(|glob| glob.compile_matcher()))
+            .collect::<Result<_, _>>()
+            .map_err(|error| RuleError::Pattern(error.kind().to_string()))?;
+        Ok(Self { pattern: pattern.to_owned(), modes, matchers })
     }
 }
 
@@ -75,8 +81,10 @@ impl std::fmt::Display for Rule {
 
 impl Rule {
     fn allows(&self, service: &str, mode: Mode) -> bool {
-        self.matcher.is_match(service)
-            && (self.modes.is_empty() || mode == Mode::Show || self.modes.contains(&mode))
+        // A service may itself have a character that stands for others in a pattern.
+        let is_meant = self.pattern == service
+            || self.matchers.iter().any(|matcher| matcher.is_match(service));
+        is_meant && (self.modes.is_empty() || mode == Mode::Show || self.modes.contains(&mode))
     }
 }
 
@@ -213,9 +221,14 @@ impl Grant {
         })
     }
 
+    /// Whether it has ended.
+    pub(crate) fn has_expired(&self, now: Timestamp) -> bool {
+        self.expires_at.is_some_and(|at| at <= now)
+    }
+
     /// Whether this grant allows the use; how often it was used is not known here.
     pub(crate) fn check(&self, service: &str, mode: Mode, now: Timestamp) -> Result<(), Denial> {
-        if self.expires_at.is_some_and(|at| at <= now) {
+        if self.has_expired(now) {
             return Err(Denial::Expired { name: self.name.clone() });
         }
         if self.rules.iter().any(|rule| rule.allows(service, mode)) {
@@ -295,6 +308,28 @@ mod tests {
             grant.check("db.internal", Mode::Print, NOW.plus(Duration::from_secs(60))),
             Err(Denial::Expired { name: "ci".to_owned() })
         );
+    }
+
+    #[test]
+    fn patterns_are_brought_into_the_form_of_services() {
+        let (grant, _) = grant(&[
+            "GitHub.com",
+            "https://www.gitlab.com/:print",
+            "*.Internal",
+            "My.App",
+            "[::1]:80",
+        ]);
+        for (service, allowed) in [
+            ("github.com", true),
+            ("gitlab.com", true),
+            ("db.internal", true),
+            ("My.App", true),
+            ("my.app", true),
+            ("[::1]:80", true),
+            ("internal", false),
+        ] {
+            assert_eq!(grant.check(service, Mode::Print, NOW).is_ok(), allowed, "{service}");
+        }
     }
 
     #[test]

@@ -3,8 +3,10 @@
 //! Everything hangs on one directory, 0700 and ours. A file in it that is a symbolic link,
 //! another user's, a directory, or open to others is refused before it is read.
 
+use std::ffi::OsString;
 use std::fs::{File, Metadata, OpenOptions};
-use std::io;
+use std::io::{self, Read as _};
+use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -30,6 +32,14 @@ impl Home {
                 .map_err(common::error::file("find the directory", &dir))?,
             None => place::in_home(".local/share/credential-proxy")?,
         };
+        // A daemon works in another directory, where a relative path would lead elsewhere.
+        let socket = match socket {
+            Some(socket) => Some(
+                std::path::absolute(&socket)
+                    .map_err(common::error::file("find the socket", &socket))?,
+            ),
+            None => None,
+        };
         Ok(Self { dir, socket })
     }
 
@@ -52,7 +62,26 @@ impl Home {
     }
 
     pub(crate) fn socket(&self) -> PathBuf {
-        self.socket.clone().unwrap_or_else(|| self.dir.join("proxy.sock"))
+        self.socket.clone().unwrap_or_else(|| self.usual_socket())
+    }
+
+    /// Where the socket is when nobody put it elsewhere.
+    pub(crate) fn usual_socket(&self) -> PathBuf {
+        self.dir.join("proxy.sock")
+    }
+
+    /// The file in which a daemon notes where its socket is, when that is not the usual place.
+    pub(crate) fn socket_note(&self) -> PathBuf {
+        self.dir.join("daemon.socket")
+    }
+
+    /// Where the daemon of this home last put its socket.
+    pub(crate) fn noted_socket(&self) -> PathBuf {
+        let mut path = Vec::new();
+        let noted = open_private(&self.socket_note(), false)
+            .is_ok_and(|file| file.take(4096).read_to_end(&mut path).is_ok());
+        let path = PathBuf::from(OsString::from_vec(path));
+        if noted && path.is_absolute() { path } else { self.usual_socket() }
     }
 
     /// Whether the socket was put elsewhere.

@@ -7,6 +7,8 @@ use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
 
 use common::place;
 
@@ -16,6 +18,12 @@ use crate::secret::Secret;
 
 /// The name of the systemd credential below `$CREDENTIALS_DIRECTORY`.
 const SYSTEMD_CREDENTIAL: &str = "credential-proxy-key";
+
+/// How long a command may take to print the key: nobody is there who would end one that hangs.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// More than any key; what a command prints beyond it is not read.
+const MAX_OUTPUT: usize = 4096;
 
 /// Where the key of the vault comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +72,14 @@ impl Source {
         }
     }
 
+    /// For programs: the whole path, or what is said to people.
+    pub(crate) fn full(&self) -> String {
+        match self {
+            Self::File(path) | Self::Systemd(path) => path.display().to_string(),
+            Self::Command(_) => self.describe(),
+        }
+    }
+
     /// Reads the key; `Ok(None)` when there is no key file.
     pub(crate) fn read(&self) -> Result<Option<Secret>, Error> {
         match self {
@@ -77,7 +93,7 @@ impl Source {
                 let file = File::open(path).map_err(common::error::file("open", path))?;
                 read_key(file, path).map(Some)
             }
-            Self::Command(command) => from_command(command).map(Some),
+            Self::Command(command) => from_command(command, PATIENCE).map(Some),
         }
     }
 }
@@ -109,17 +125,45 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Secret, BadKey> {
     Ok(key)
 }
 
-fn from_command(command: &str) -> Result<Secret, Error> {
-    let output = Command::new("/bin/sh")
+fn from_command(command: &str, patience: Duration) -> Result<Secret, Error> {
+    let failed = |problem: String| Error::KeyCommand { problem };
+    // In the group of its caller, so that it may ask for a password at the terminal.
+    let mut child = Command::new("/bin/sh")
         .args(["-c", command])
         .stdin(Stdio::null())
+        .stdout(Stdio::piped())
         .stderr(Stdio::inherit())
-        .output()
-        .map_err(|source| Error::KeyCommand { problem: source.to_string() })?;
-    let bytes = zeroize::Zeroizing::new(output.stdout);
-    if !output.status.success() {
-        return Err(Error::KeyCommand { problem: output.status.to_string() });
+        .spawn()
+        .map_err(|source| failed(source.to_string()))?;
+    let (send, printed) = mpsc::channel();
+    if let Some(stdout) = child.stdout.take() {
+        // What the command left behind may hold the pipe for longer than anybody waits.
+        std::thread::spawn(move || {
+            let mut bytes = zeroize::Zeroizing::new(Vec::with_capacity(MAX_OUTPUT));
+            let read = stdout.take(MAX_OUTPUT as u64).read_to_end(&mut bytes);
+            let _ = send.send(read.map(|_| bytes));
+        });
     }
+    let began = Instant::now();
+    let printed = printed.recv_timeout(patience);
+    let status = loop {
+        match child.try_wait().map_err(|source| failed(source.to_string()))? {
+            Some(status) => break Some(status),
+            None if printed.is_err() || began.elapsed() >= patience => break None,
+            None => std::thread::sleep(Duration::from_millis(1)),
+        }
+    };
+    let Some(status) = status else {
+        let _ = child.kill();
+        let _ = child.wait();
+        return Err(failed(format!("it did not end within {} seconds", patience.as_secs())));
+    };
+    if !status.success() {
+        return Err(failed(status.to_string()));
+    }
+    let Ok(Ok(bytes)) = printed else {
+        return Err(failed("its output could not be read to its end".to_owned()));
+    };
     parse(&bytes).map_err(|problem| Error::BadKey {
         source_of: "the output of the key command".to_owned(),
         problem,
@@ -195,5 +239,18 @@ mod tests {
             Err(Error::KeyCommand { .. })
         ));
         assert!(matches!(Source::Command("true".to_owned()).read(), Err(Error::BadKey { .. })));
+    }
+
+    #[test]
+    fn a_command_that_hangs_is_ended_and_what_it_leaves_behind_is_not_waited_for() {
+        let short = Duration::from_millis(50);
+        for command in ["sleep 60; echo x", "echo x; exec sleep 60", "exec >&-; exec sleep 60"] {
+            let Err(Error::KeyCommand { problem }) = from_command(command, short) else { panic!() };
+            assert!(problem.contains("did not end within"), "{command}: {problem}");
+        }
+        let left = from_command("sleep 2 & exit 0", short);
+        assert!(matches!(left, Err(Error::KeyCommand { .. })));
+        let long = from_command("head -c 100000 /dev/zero", Duration::from_secs(30));
+        assert!(long.is_err());
     }
 }

@@ -4,21 +4,23 @@
 //! is a pipe to us until it says that it is ready, or why it is not.
 
 use std::fs::{File, OpenOptions};
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
 #[cfg(target_os = "linux")]
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use common::exit::Exit;
 use common::{environment, place};
+use rustix::fs::FlockOperation;
+use rustix::process::{Pid, Signal};
 use serde_json::Value;
 
 use crate::client::{Caller, Client};
 use crate::error::Error;
-use crate::home::{Home, check_private};
+use crate::home::{Home, check_private, open_private};
 use crate::sys;
 
 /// How long a daemon that somebody else starts may take to answer.
@@ -26,6 +28,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long a daemon that somebody else starts is waited for before another one is started.
 const ANOTHER: Duration = Duration::from_millis(500);
+
+/// How long a daemon whose socket is gone may take to notice it.
+const COMING_BACK: Duration = Duration::from_millis(1500);
 
 /// A log that has grown beyond this begins anew.
 const MAX_LOG: u64 = 1024 * 1024;
@@ -42,21 +47,98 @@ pub(crate) fn connect(
         return Ok(client);
     }
     if !may_start {
-        return Err(Error::NoDaemon { socket: home.socket() });
+        return running(home, &caller)?.ok_or_else(|| absent(home));
     }
     let began = Instant::now();
     while began.elapsed() < PATIENCE {
         start(home, key_command)?;
         // The one that was there already may be about to end, and then nobody answers.
-        if let Some(client) = wait_for(home, &caller)? {
+        if let Some(client) = wait_for(home, &caller, ANOTHER)? {
             return Ok(client);
         }
+        refuse_elsewhere(home)?;
     }
-    Err(Error::NoDaemon { socket: home.socket() })
+    Err(absent(home))
+}
+
+/// Connects to a daemon that is there; `None` without one.
+pub(crate) fn running(home: &Home, caller: &impl Fn() -> Caller) -> Result<Option<Client>, Error> {
+    match Client::connect(home, caller())? {
+        Some(client) => Ok(Some(client)),
+        None if holder(home).is_none() => Ok(None),
+        // One that is starting, or one whose socket was removed and who is about to notice.
+        None => wait_for(home, caller, COMING_BACK),
+    }
+}
+
+/// Why nobody answers: there is no daemon, or one that does not listen here.
+pub(crate) fn absent(home: &Home) -> Error {
+    if let Err(error) = refuse_elsewhere(home) {
+        return error;
+    }
+    match holder(home) {
+        Some(pid) => Error::NotListening { pid, socket: home.socket() },
+        None => Error::NoDaemon { socket: home.socket() },
+    }
+}
+
+/// An error when the daemon of this home listens on another socket than the one that was named.
+fn refuse_elsewhere(home: &Home) -> Result<(), Error> {
+    let listens_on = home.noted_socket();
+    if listens_on == home.socket() {
+        return Ok(());
+    }
+    match Client::connect_noted(home, Caller::default()) {
+        Ok(Some(client)) => {
+            let pid = client.daemon_pid().unwrap_or_default();
+            Err(Error::ListensElsewhere { pid, socket: home.socket(), listens_on })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The process that holds the lock of a daemon of this home; 0 where the file does not tell which.
+pub(crate) fn holder(home: &Home) -> Option<u32> {
+    let mut file = open_private(&home.lock(), false).ok()?;
+    if rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared).is_ok() {
+        let _ = rustix::fs::flock(&file, FlockOperation::Unlock);
+        return None;
+    }
+    let mut text = String::new();
+    // A holder that is just starting has not written its number yet.
+    let _ = file.read_to_string(&mut text);
+    Some(text.trim().parse().unwrap_or_default())
+}
+
+/// Asks the daemon that holds the lock to end, when it is sure that this process does.
+pub(crate) fn end(home: &Home, pid: u32) -> Result<(), Error> {
+    let not_ours = || Error::NotListening { pid, socket: home.socket() };
+    let process = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or_else(not_ours)?;
+    if !holds_lock(home, pid) {
+        return Err(not_ours());
+    }
+    match rustix::process::kill_process(process, Signal::TERM) {
+        Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
+        Err(_) => Err(not_ours()),
+    }
+}
+
+/// Whether the kernel knows the process as the holder of the lock: its number in the file may be one
+/// that a killed daemon left there. Where the kernel does not tell, the file is believed.
+fn holds_lock(home: &Home, pid: u32) -> bool {
+    let Ok(locks) = std::fs::read_to_string("/proc/locks") else { return true };
+    let Ok(found) = home.lock().metadata() else { return false };
+    locks.lines().any(|line| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let inode = words.get(5).and_then(|place| place.rsplit(':').next()?.parse().ok());
+        words.get(1) == Some(&"FLOCK")
+            && words.get(4).and_then(|word| word.parse().ok()) == Some(pid)
+            && inode == Some(found.ino())
+    })
 }
 
 /// Starts a daemon. Another one that is there already, or is just starting, is no error.
-pub(crate) fn start(home: &Home, key_command: Option<&str>) -> Result<(), Error> {
+fn start(home: &Home, key_command: Option<&str>) -> Result<(), Error> {
     let mut daemon =
         command(home, key_command)?.spawn().map_err(|source| failed(source.to_string()))?;
     let mut line = String::new();
@@ -102,10 +184,7 @@ fn command(home: &Home, key_command: Option<&str>) -> Result<Command, Error> {
         command.env("CREDENTIAL_PROXY_KEY_COMMAND", key_command);
     }
     if let Some(socket) = home.named_socket() {
-        command.env(
-            "CREDENTIAL_PROXY_SOCKET",
-            std::path::absolute(socket).unwrap_or_else(|_| socket.to_path_buf()),
-        );
+        command.env("CREDENTIAL_PROXY_SOCKET", socket);
     }
     for name in ["PATH", "CREDENTIALS_DIRECTORY", "AGENT_PLUMBING_CLOCK"] {
         if let Some(value) = environment::os(name) {
@@ -163,9 +242,13 @@ fn failed(message: String) -> Error {
 }
 
 /// Waits for a daemon that is on its way; `None` when none came.
-fn wait_for(home: &Home, caller: impl Fn() -> Caller) -> Result<Option<Client>, Error> {
+fn wait_for(
+    home: &Home,
+    caller: &impl Fn() -> Caller,
+    patience: Duration,
+) -> Result<Option<Client>, Error> {
     let began = Instant::now();
-    while began.elapsed() < ANOTHER {
+    while began.elapsed() < patience {
         if let Some(client) = Client::connect(home, caller())? {
             return Ok(Some(client));
         }

@@ -10,6 +10,8 @@ use std::fmt::Write as _;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::audit::{Decision, Deed};
+
 /// The version that our own clients send; its presence keeps a quiet connection open longer.
 pub(crate) const VERSION: u32 = 1;
 
@@ -66,6 +68,10 @@ struct Plain<'a> {
     #[serde(borrow)]
     prefix: Option<Cow<'a, str>>,
     detail: Option<bool>,
+    #[serde(borrow)]
+    deed: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    decision: Option<Cow<'a, str>>,
 }
 
 impl From<Plain<'_>> for Request {
@@ -84,6 +90,8 @@ impl From<Plain<'_>> for Request {
             run: text(plain.run),
             version: plain.version.map_or(Value::Null, Value::from),
             detail: plain.detail.map_or(Value::Null, Value::from),
+            deed: text(plain.deed),
+            decision: text(plain.decision),
         }
     }
 }
@@ -111,6 +119,10 @@ pub(crate) struct Request {
     pub(crate) version: Value,
     #[serde(default)]
     pub(crate) detail: Value,
+    #[serde(default)]
+    deed: Value,
+    #[serde(default)]
+    decision: Value,
 }
 
 impl Request {
@@ -118,14 +130,36 @@ impl Request {
     pub(crate) fn parse(line: &[u8]) -> Result<Self, Value> {
         let is_object = line.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
         if is_object && let Ok(plain) = serde_json::from_slice::<Plain<'_>>(line) {
-            return Ok(plain.into());
+            return Self::from(plain).checked();
         }
         let value: Value =
             serde_json::from_slice(line).map_err(|_| json!({ "error": "invalid json" }))?;
         if !value.is_object() {
             return Err(json!({ "error": "a request must be a json object" }));
         }
-        Self::deserialize(value).map_err(|_| json!({ "error": "invalid json" }))
+        Self::deserialize(value).map_err(|_| json!({ "error": "invalid json" }))?.checked()
+    }
+
+    /// Refuses what would narrow the request and has the wrong kind: passed over, it would be answered
+    /// with more than was asked for.
+    fn checked(self) -> Result<Self, Value> {
+        for (key, value) in [
+            ("prefix", &self.prefix),
+            ("username", &self.username),
+            ("token", &self.token),
+            ("mode", &self.mode),
+        ] {
+            if !value.is_string() && !value.is_null() {
+                return Err(json!({ "error": format!("{key} must be a string") }));
+            }
+        }
+        if !self.id.is_i64() && !self.id.is_null() {
+            return Err(json!({ "error": "id must be a whole number" }));
+        }
+        if self.mode.as_str().is_some_and(|mode| Mode::parse(mode).is_none()) {
+            return Err(json!({ "error": "unknown mode" }));
+        }
+        Ok(self)
     }
 
     pub(crate) fn action(&self) -> &str {
@@ -160,6 +194,16 @@ impl Request {
     /// The mode; a client that says nothing, as the original's, is given the value.
     pub(crate) fn mode(&self) -> Mode {
         self.mode.as_str().and_then(Mode::parse).unwrap_or(Mode::Print)
+    }
+
+    /// What a command did, or is about to do, that opens the vault itself.
+    pub(crate) fn deed(&self) -> Option<Deed> {
+        self.deed.as_str().and_then(Deed::parse)
+    }
+
+    /// What came of it.
+    pub(crate) fn decision(&self) -> Option<Decision> {
+        self.decision.as_str().and_then(Decision::parse)
     }
 
     /// The run that the caller belongs to, when it says so and it can stand in a log.
@@ -285,6 +329,31 @@ mod tests {
             ("{\"action\":\"get\",\"service\":5}", "{\"error\": \"service must be a string\"}"),
             ("{\"action\":\"zz\",\"service\":\"x\"}", "{\"error\": \"unknown action: zz\"}"),
             ("{\"action\":\"Hunter2!\",\"service\":\"x\"}", "{\"error\": \"unknown action\"}"),
+            (
+                "{\"action\":\"get\",\"service\":\"x\",\"username\":[\"hunter2\"]}",
+                "{\"error\": \"username must be a string\"}",
+            ),
+            ("{\"action\":\"list\",\"prefix\":7}", "{\"error\": \"prefix must be a string\"}"),
+            (
+                "{\"action\":\"get\",\"service\":\"x\",\"token\":{}}",
+                "{\"error\": \"token must be a string\"}",
+            ),
+            (
+                "{\"action\":\"get\",\"service\":\"x\",\"id\":\"1\"}",
+                "{\"error\": \"id must be a whole number\"}",
+            ),
+            (
+                "{\"action\":\"get\",\"service\":\"x\",\"id\":1.5}",
+                "{\"error\": \"id must be a whole number\"}",
+            ),
+            (
+                "{\"action\":\"get\",\"service\":\"x\",\"mode\":\"hunter2\"}",
+                "{\"error\": \"unknown mode\"}",
+            ),
+            (
+                "{\"action\":\"zz\",\"username\":null,\"id\":null,\"mode\":null,\"service\":\"x\"}",
+                "{\"error\": \"unknown action: zz\"}",
+            ),
         ] {
             assert_eq!(error_of(line), answer, "{line}");
         }

@@ -18,6 +18,8 @@ const AHEAD: Duration = Duration::from_secs(14 * 86_400);
 /// What was found about one credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
+    /// It is as it was when git said that it was not accepted.
+    Rejected,
     Expired,
     Expiring,
     SamePassword,
@@ -29,6 +31,7 @@ pub(crate) enum Kind {
 impl Kind {
     pub(crate) fn word(self) -> &'static str {
         match self {
+            Self::Rejected => "rejected",
             Self::Expired => "expired",
             Self::Expiring => "expiring",
             Self::SamePassword => "same_password",
@@ -40,7 +43,7 @@ impl Kind {
 
     /// Whether a job will fail, or soon will.
     pub(crate) fn needs_attention(self) -> bool {
-        matches!(self, Self::Expired | Self::Expiring)
+        matches!(self, Self::Rejected | Self::Expired | Self::Expiring)
     }
 }
 
@@ -56,8 +59,13 @@ pub(crate) struct Finding {
     pub(crate) also: Vec<String>,
 }
 
-/// Looks at all credentials.
-pub(crate) fn review(all: &[Credential], usage: &Usage, now: Timestamp) -> Vec<Finding> {
+/// Looks at all credentials: when they were used, and when rejected.
+pub(crate) fn review(
+    all: &[Credential],
+    used: &Usage,
+    rejected: &Usage,
+    now: Timestamp,
+) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut passwords: HashMap<&str, Vec<&Credential>> = HashMap::new();
     for one in all {
@@ -76,7 +84,11 @@ pub(crate) fn review(all: &[Credential], usage: &Usage, now: Timestamp) -> Vec<F
                 findings.push(finding(Kind::Expiring, Some(end)));
             }
         }
-        match usage.get(&(one.service.clone(), one.username.clone())) {
+        let own = (one.service.clone(), one.username.clone());
+        if let Some(at) = rejected.get(&own).filter(|at| **at >= one.updated_at) {
+            findings.push(finding(Kind::Rejected, Some(*at)));
+        }
+        match used.get(&own) {
             None => findings.push(finding(Kind::NeverUsed, None)),
             Some(at) if now.since(*at) > 90 * DAY => {
                 findings.push(finding(Kind::Unused, Some(*at)));
@@ -158,7 +170,10 @@ mod tests {
     const NOW: Timestamp = Timestamp(1_767_225_600_000);
 
     fn kinds(all: &[Credential], usage: &Usage) -> Vec<(Kind, String)> {
-        review(all, usage, NOW).into_iter().map(|one| (one.kind, one.service)).collect()
+        review(all, usage, &Usage::new(), NOW)
+            .into_iter()
+            .map(|one| (one.kind, one.service))
+            .collect()
     }
 
     #[test]
@@ -171,7 +186,7 @@ mod tests {
         ] {
             let mut one = sample("a.com", "me", "secret");
             one.expires_at = Some(end);
-            let found = review(&[one], &Usage::new(), NOW)
+            let found = review(&[one], &Usage::new(), &Usage::new(), NOW)
                 .into_iter()
                 .map(|one| one.kind)
                 .find(|kind| kind.needs_attention());

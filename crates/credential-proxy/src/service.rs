@@ -72,6 +72,22 @@ pub(crate) fn normal(text: &str) -> String {
     if is_host(&lower) { without_www(&lower).to_owned() } else { text.to_owned() }
 }
 
+/// The normal form of a pattern of services, in which `*` and `?` stand for others: as of a service.
+pub(crate) fn normal_pattern(text: &str) -> String {
+    if !text.contains(['*', '?']) {
+        return normal(text);
+    }
+    if let Some(origin) = Origin::of(text) {
+        return without_www(&origin.host).to_owned();
+    }
+    let lower = text.trim().to_ascii_lowercase();
+    if is_host(&lower.replace(['*', '?'], "x")) {
+        without_www(&lower).to_owned()
+    } else {
+        text.trim().to_owned()
+    }
+}
+
 fn is_host(text: &str) -> bool {
     let (host, port) = text.rsplit_once(':').unwrap_or((text, "0"));
     !port.is_empty()
@@ -122,6 +138,17 @@ mod tests {
             ("localhost:3000", "localhost:3000"),
         ] {
             assert_eq!(normal(typed), service);
+            assert_eq!(normal_pattern(typed), service);
+        }
+        for (typed, pattern) in [
+            ("*", "*"),
+            ("*.Internal", "*.internal"),
+            ("https://*.Example.com/", "*.example.com"),
+            ("HF_*", "HF_*"),
+            ("GitHub*", "GitHub*"),
+            ("WWW.Git?.com", "git?.com"),
+        ] {
+            assert_eq!(normal_pattern(typed), pattern);
         }
     }
 }

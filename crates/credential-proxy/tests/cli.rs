@@ -17,6 +17,8 @@ mod canary;
 mod crash;
 #[path = "cli/daemon.rs"]
 mod daemon;
+#[path = "cli/deeds.rs"]
+mod deeds;
 #[path = "cli/exec.rs"]
 mod exec;
 #[path = "cli/faults.rs"]
@@ -27,7 +29,11 @@ mod grants;
 mod helpers;
 #[path = "cli/import.rs"]
 mod import;
+#[path = "cli/life.rs"]
+mod life;
 #[path = "cli/sandbox.rs"]
 mod sandbox;
+#[path = "cli/trail.rs"]
+mod trail;
 #[path = "cli/vault.rs"]
 mod vault;

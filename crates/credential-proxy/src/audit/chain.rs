@@ -1,5 +1,6 @@
 //! How a record and the head are written, and the keyed hashes that bind them.
 
+use std::fmt::Write as _;
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 
@@ -7,7 +8,7 @@ use hmac::{Hmac, Mac as _};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
-use super::Access;
+use super::{Access, Decision};
 use crate::protocol::push_string;
 use crate::secret::Secret;
 
@@ -29,6 +30,9 @@ pub(super) struct Head {
     /// How many records were in removed files, and the hash of the last of them.
     pub(super) start_n: u64,
     pub(super) start_hash: String,
+    /// How many accesses could not be written since the last record.
+    #[serde(default)]
+    pub(super) n_lost: u64,
     pub(super) mac: String,
 }
 
@@ -48,7 +52,10 @@ impl Key {
     }
 
     pub(super) fn mac_of(&self, head: &Head) -> String {
-        let text = format!("{} {} {} {}", head.n, head.hash, head.start_n, head.start_hash);
+        let mut text = format!("{} {} {} {}", head.n, head.hash, head.start_n, head.start_hash);
+        if head.n_lost > 0 {
+            let _ = write!(text, " {}", head.n_lost);
+        }
         self.hash("head ", text.as_bytes())
     }
 }
@@ -86,7 +93,6 @@ pub(super) fn format_access(
     n: u64,
     previous: &str,
 ) {
-    use std::fmt::Write as _;
     let millis = access.at.0.rem_euclid(1000);
     let _ = write!(line, "{{\"n\":{n},\"at\":\"{second}.{millis:03}Z\",\"token\":");
     match access.token {
@@ -115,6 +121,9 @@ pub(super) fn format_access(
             Some(value) => push_string(line, value),
             None => line.push_str("null"),
         }
+    }
+    if let Decision::Lost(n_lost) = access.decision {
+        let _ = write!(line, ",\"lost\":{n_lost}");
     }
     line.push_str(",\"prev\":\"");
     line.push_str(previous);

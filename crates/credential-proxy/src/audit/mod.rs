@@ -1,7 +1,7 @@
 //! The audit trail: one JSON line an access, chained by keyed hashes, its head anchored.
 //!
 //! A record names the credential, the token, the mode, the decision and the caller; never a value,
-//! nor its length. Each carries the hash of the one before and its own; the head, in a file of its
+//! nor its length. Accesses that could not be written are counted, and the next record tells. Each carries the hash of the one before and its own; the head, in a file of its
 //! own under the same key, says how many there are, so that a cut tail is noticed. The
 //! writer holds a lock: the daemon while it runs, else the command that opens the vault itself.
 
@@ -24,6 +24,10 @@ pub(crate) enum Decision {
     NotFound,
     Ambiguous,
     Locked,
+    /// git said that it was rejected; it stays, because git did not store it.
+    Kept,
+    /// So many accesses before this record are in none.
+    Lost(u64),
 }
 
 impl Decision {
@@ -34,7 +38,76 @@ impl Decision {
             Self::NotFound => "not_found",
             Self::Ambiguous => "ambiguous",
             Self::Locked => "locked",
+            Self::Kept => "kept",
+            Self::Lost(_) => "lost",
         }
+    }
+
+    /// What a command may tell the daemon to record.
+    pub(crate) fn parse(word: &str) -> Option<Self> {
+        [Self::Allowed, Self::Denied, Self::NotFound, Self::Ambiguous, Self::Kept]
+            .into_iter()
+            .find(|decision| decision.word() == word)
+    }
+}
+
+/// What a command did that opened the vault itself: the mode of its record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Deed {
+    /// A secret was read without the daemon.
+    Direct,
+    Add,
+    Edit,
+    Rename,
+    Delete,
+    Import,
+    Store,
+    Erase,
+    TokenCreate,
+    TokenRevoke,
+    RotateKey,
+    Backup,
+}
+
+impl Deed {
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Direct => "direct",
+            Self::Add => "add",
+            Self::Edit => "edit",
+            Self::Rename => "rename",
+            Self::Delete => "delete",
+            Self::Import => "import",
+            Self::Store => "store",
+            Self::Erase => "erase",
+            Self::TokenCreate => "token-create",
+            Self::TokenRevoke => "token-revoke",
+            Self::RotateKey => "rotate-key",
+            Self::Backup => "backup",
+        }
+    }
+
+    pub(crate) fn parse(word: &str) -> Option<Self> {
+        use Deed::{
+            Add, Backup, Delete, Direct, Edit, Erase, Import, Rename, RotateKey, Store,
+            TokenCreate, TokenRevoke,
+        };
+        [
+            Direct,
+            Add,
+            Edit,
+            Rename,
+            Delete,
+            Import,
+            Store,
+            Erase,
+            TokenCreate,
+            TokenRevoke,
+            RotateKey,
+            Backup,
+        ]
+        .into_iter()
+        .find(|deed| deed.word() == word)
     }
 }
 

@@ -10,10 +10,10 @@ use chrono::DateTime;
 use common::clock::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::Place;
 use super::chain::{Key, read_head};
+use super::{Decision, Place};
 use crate::error::Error;
-use crate::home::open_private;
+use crate::home::{check_private, open_private};
 use crate::secret::Secret;
 
 /// A record as it was written.
@@ -30,6 +30,9 @@ pub(crate) struct Record {
     pub(crate) pid: Option<u32>,
     pub(crate) exe: Option<String>,
     pub(crate) run_id: Option<String>,
+    /// In the record of a gap: how many accesses are missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) lost: Option<u64>,
     prev: String,
     hash: String,
 }
@@ -43,27 +46,33 @@ impl Record {
 /// What `verify` found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// So many records, all as they were written.
-    Sound { n_records: u64 },
+    /// So many records, all as they were written; so many accesses could not be written, as they say.
+    Sound { n_records: u64, n_lost: u64 },
     /// The first thing that is wrong, in words.
     Tampered(String),
 }
 
 /// The hash of a line if it is record `n` of the chain behind `previous`.
 pub(super) fn chained(line: &str, previous: &str, n: u64, key: &Key) -> Option<String> {
-    let record: Record = serde_json::from_str(line.strip_suffix('\n')?).ok()?;
-    let covered = line.rfind(",\"hash\":\"").and_then(|at| line.get(..at))?;
-    let hash = key.hash("record ", covered.as_bytes());
-    (record.n == n && record.prev == previous && record.hash == hash).then_some(hash)
+    checked(line.strip_suffix('\n')?, previous, n, key).map(|record| record.hash)
 }
 
-/// Checks every record, the chain, and the head.
+fn checked(line: &str, previous: &str, n: u64, key: &Key) -> Option<Record> {
+    let record: Record = serde_json::from_str(line).ok()?;
+    let covered = line.rfind(",\"hash\":\"").and_then(|at| line.get(..at))?;
+    let hash = key.hash("record ", covered.as_bytes());
+    (record.n == n && record.prev == previous && record.hash == hash).then_some(record)
+}
+
+/// Checks every record, the chain, and the head, and whether there is anything that keeps the next
+/// record from being written.
 pub(crate) fn verify(place: &Place, key: &Secret) -> Result<Verdict, Error> {
     let tampered = |text: String| Ok(Verdict::Tampered(text));
     let key = Key::new(key);
-    let Ok(head_file) = open_private(&place.head(), false) else {
+    if !check_private(&place.head())? {
         return tampered("the head is missing".to_owned());
-    };
+    }
+    let head_file = open_private(&place.head(), false)?;
     // A daemon may be writing: the head is read first, so that it is never ahead of the files.
     let Some(head) = read_head(&head_file) else {
         return tampered("the head is damaged".to_owned());
@@ -74,19 +83,26 @@ pub(crate) fn verify(place: &Place, key: &Secret) -> Result<Verdict, Error> {
     let failed = |source| Error::from(common::error::file("read", place.folder())(source));
     let mut files: Vec<_> =
         place.aside().map_err(failed)?.into_iter().map(|(_, path)| path).collect();
-    if place.current().exists() {
+    // A file that is not ours alone is not written to.
+    if check_private(&place.current())? {
         files.push(place.current());
     }
     let (mut n, mut hash) = (head.start_n, head.start_hash.clone());
     let mut is_anchored = n == head.n && hash == head.hash;
+    let (mut n_lost, mut n_pending) = (0, head.n_lost);
     for path in files {
         for line in lines(&path).map_err(failed)? {
             let line = line.map_err(failed)?;
-            let Some(next) = chained(&format!("{line}\n"), &hash, n + 1, &key) else {
+            let Some(record) = checked(&line, &hash, n + 1, &key) else {
                 return tampered(what_is_wrong(&line, n + 1));
             };
             n += 1;
-            hash = next;
+            n_lost += record.lost.unwrap_or_default();
+            if record.lost.is_some() && n > head.n {
+                // Written after the head was read.
+                n_pending = 0;
+            }
+            hash = record.hash;
             if n == head.n {
                 if hash != head.hash {
                     return tampered(format!("record {n} is not the one that the head knows"));
@@ -95,14 +111,25 @@ pub(crate) fn verify(place: &Place, key: &Secret) -> Result<Verdict, Error> {
             }
         }
     }
+    if is_anchored && n_pending > 0 {
+        return tampered(format!(
+            "{} could not be written to it since its last record",
+            accesses(n_pending)
+        ));
+    }
     if is_anchored {
-        return Ok(Verdict::Sound { n_records: n - head.start_n });
+        return Ok(Verdict::Sound { n_records: n - head.start_n, n_lost });
     }
     tampered(format!(
         "the end is cut off: {} of {} records are missing",
         head.n.saturating_sub(n),
         head.n
     ))
+}
+
+/// So many accesses, for people.
+pub(crate) fn accesses(n_accesses: u64) -> String {
+    if n_accesses == 1 { "1 access".to_owned() } else { format!("{n_accesses} accesses") }
 }
 
 fn what_is_wrong(line: &str, expected: u64) -> String {
@@ -122,26 +149,27 @@ fn lines(path: &Path) -> io::Result<impl Iterator<Item = io::Result<String>>> {
     Ok(BufReader::new(File::open(path)?).lines())
 }
 
-/// Calls `look` for every record that can be read, the oldest first.
-pub(crate) fn each(place: &Place, mut look: impl FnMut(Record)) -> Result<(), Error> {
+/// Calls `look` for every record that can be read, the oldest first. How many lines are none.
+pub(crate) fn each(place: &Place, mut look: impl FnMut(Record)) -> Result<u64, Error> {
     let failed = |source| Error::from(common::error::file("read", place.folder())(source));
     let mut files: Vec<_> = match place.aside() {
         Ok(files) => files.into_iter().map(|(_, path)| path).collect(),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
         Err(error) => return Err(failed(error)),
     };
     if place.current().exists() {
         files.push(place.current());
     }
+    let mut n_others = 0;
     for path in files {
         for line in lines(&path).map_err(failed)? {
-            // A line that is no record is told by `verify`.
-            if let Ok(record) = serde_json::from_str(&line.map_err(failed)?) {
-                look(record);
+            match serde_json::from_str(&line.map_err(failed)?) {
+                Ok(record) => look(record),
+                Err(_) => n_others += 1,
             }
         }
     }
-    Ok(())
+    Ok(n_others)
 }
 
 /// When each (service, username) was last given to somebody.
@@ -154,15 +182,24 @@ struct Used {
     at: i64,
 }
 
-/// When each credential was last used, from the trail and from what was kept of removed files.
-pub(crate) fn usage(place: &Place) -> Result<Usage, Error> {
-    let mut usage = kept(place);
-    each(place, |record| note(&mut usage, &record))?;
-    Ok(usage)
+/// When each credential was last used, from the trail and from what was kept of removed files, and
+/// when one that stayed was last called rejected.
+pub(crate) fn history(place: &Place) -> Result<(Usage, Usage), Error> {
+    let (mut used, mut rejected) = (kept(place), Usage::new());
+    each(place, |record| {
+        note(&mut used, &record);
+        if record.decision == Decision::Kept.word() {
+            let at = record.moment();
+            rejected.insert((record.service, record.username), at);
+        }
+    })?;
+    Ok((used, rejected))
 }
 
 fn note(usage: &mut Usage, record: &Record) {
-    if record.decision == "allowed" && record.mode != "show" {
+    // A credential that was written, or whose names were looked at, was not used.
+    let is_use = ["print", "inject", "helper", "direct"].contains(&record.mode.as_str());
+    if record.decision == "allowed" && is_use {
         let at = usage
             .entry((record.service.clone(), record.username.clone()))
             .or_insert(Timestamp(i64::MIN));

@@ -72,8 +72,8 @@ fn access(service: &str) -> Access<'_> {
 fn an_untouched_trail_is_sound_also_over_several_writers() {
     let fixture = Fixture::new(3);
     fixture.trail().write(&access("again.com")).unwrap();
-    assert_eq!(fixture.verdict(), Verdict::Sound { n_records: 4 });
-    assert_eq!(Fixture::new(0).verdict(), Verdict::Sound { n_records: 0 });
+    assert_eq!(fixture.verdict(), Verdict::Sound { n_records: 4, n_lost: 0 });
+    assert_eq!(Fixture::new(0).verdict(), Verdict::Sound { n_records: 0, n_lost: 0 });
 }
 
 #[test]
@@ -130,12 +130,12 @@ fn a_writer_that_was_killed_between_record_and_head_or_in_a_record_leaves_a_soun
     let head = std::fs::read(fixture.place.head()).unwrap();
     fixture.trail().write(&access("late.com")).unwrap();
     common::atomic::write(&fixture.place.head(), &head, 0o600).unwrap();
-    assert_eq!(fixture.verdict(), Verdict::Sound { n_records: 3 });
+    assert_eq!(fixture.verdict(), Verdict::Sound { n_records: 3, n_lost: 0 });
     fixture.put(&(fixture.text() + "{\"n\":4,\"at\":\"2026"));
     drop(fixture.trail());
-    assert_eq!(fixture.verdict(), Verdict::Sound { n_records: 3 });
+    assert_eq!(fixture.verdict(), Verdict::Sound { n_records: 3, n_lost: 0 });
     fixture.trail().write(&access("later.com")).unwrap();
-    assert_eq!(fixture.verdict(), Verdict::Sound { n_records: 4 });
+    assert_eq!(fixture.verdict(), Verdict::Sound { n_records: 4, n_lost: 0 });
 }
 
 #[test]
@@ -156,7 +156,69 @@ fn old_files_go_the_chain_holds_and_the_last_use_is_remembered() {
         }
     }
     assert_eq!(fixture.place.aside().unwrap().len(), KEPT_FILES);
-    let Verdict::Sound { n_records } = fixture.verdict() else { panic!() };
+    let Verdict::Sound { n_records, .. } = fixture.verdict() else { panic!() };
     assert!(n_records < 25);
-    assert_eq!(read::usage(&fixture.place).unwrap().len(), 25);
+    assert_eq!(read::history(&fixture.place).unwrap().0.len(), 25);
+}
+
+#[test]
+fn what_could_not_be_written_is_counted_and_told_by_the_next_record() {
+    let fixture = Fixture::new(2);
+    let mut trail = fixture.trail();
+    let open = |mode| {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::set_permissions(fixture.place.current(), PermissionsExt::from_mode(mode)).unwrap();
+    };
+    drop(trail);
+    open(0o644);
+    trail = fixture.trail();
+    assert!(trail.write(&access("one.com")).is_err());
+    assert!(trail.write(&access("two.com")).is_err());
+    // A killed writer does not forget it.
+    drop(trail);
+    trail = fixture.trail();
+    assert!(trail.write(&access("three.com")).is_err());
+    assert!(matches!(
+        verify(&fixture.place, &fixture.key),
+        Err(crate::error::Error::Unsafe { .. })
+    ));
+    open(0o600);
+    assert!(fixture.problem().contains("3 accesses could not be written"));
+    trail.write(&access("four.com")).unwrap();
+    drop(trail);
+    assert_eq!(fixture.verdict(), Verdict::Sound { n_records: 4, n_lost: 3 });
+    assert!(fixture.text().contains("\"mode\":\"gap\",\"decision\":\"lost\""));
+    // The number cannot be taken out of the head without the key.
+    fixture.trail().lose(1).unwrap();
+    let text = std::fs::read_to_string(fixture.place.head()).unwrap();
+    let text = text.replace("\"n_lost\":1", "\"n_lost\":0");
+    common::atomic::write(&fixture.place.head(), text.as_bytes(), 0o600).unwrap();
+    assert!(fixture.problem().contains("head was changed"));
+}
+
+#[test]
+fn a_record_behind_a_torn_one_stands_on_a_line_of_its_own() {
+    for is_open in [true, false] {
+        let fixture = Fixture::new(3);
+        let mut writer = is_open.then(|| fixture.trail());
+        let file = std::fs::OpenOptions::new().write(true).open(fixture.place.current()).unwrap();
+        file.set_len(file.metadata().unwrap().len() - 20).unwrap();
+        writer.get_or_insert_with(|| fixture.trail()).write(&access("next.com")).unwrap();
+        drop(writer);
+        fixture.trail().write(&access("later.com")).unwrap();
+        let mut services = Vec::new();
+        let n_others = read::each(&fixture.place, |record| services.push(record.service)).unwrap();
+        assert_eq!((n_others, services.len()), (1, 4), "{is_open} {services:?}");
+        assert!(services.contains(&"next.com".to_owned()));
+        assert!(fixture.problem().contains("record 3 is no record"), "{is_open}");
+    }
+}
+
+#[test]
+fn a_writer_knows_when_its_files_were_taken_away() {
+    let fixture = Fixture::new(1);
+    let trail = fixture.trail();
+    assert!(trail.is_in_place());
+    fixture.put(&fixture.text());
+    assert!(!trail.is_in_place());
 }

@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::PathBuf;
 
 use common::clock::Timestamp;
@@ -10,7 +10,7 @@ use common::place;
 use rustix::fs::FlockOperation;
 
 use super::chain::{Head, Key, NO_HASH, format_access, read_head, written};
-use super::{Access, Place, read};
+use super::{Access, Decision, Place, read};
 use crate::error::Error;
 use crate::home::open_private;
 use crate::secret::Secret;
@@ -26,8 +26,11 @@ pub(crate) struct Trail {
     place: Place,
     key: Key,
     head_file: File,
-    current: File,
+    /// `None` when it could not be opened; each record tries again.
+    current: Option<File>,
     head: Head,
+    /// How long the current file is when nobody else has written to it; `None` when that is not known.
+    len: Option<u64>,
     line: String,
     is_settled: bool,
     /// The second of the last record and its text: a calendar costs more than a record.
@@ -59,6 +62,7 @@ impl Trail {
             size: 0,
             start_n: 0,
             start_hash: NO_HASH.to_owned(),
+            n_lost: 0,
             mac: String::new(),
         };
         head.mac = key.mac_of(&head);
@@ -119,33 +123,60 @@ impl Trail {
         if key.mac_of(&head) != head.mac {
             return Err(broken("its head was changed"));
         }
-        let current = open_current(place)?;
         let mut trail = Self {
             place: place.clone(),
             key,
             head_file,
-            current,
+            current: None,
             head,
+            len: None,
             line: String::new(),
             is_settled: true,
             second: (i64::MIN, String::new()),
         };
-        trail.recover().map_err(common::error::file("read", place.current()))?;
+        // What keeps the file from being opened is told when there is something to write.
+        if let Ok(current) = open_current(place) {
+            trail.recover(&current).map_err(common::error::file("read", place.current()))?;
+            trail.current = Some(current);
+        }
         Ok(Some(trail))
+    }
+
+    /// Whether the paths still lead to the files that are written.
+    pub(crate) fn is_in_place(&self) -> bool {
+        let is_at = |file: &File, path: PathBuf| {
+            let place = |found: &std::fs::Metadata| (found.dev(), found.ino());
+            let own = file.metadata().as_ref().map(place).ok();
+            own.is_some() && own == path.symlink_metadata().as_ref().map(place).ok()
+        };
+        is_at(&self.head_file, self.place.head())
+            && self.current.as_ref().is_none_or(|current| is_at(current, self.place.current()))
+    }
+
+    /// How many accesses are in no record yet.
+    pub(crate) fn n_lost(&self) -> u64 {
+        self.head.n_lost
+    }
+
+    /// Counts accesses that are in no record; the next record tells how many they were.
+    pub(crate) fn lose(&mut self, n_accesses: u64) -> io::Result<()> {
+        self.head.n_lost = self.head.n_lost.saturating_add(n_accesses);
+        // The head is written over in place, which works on a full disk, too.
+        self.save_head()
     }
 
     /// Takes in what a killed writer wrote behind the head: whole records of the chain stay, half
     /// a line goes.
-    fn recover(&mut self) -> io::Result<()> {
-        let len = self.current.metadata()?.len();
+    fn recover(&mut self, mut current: &File) -> io::Result<()> {
+        let len = current.metadata()?.len();
         if len < self.head.size {
             // A cut file; `verify` tells. The chain goes on from the anchored head.
             self.head.size = len;
             return Ok(());
         }
         let mut tail = String::new();
-        self.current.seek(SeekFrom::Start(self.head.size))?;
-        if (&self.current).take(1 << 20).read_to_string(&mut tail).is_err() {
+        current.seek(SeekFrom::Start(self.head.size))?;
+        if current.take(1 << 20).read_to_string(&mut tail).is_err() {
             return Ok(());
         }
         let mut n_taken = 0;
@@ -157,17 +188,72 @@ impl Trail {
             self.head.n += 1;
             self.head.hash = hash;
             n_taken += line.len();
+            if line.contains("\"mode\":\"gap\"") {
+                self.head.n_lost = 0;
+            }
         }
         self.head.size += n_taken as u64;
         let rest = tail.get(n_taken..).unwrap_or_default();
         if !rest.is_empty() && !rest.contains('\n') {
-            self.current.set_len(self.head.size)?;
+            current.set_len(self.head.size)?;
         }
         self.save_head()
     }
 
-    /// Writes one record. What was written survives a kill of this process.
+    /// Writes one record, and before it how many accesses are missing, if any are. What was written
+    /// survives a kill of this process; what could not be written is counted.
     pub(crate) fn write(&mut self, access: &Access<'_>) -> io::Result<()> {
+        let result = self.tell_lost(access).and_then(|()| self.append(access));
+        if result.is_err() {
+            // The error of the record itself says more.
+            let _ = self.lose(1);
+        }
+        result
+    }
+
+    fn tell_lost(&mut self, next: &Access<'_>) -> io::Result<()> {
+        if self.head.n_lost == 0 {
+            return Ok(());
+        }
+        self.append(&Access {
+            at: next.at,
+            token: None,
+            service: "",
+            username: "",
+            mode: "gap",
+            decision: Decision::Lost(self.head.n_lost),
+            uid: rustix::process::geteuid().as_raw(),
+            pid: Some(std::process::id()),
+            exe: None,
+            run: None,
+        })?;
+        self.head.n_lost = 0;
+        Ok(())
+    }
+
+    /// The current file, and whether its last line has no end.
+    fn current(&mut self) -> io::Result<(File, bool)> {
+        let current = match self.current.take() {
+            Some(current) => current,
+            None => {
+                open_current(&self.place).map_err(|error| io::Error::other(error.to_string()))?
+            }
+        };
+        let len = current.metadata()?.len();
+        if self.len == Some(len) {
+            return Ok((current, false));
+        }
+        // Somebody else wrote or cut; a new record must not be taken for the rest of an old one.
+        let mut last = [b'\n'];
+        if len > 0 {
+            current.read_exact_at(&mut last, len - 1)?;
+        }
+        self.head.size = len;
+        Ok((current, last != [b'\n']))
+    }
+
+    fn append(&mut self, access: &Access<'_>) -> io::Result<()> {
+        let (mut current, is_torn) = self.current()?;
         let mut line = std::mem::take(&mut self.line);
         line.clear();
         self.note_second(access.at);
@@ -177,17 +263,23 @@ impl Trail {
         line.push_str(",\"hash\":\"");
         line.push_str(&hash);
         line.push_str("\"}\n");
-        let result = self.current.write_all(line.as_bytes());
+        if is_torn {
+            line.insert(0, '\n');
+        }
+        let result = current.write_all(line.as_bytes());
         let len = line.len() as u64;
         self.line = line;
         if let Err(error) = result {
             // Half a record, as on a full disk, must not stand before the next whole one.
-            let _ = self.current.set_len(self.head.size);
+            let _ = current.set_len(self.head.size);
+            self.current = Some(current);
             return Err(error);
         }
+        self.current = Some(current);
         self.head.n += 1;
         self.head.hash = hash;
         self.head.size += len;
+        self.len = Some(self.head.size);
         self.is_settled = false;
         Ok(())
     }
@@ -221,7 +313,8 @@ impl Trail {
     pub(super) fn rotate(&mut self) -> io::Result<()> {
         let aside = self.place.0.join(format!("audit.{:020}.jsonl", self.head.n));
         std::fs::rename(self.place.current(), aside)?;
-        self.current = open_current(&self.place).map_err(|_| io::ErrorKind::PermissionDenied)?;
+        self.current = None;
+        self.len = None;
         self.head.size = 0;
         let files = self.place.aside()?;
         for (number, path) in files.iter().take(files.len().saturating_sub(KEPT_FILES)) {

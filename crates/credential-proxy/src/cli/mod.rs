@@ -16,7 +16,7 @@ pub(crate) use self::vault::{
     ImportChromeArgs, ImportHowArgs, InitArgs, ListArgs, OnConflict, RenameArgs, SecretArgs,
     ShowArgs, WhichArgs,
 };
-use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use common::cli::OutputArgs;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -68,7 +68,7 @@ pub(crate) struct PlaceArgs {
         help_heading = "Vault"
     )]
     pub(crate) home: Option<PathBuf>,
-    /// Take the key from the output of this command
+    /// Take the key from the output of this command, which has 30 seconds
     #[arg(
         long,
         global = true,
@@ -150,7 +150,8 @@ pub(crate) enum Verb {
     Audit(AuditArgs),
     /// Show secrets that are expired or about to be, never used, unused for 90 days, older than a year, or doubled
     ///
-    /// Exit 1 when something is expired or ends within 14 days, for a daily cron line.
+    /// Exit 1 when something is expired, ends within 14 days, or was rejected as git said, for a daily cron
+    /// line. Exit 3 when one cannot be decrypted.
     #[command(
         after_help = "Examples:\n  credential-proxy report\n  credential-proxy report --json"
     )]
@@ -225,15 +226,26 @@ enum FrequentVerb {
 
 /// Reads the command line.
 pub(crate) fn parse(args: &[OsString]) -> Result<Cli, clap::Error> {
-    match parse_frequent(args) {
-        Some(cli) => Ok(cli),
-        None => Cli::try_parse_from(args),
+    if let Some(cli) = parse_frequent(args) {
+        return Ok(cli);
     }
+    Cli::from_arg_matches(&without_cleared(Cli::command()).try_get_matches_from(args)?)
+}
+
+/// A variable that a crontab or a unit cleared by emptying it counts as absent.
+fn without_cleared(command: clap::Command) -> clap::Command {
+    let variables =
+        [("home", "CREDENTIAL_PROXY_HOME"), ("key_command", "CREDENTIAL_PROXY_KEY_COMMAND")];
+    let cleared = variables.into_iter().filter(|(_, name)| common::environment::is_cleared(name));
+    cleared.fold(command, |command, (id, _)| {
+        command.mut_arg(id, |arg| arg.env(clap::builder::Resettable::Reset))
+    })
 }
 
 fn parse_frequent(args: &[OsString]) -> Option<Cli> {
     args.get(1).filter(|verb| *verb == "get" || *verb == "exec")?;
-    let Frequent { verb, output, place } = Frequent::try_parse_from(args).ok()?;
+    let matches = without_cleared(Frequent::command()).try_get_matches_from(args).ok()?;
+    let Frequent { verb, output, place } = Frequent::from_arg_matches(&matches).ok()?;
     let verb = match verb {
         FrequentVerb::Get(args) => Verb::Get(args),
         FrequentVerb::Exec(args) => Verb::Exec(args),

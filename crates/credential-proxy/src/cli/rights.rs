@@ -24,6 +24,8 @@ pub(crate) enum TokenVerb {
 }
 
 /// Create a token and print it; this is the only time that it is shown
+///
+/// Who has one in the environment cannot manage the vault, nor its tokens.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -33,7 +35,7 @@ Examples:
 pub(crate) struct TokenCreateArgs {
     /// The name, as the audit trail shows it
     pub(crate) name: String,
-    /// Services by glob, and modes (inject: only `exec`; print; helper) or all (can be repeated)
+    /// Services by glob, as `*.internal`, and modes (inject: only `exec`; print; helper) or all (can be repeated)
     #[arg(long, value_name = "PATTERN[:MODE]", required = true)]
     pub(crate) allow: Vec<Rule>,
     /// When the token ends: 2026-12-31, an RFC 3339 moment, or a duration as 90d
@@ -66,9 +68,10 @@ pub(crate) struct TokenTestArgs {
     pub(crate) service: String,
 }
 
-/// Show who used what
+/// Show who used what, and who changed it
 ///
-/// With --json one record a line. `audit verify` fails with 3 when a record was edited, removed or cut off.
+/// A record has the mode of the use (print, inject, helper, show, direct) or the command that changed
+/// something (add, edit, rename, delete, import, store, erase, token-create, token-revoke, rotate-key, backup). With --json one record a line. `audit verify` fails with 3 when a record was edited, removed or cut off.
 #[derive(Debug, Args)]
 #[command(
     args_conflicts_with_subcommands = true,
@@ -95,7 +98,8 @@ pub(crate) struct AuditArgs {
 pub(crate) enum AuditVerb {
     /// Check every record, the chain and its head
     ///
-    /// Exit 3 when a record was edited, removed or cut off.
+    /// Exit 3 when a record was edited, removed or cut off, or when it cannot be written now. Accesses
+    /// that could not be written before are counted.
     #[command(
         after_help = "Examples:\n  credential-proxy audit verify\n  credential-proxy audit verify --json"
     )]

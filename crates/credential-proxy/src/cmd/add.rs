@@ -4,6 +4,7 @@ use common::exit::Exit;
 use serde_json::json;
 
 use super::{Context, details};
+use crate::audit::Deed;
 use crate::cli::AddArgs;
 use crate::credential::Credential;
 use crate::error::Error;
@@ -11,8 +12,6 @@ use crate::secret::Secret;
 use crate::service::{self, Origin};
 
 pub(super) fn run(args: &AddArgs, context: &mut Context) -> anyhow::Result<Exit> {
-    // Before anybody types a secret: is there a vault that will take it?
-    let mut vault = context.vault()?;
     let now = Context::now();
     let mut urls = args.details.url.clone();
     if Origin::of(&args.service).is_some() && urls.is_empty() {
@@ -28,6 +27,8 @@ pub(super) fn run(args: &AddArgs, context: &mut Context) -> anyhow::Result<Exit>
         .into());
     }
     let username = args.details.username.clone().unwrap_or_default();
+    // Before anybody types a secret: is there a vault that will take it?
+    let mut vault = context.vault_for(Deed::Add, &service)?;
     // A new one has no id yet, so that every other counts.
     details::check_free(&vault.credentials()?.rows, 0, &service, &username)?;
     let expires_at = match &args.details.expires {
@@ -53,6 +54,7 @@ pub(super) fn run(args: &AddArgs, context: &mut Context) -> anyhow::Result<Exit>
         Ok(change.insert(&credential)?)
     })?;
     context.announce_change()?;
+    context.done(&vault, Deed::Add, &service, &username);
     if context.json {
         context.out.json(&json!({ "id": id, "service": service, "username": username, "expires_at": expires_at }))?;
     } else if username.is_empty() {

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::Context;
 use crate::audit::read::{self, Record, Verdict};
 use crate::cli::{AuditArgs, AuditVerb};
-use crate::error::Error;
+use crate::error::{Error, count};
 
 pub(super) fn run(args: &AuditArgs, context: &mut Context) -> anyhow::Result<Exit> {
     match args.verb {
@@ -26,11 +26,21 @@ fn show(args: &AuditArgs, context: &mut Context) -> anyhow::Result<Exit> {
     };
     let place = context.home.audit();
     let mut records = Vec::new();
-    read::each(&place, |record| {
+    let n_others = read::each(&place, |record| {
         if matches(&record, args, since) {
             records.push(record);
         }
     })?;
+    if n_others > 0 {
+        common::report::warn(
+            crate::TOOL,
+            &format!(
+                "{} of the trail {} no record; see `credential-proxy audit verify`",
+                count(usize::try_from(n_others).unwrap_or(usize::MAX), "line"),
+                if n_others == 1 { "is" } else { "are" }
+            ),
+        );
+    }
     if context.json {
         for record in &records {
             context.out.json(record)?;
@@ -43,7 +53,10 @@ fn show(args: &AuditArgs, context: &mut Context) -> anyhow::Result<Exit> {
     for record in &records {
         table.row([
             record.at.clone(),
-            record.service.clone(),
+            match record.lost {
+                Some(n_lost) => format!("({} not recorded)", read::accesses(n_lost)),
+                None => record.service.clone(),
+            },
             record.username.clone(),
             record.mode.clone(),
             record.decision.clone(),
@@ -61,6 +74,10 @@ fn show(args: &AuditArgs, context: &mut Context) -> anyhow::Result<Exit> {
 
 fn matches(record: &Record, args: &AuditArgs, since: Option<Timestamp>) -> bool {
     let client = args.client.as_deref();
+    // A gap may hide what was asked for.
+    if record.lost.is_some() {
+        return since.is_none_or(|since| record.moment() >= since);
+    }
     let is_client = |client: &str| {
         record.token.as_deref() == Some(client)
             || record.run_id.as_deref() == Some(client)
@@ -86,16 +103,28 @@ fn moment(text: &str, now: Timestamp) -> Result<Timestamp, Error> {
         .ok_or_else(|| Error::Usage { message: "--since needs a time".to_owned() })
 }
 
+/// What is to be said of a sound trail.
+pub(super) fn sound(n_records: u64, n_lost: u64) -> String {
+    let gap = match n_lost {
+        0 => String::new(),
+        1 => "; 1 access is not in them".to_owned(),
+        _ => format!("; {n_lost} accesses are not in them"),
+    };
+    format!("{n_records} records, all as they were written{gap}")
+}
+
 fn verify(context: &mut Context) -> anyhow::Result<Exit> {
     let place = context.home.audit();
     let key = context.vault()?.audit_key()?;
     let verdict = read::verify(&place, &key)?;
     let problem = match verdict {
-        Verdict::Sound { n_records } if place.damaged().is_empty() => {
+        Verdict::Sound { n_records, n_lost } if place.damaged().is_empty() => {
             if context.json {
-                context.out.json(&json!({ "sound": true, "records": n_records }))?;
+                context
+                    .out
+                    .json(&json!({ "sound": true, "records": n_records, "lost": n_lost }))?;
             } else {
-                context.out.line(format_args!("{n_records} records, all as they were written"))?;
+                context.out.line(sound(n_records, n_lost))?;
             }
             return Ok(Exit::Done);
         }

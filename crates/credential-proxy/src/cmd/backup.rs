@@ -6,12 +6,13 @@ use common::exit::Exit;
 use common::place::for_people;
 use serde_json::json;
 
-use super::Context;
+use super::{Context, broken};
+use crate::audit::Deed;
 use crate::cli::BackupArgs;
 use crate::error::{Error, count};
 
 pub(super) fn run(args: &BackupArgs, context: &mut Context) -> anyhow::Result<Exit> {
-    let vault = context.vault()?;
+    let vault = context.vault_for(Deed::Backup, "")?;
     if args.file.symlink_metadata().is_ok() {
         return Err(
             Error::Exists { service: for_people(&args.file), username: String::new() }.into()
@@ -27,9 +28,11 @@ pub(super) fn run(args: &BackupArgs, context: &mut Context) -> anyhow::Result<Ex
     let copy = tempfile::Builder::new().prefix(".tmp-").tempfile_in(folder).map_err(failed)?;
     vault.copy_to(copy.path(), &args.file)?;
     copy.as_file().sync_all().map_err(failed)?;
-    let n_credentials = vault.credentials()?.rows.len();
+    let opened = vault.credentials()?;
+    let n_credentials = opened.rows.len();
     copy.persist_noclobber(&args.file).map_err(|error| failed(error.error))?;
     std::fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
+    context.done(&vault, Deed::Backup, "", "");
     if context.json {
         context.out.json(
             &json!({ "file": args.file.display().to_string(), "credentials": n_credentials }),
@@ -41,5 +44,6 @@ pub(super) fn run(args: &BackupArgs, context: &mut Context) -> anyhow::Result<Ex
             for_people(&args.file)
         ))?;
     }
-    Ok(Exit::Done)
+    // The copy is whole; so is what is wrong with it.
+    broken::refuse(context, opened.broken).map(|()| Exit::Done)
 }

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use common::exit::Exit;
 use common::place;
 
-use super::{Context, import, init, verify};
+use super::import::{self, Report};
+use super::{Context, init, verify};
 use crate::cli::{BootstrapArgs, ImportHowArgs, OnConflict};
 use crate::error::Error;
 
@@ -29,8 +30,28 @@ pub(super) fn run(args: &BootstrapArgs, context: &mut Context) -> anyhow::Result
         Err(error) => return Err(error.into()),
     }
     let how = ImportHowArgs { dry_run: false, keep: args.keep, on_conflict: OnConflict::KeepBoth };
-    import::import(context, None, &file, &how)?;
-    verify::run(context)
+    import::import(context, None, &file, &how, tell)
+}
+
+/// The import and the check after it; for programs as one document.
+fn tell(report: &Report<'_>, context: &mut Context) -> anyhow::Result<Exit> {
+    if !context.json {
+        report.tell(context)?;
+        return verify::run(context);
+    }
+    let checked = verify::check(context);
+    let mut document = report.to_json();
+    if let (Some(map), Ok((n_credentials, n_tokens))) = (document.as_object_mut(), &checked) {
+        map.insert("credentials".to_owned(), (*n_credentials).into());
+        map.insert("tokens".to_owned(), (*n_tokens).into());
+    }
+    if let Some(map) = document.as_object_mut() {
+        map.insert("verified".to_owned(), checked.is_ok().into());
+    }
+    context.out.json(&document)?;
+    context.out.flush()?;
+    checked?;
+    Ok(Exit::Done)
 }
 
 fn find() -> Result<PathBuf, Error> {

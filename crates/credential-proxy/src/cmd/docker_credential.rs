@@ -9,6 +9,7 @@ use serde_json::{Map, json};
 use zeroize::Zeroizing;
 
 use super::Context;
+use crate::audit::Deed;
 use crate::cli::HelperArgs;
 use crate::credential::Credential;
 use crate::error::Error;
@@ -153,7 +154,9 @@ fn store(context: &mut Context) -> Outcome {
         return Ok(Some(NO_USERNAME));
     }
     let now = Context::now();
-    context.vault()?.change(|change| {
+    let service = service::normal(&told.server);
+    let mut vault = context.vault_for_helper(Deed::Store, &service)?;
+    vault.change(|change| {
         // One account a server, as docker has it.
         for one in change
             .credentials()?
@@ -164,7 +167,7 @@ fn store(context: &mut Context) -> Outcome {
         }
         Ok(change.insert(&Credential {
             id: 0,
-            service: service::normal(&told.server),
+            service: service.clone(),
             username: told.username.clone(),
             urls: vec![told.server.clone()],
             password: Secret::new(&told.secret),
@@ -176,6 +179,7 @@ fn store(context: &mut Context) -> Outcome {
         })?)
     })?;
     context.announce_change()?;
+    context.done(&vault, Deed::Store, &service, &told.username);
     Ok(None)
 }
 
@@ -185,7 +189,9 @@ fn erase(context: &mut Context) -> Outcome {
     if server.is_empty() {
         return Ok(Some(NO_URL));
     }
-    let n_erased = context.vault()?.change(|change| {
+    let service = service::normal(server);
+    let mut vault = context.vault_for_helper(Deed::Erase, &service)?;
+    let n_erased = vault.change(|change| {
         let mut n_erased = 0;
         for one in change
             .credentials()?
@@ -199,6 +205,7 @@ fn erase(context: &mut Context) -> Outcome {
     })?;
     if n_erased > 0 {
         context.announce_change()?;
+        context.done(&vault, Deed::Erase, &service, "");
     }
     Ok(None)
 }

@@ -4,11 +4,13 @@ use common::exit::Exit;
 use common::out::Tone;
 use serde_json::{Value, json};
 
-use super::Context;
+use super::{Context, audit};
 use crate::audit::read::{self, Verdict};
+use crate::client::SHORT_PATIENCE;
 use crate::error::{Error, count};
 use crate::home::check_private;
 use crate::key::Source;
+use crate::launch;
 
 /// How one check went.
 struct Check {
@@ -97,15 +99,13 @@ fn look(context: &Context, checks: &mut Checks) {
     {
         return;
     }
+    let missing = || Error::NoKey { vault: home.vault(), key: home.key() };
     let source = checks.take(
         "key",
-        context.source().and_then(|source| source.read().map(|key| (source, key))),
-        |(source, key)| {
-            let state = if key.is_some() { "readable" } else { "missing" };
-            format!("{state}, from {}", source.describe())
-        },
+        context.source().and_then(|source| source.read()?.map(|_| source).ok_or_else(missing)),
+        |source| format!("readable, from {}", source.describe()),
     );
-    if matches!(source, Some((Source::File(_), Some(_)))) {
+    if matches!(source, Some(Source::File(_))) {
         checks.warn(
             "key",
             "it lies beside the vault: whoever gets a copy of both reads everything; see `--key-command` and systemd credentials",
@@ -141,8 +141,11 @@ fn vault(context: &Context, checks: &mut Checks) {
         Err(error) => checks.bad("vault", &error),
     }
     match vault.audit_key().and_then(|key| read::verify(&context.home.audit(), &key)) {
-        Ok(Verdict::Sound { n_records }) => {
-            checks.good("audit", format!("{n_records} records, all as they were written"));
+        Ok(Verdict::Sound { n_records, n_lost: 0 }) => {
+            checks.good("audit", audit::sound(n_records, 0));
+        }
+        Ok(Verdict::Sound { n_records, n_lost }) => {
+            checks.warn("audit", audit::sound(n_records, n_lost));
         }
         Ok(Verdict::Tampered(problem)) => {
             checks.bad(
@@ -153,19 +156,19 @@ fn vault(context: &Context, checks: &mut Checks) {
         Err(error) => checks.bad("audit", &error),
     }
     for path in context.home.audit().damaged() {
-        checks.warn(
-            "audit",
-            format!(
-                "an earlier trail was damaged and put aside: {}",
-                common::place::for_people(&path)
-            ),
+        let problem = format!(
+            "an earlier trail was damaged and put aside: {}",
+            common::place::for_people(&path)
         );
+        let path = context.home.audit().folder().to_path_buf();
+        checks.bad("audit", &Error::Audit { path, problem });
     }
 }
 
 fn daemon(context: &Context, checks: &mut Checks) {
     let answer = match context.running() {
-        Ok(Some(mut client)) => client.ask(json!({ "action": "status" })),
+        Ok(Some(client)) => client.with_patience(SHORT_PATIENCE).ask(json!({ "action": "status" })),
+        Ok(None) if launch::holder(&context.home).is_some() => Err(launch::absent(&context.home)),
         Ok(None) => {
             checks.good("daemon", "not running; the next command that needs it starts it");
             return;

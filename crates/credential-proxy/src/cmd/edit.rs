@@ -4,16 +4,17 @@ use common::exit::Exit;
 use common::out::sanitize;
 use serde_json::json;
 
-use super::{Context, details};
+use super::{Context, broken, details};
+use crate::audit::Deed;
 use crate::cli::EditArgs;
 use crate::secret::Secret;
 
 pub(super) fn run(args: &EditArgs, context: &mut Context) -> anyhow::Result<Exit> {
-    let mut vault = context.vault()?;
     let now = Context::now();
-    // Before anybody types a secret: is it there, and is it one?
     let wanted = args.credential.wanted();
-    wanted.among(vault.credentials()?.rows)?;
+    let mut vault = context.vault_for(Deed::Edit, &wanted.service)?;
+    // Before anybody types a secret: is it there, and is it one?
+    broken::meant(&wanted, vault.credentials()?)?;
     let expires = match &args.expires {
         Some(text) => Some(details::expiry(text, now)?),
         None => None,
@@ -25,7 +26,7 @@ pub(super) fn run(args: &EditArgs, context: &mut Context) -> anyhow::Result<Exit
     } else {
         details::secrets(&args.from, &args.field, wants_password)?
     };
-    vault.change(|change| {
+    let one = vault.change(|change| {
         let mut one = wanted.among(change.credentials()?)?;
         if let Some(username) = &args.set_username {
             one.username.clone_from(username);
@@ -52,9 +53,11 @@ pub(super) fn run(args: &EditArgs, context: &mut Context) -> anyhow::Result<Exit
         if args.set_username.is_some() {
             details::check_free(&change.credentials()?, one.id, &one.service, &one.username)?;
         }
-        Ok(change.update(&one)?)
+        change.update(&one)?;
+        Ok(one)
     })?;
     context.announce_change()?;
+    context.done(&vault, Deed::Edit, &one.service, &one.username);
     if context.json {
         context.out.json(&json!({ "service": wanted.service, "updated_at": now }))?;
     } else {

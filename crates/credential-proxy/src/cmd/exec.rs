@@ -11,7 +11,7 @@ use common::report::{self, Report};
 
 use super::Context;
 use crate::cli::ExecArgs;
-use crate::client::Client;
+use crate::client::{Client, LONG_PATIENCE};
 use crate::error::Error;
 use crate::mask::{MIN_CHARS, Patterns};
 use crate::protocol::Mode;
@@ -132,7 +132,7 @@ fn prepare<'a>(args: &'a ExecArgs, context: &Context) -> anyhow::Result<Plan<'a>
     // What is not masked can be printed by the child, so that is what is asked for.
     let mode = if args.no_masking { Mode::Print } else { Mode::Inject };
     if !args.env.is_empty() || !args.file.is_empty() {
-        let mut client = context.client()?;
+        let mut client = context.client()?.with_patience(LONG_PATIENCE);
         let all: Vec<Assignment> = args.env.iter().chain(&args.file).cloned().collect();
         values = resolve(&mut client, &all, mode).map_err(|failure| Error::NotStarted {
             problems: failure.errors.iter().map(ToString::to_string).collect(),
@@ -156,7 +156,9 @@ fn prepare<'a>(args: &'a ExecArgs, context: &Context) -> anyhow::Result<Plan<'a>
     if let Some(token) = &lent {
         command.env("CREDENTIAL_PROXY_TOKEN", token.expose());
         command.env("CREDENTIAL_PROXY_HOME", &context.home.dir);
-        command.env("CREDENTIAL_PROXY_SOCKET", context.home.socket());
+        if let Some(socket) = context.home.named_socket() {
+            command.env("CREDENTIAL_PROXY_SOCKET", socket);
+        }
     }
     for one in &values {
         command.env(&one.variable, without_nul(one)?);

@@ -1,18 +1,18 @@
 //! `get`: one field of one credential.
 
-use common::environment;
 use common::exit::Exit;
 use serde_json::{Map, Value, json};
 
-use super::Context;
-use crate::audit::{Access, Decision, Trail};
+use super::deed::Note;
+use super::{Context, broken};
+use crate::audit::{Decision, Deed};
 use crate::cli::GetArgs;
 use crate::credential::Credential;
 use crate::error::Error;
 use crate::grant::{self, Denial, Grant};
 use crate::protocol::Mode;
 use crate::reference::Wanted;
-use crate::store::{Opened, Vault};
+use crate::store::Opened;
 
 pub(super) fn run(args: &GetArgs, context: &mut Context) -> anyhow::Result<Exit> {
     let wanted = args.credential.wanted();
@@ -52,77 +52,44 @@ fn direct(context: &Context, wanted: &Wanted) -> Result<Credential, Error> {
     let vault = context.vault()?;
     let opened = vault.credentials()?;
     let grants = vault.grants(Grant::from_plain)?;
-    let n_broken = opened.broken.len();
-    let found = match wanted.among(opened.rows) {
-        Err(Error::NotFound { .. }) if n_broken > 0 => {
-            Err(Error::PerhapsBroken { service: wanted.service.clone(), n_broken })
-        }
-        other => other,
-    };
+    let found = broken::meant(wanted, opened);
     let service =
         found.as_ref().map_or(wanted.service.as_str(), |one| one.service.as_str()).to_owned();
     let username = found.as_ref().map(|one| one.username.clone()).unwrap_or_default();
-    let allowed = allow(&grants, &service);
-    let decision = match (&allowed, &found) {
-        (Err(_), _) => Decision::Denied,
-        (Ok(_), Ok(_)) => Decision::Allowed,
-        (Ok(_), Err(Error::Ambiguous { .. })) => Decision::Ambiguous,
-        (Ok(_), Err(_)) => Decision::NotFound,
+    let (token, denial) = allow(&grants, &service)?;
+    let decision = match (&denial, &found) {
+        (Some(_), _) => Decision::Denied,
+        (None, Ok(_)) => Decision::Allowed,
+        (None, Err(Error::Ambiguous { .. })) => Decision::Ambiguous,
+        (None, Err(_)) => Decision::NotFound,
     };
-    let token = allowed.as_ref().ok().cloned().flatten();
-    record(context, &vault, token.as_deref(), &service, &username, decision)?;
-    allowed?;
-    found
-}
-
-/// The name of the token that allows printing, where one is needed.
-fn allow(grants: &Opened<Grant>, service: &str) -> Result<Option<String>, Error> {
-    let denied = |denial: Denial| Error::Denied { message: denial.to_string() };
-    if grants.rows.is_empty() && grants.broken.is_empty() {
-        return Ok(None);
-    }
-    let token = super::token_of_caller()?.ok_or_else(|| denied(Denial::NoToken))?;
-    let grant =
-        grant::find(&grants.rows, token.expose()).ok_or_else(|| denied(Denial::UnknownToken))?;
-    grant.check(service, Mode::Print, Context::now()).map_err(denied)?;
-    Ok(Some(grant.name.clone()))
-}
-
-/// Writes the access into the trail, or has the daemon write it while that is its writer.
-fn record(
-    context: &Context,
-    vault: &Vault,
-    token: Option<&str>,
-    service: &str,
-    username: &str,
-    decision: Decision,
-) -> Result<(), Error> {
-    let now = Context::now();
-    let exe = std::env::current_exe().ok().map(|path| path.to_string_lossy().into_owned());
-    let run = environment::text("AGENT_STATE_RUN_ID");
-    if let Some(mut trail) = Trail::open_or_begin(&context.home.audit(), &vault.audit_key()?, now)?
-    {
-        let access = Access {
-            at: now,
-            token,
-            service,
-            username,
-            mode: "direct",
+    context.note(
+        &vault,
+        &Note {
+            deed: Deed::Direct,
+            service: &service,
+            username: &username,
+            token: token.as_deref(),
             decision,
-            uid: rustix::process::geteuid().as_raw(),
-            pid: Some(std::process::id()),
-            exe: exe.as_deref(),
-            run: run.as_deref(),
-        };
-        return trail.write(&access).map_err(|source| {
-            common::error::file("write the audit trail in", context.home.audit().folder())(source)
-                .into()
-        });
+        },
+    )?;
+    match denial {
+        Some(denial) => Err(Error::Denied { message: denial.to_string() }),
+        None => found,
     }
-    if let Some(mut client) = context.running()? {
-        client.ask(json!({ "action": "note", "service": service, "username": username, "run": run, "detail": decision == Decision::Allowed }))?;
+}
+
+/// The name of the caller's token where one is needed, and why it does not allow printing if it does not.
+fn allow(grants: &Opened<Grant>, service: &str) -> Result<(Option<String>, Option<Denial>), Error> {
+    if grants.rows.is_empty() && grants.broken.is_empty() {
+        return Ok((None, None));
     }
-    Ok(())
+    let Some(token) = super::token_of_caller()? else { return Ok((None, Some(Denial::NoToken))) };
+    let Some(grant) = grant::find(&grants.rows, token.expose()) else {
+        return Ok((None, Some(Denial::UnknownToken)));
+    };
+    let denial = grant.check(service, Mode::Print, Context::now()).err();
+    Ok((Some(grant.name.clone()), denial))
 }
 
 /// A whole credential as JSON, secrets included: the caller asked for them.

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::Context;
+use crate::audit::Deed;
 use crate::cli::HelperArgs;
 use crate::client::Client;
 use crate::credential::Credential;
@@ -21,6 +22,9 @@ use crate::service;
 
 /// git's own lines are at most 65,535 bytes long, and there are few of them.
 const MAX_INPUT: u64 = 1 << 20;
+
+/// Marks what git stored, which is what git may erase.
+const MARK: (&str, &str) = ("stored_by", "git");
 
 pub(super) fn run(args: &HelperArgs, context: &mut Context) -> anyhow::Result<Exit> {
     match args.operation.as_str() {
@@ -122,7 +126,9 @@ fn store(context: &mut Context) -> anyhow::Result<Exit> {
     let now = Context::now();
     let username = told.username.clone().unwrap_or_default();
     let expires_at = told.expires.map(|seconds| Timestamp(seconds.saturating_mul(1000)));
-    let changed = context.vault()?.change(|change| {
+    let service = service::normal(&told.host);
+    let mut vault = context.vault_for_helper(Deed::Store, &service)?;
+    let changed = vault.change(|change| {
         let fitting: Vec<Credential> = change
             .credentials()?
             .into_iter()
@@ -142,12 +148,12 @@ fn store(context: &mut Context) -> anyhow::Result<Exit> {
         } else {
             change.insert(&Credential {
                 id: 0,
-                service: service::normal(&told.host),
+                service: service.clone(),
                 username: username.clone(),
                 urls: vec![told.url()],
                 password: password.duplicate(),
                 note: Secret::default(),
-                fields: Vec::new(),
+                fields: vec![(MARK.0.to_owned(), Secret::new(MARK.1))],
                 expires_at,
                 created_at: now,
                 updated_at: now,
@@ -157,28 +163,38 @@ fn store(context: &mut Context) -> anyhow::Result<Exit> {
     })?;
     if changed {
         context.announce_change()?;
+        context.done(&vault, Deed::Store, &service, &username);
     }
     Ok(Exit::Done)
 }
 
 fn erase(context: &mut Context) -> anyhow::Result<Exit> {
     let Some(told) = description()? else { return Ok(Exit::Done) };
-    let n_erased = context.vault()?.change(|change| {
-        let mut n_erased = 0;
+    let service = service::normal(&told.host);
+    let mut vault = context.vault_for_helper(Deed::Erase, &service)?;
+    let (n_erased, kept) = vault.change(|change| {
+        let (mut n_erased, mut kept) = (0, Vec::new());
         for one in change.credentials()? {
             let is_meant = told.fits(&one)
                 && told.username.as_ref().is_none_or(|username| *username == one.username)
                 // Another password is not the one that was rejected.
                 && told.password.as_ref().is_none_or(|password| password.is_same(&one.password));
-            if is_meant {
+            if is_meant && one.field(MARK.0) == Some(MARK.1) {
                 change.delete(one.id)?;
                 n_erased += 1;
+            } else if is_meant {
+                kept.push(one);
             }
         }
-        Ok(n_erased)
+        Ok((n_erased, kept))
     })?;
+    // One bad answer of a server must not cost the only copy of what somebody else put there.
+    for one in kept {
+        context.kept(&vault, &one.service, &one.username);
+    }
     if n_erased > 0 {
         context.announce_change()?;
+        context.done(&vault, Deed::Erase, &service, told.username.as_deref().unwrap_or_default());
     }
     Ok(Exit::Done)
 }

@@ -20,7 +20,7 @@ pub(super) fn run(context: &mut Context) -> anyhow::Result<Exit> {
         context.out.json(&json!({
             "home": home.dir.display().to_string(),
             "vault": home.vault().display().to_string(),
-            "key": source.describe(),
+            "key": source.full(),
         }))?;
     } else {
         context.out.line(format_args!("vault  {}", for_people(&home.vault())))?;

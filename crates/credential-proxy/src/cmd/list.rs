@@ -4,7 +4,7 @@ use common::exit::Exit;
 use common::table::Columns;
 use serde_json::{Value, json};
 
-use super::{Context, shown};
+use super::{Context, broken, shown};
 use crate::cli::ListArgs;
 use crate::client::moment;
 
@@ -12,9 +12,17 @@ pub(super) fn run(args: &ListArgs, context: &mut Context) -> anyhow::Result<Exit
     let answer = context
         .client()?
         .ask(json!({ "action": "list", "prefix": args.prefix, "detail": true }))?;
+    // What can be shown is shown first.
+    let undecryptable: Vec<i64> = answer
+        .get("undecryptable")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_i64)
+        .collect();
     if context.json {
         context.out.json(&answer)?;
-        return Ok(Exit::Done);
+        return broken::refuse(context, undecryptable).map(|()| Exit::Done);
     }
     let none = Vec::new();
     let credentials = answer.get("credentials").and_then(Value::as_array).unwrap_or(&none);
@@ -37,5 +45,5 @@ pub(super) fn run(args: &ListArgs, context: &mut Context) -> anyhow::Result<Exit
     } else {
         context.out.line(table.render())?;
     }
-    Ok(Exit::Done)
+    broken::refuse(context, undecryptable).map(|()| Exit::Done)
 }

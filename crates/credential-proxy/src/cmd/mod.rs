@@ -6,7 +6,9 @@ mod audit;
 mod aws_credential;
 mod backup;
 mod bootstrap;
+mod broken;
 mod completions;
+mod deed;
 mod delete;
 mod details;
 mod docker_credential;
@@ -36,7 +38,7 @@ use common::out::Out;
 
 use crate::access;
 use crate::cli::{Cli, Verb};
-use crate::client::{Caller, Client};
+use crate::client::{Caller, Client, LONG_PATIENCE};
 use crate::error::Error;
 use crate::home::Home;
 use crate::key::Source;
@@ -83,12 +85,13 @@ impl Context {
 
     /// A connection to a daemon that is there; `None` without one.
     pub(crate) fn running(&self) -> Result<Option<Client>, Error> {
-        Client::connect(&self.home, Caller::default())
+        launch::running(&self.home, &Caller::default)
     }
 
     /// Tells a running daemon that the vault has changed.
     pub(crate) fn announce_change(&self) -> Result<(), Error> {
-        let Some(mut client) = self.running()? else { return Ok(()) };
+        let Some(client) = self.running()? else { return Ok(()) };
+        let mut client = client.with_patience(LONG_PATIENCE);
         match client.ask(serde_json::json!({ "action": "reload" })) {
             // A locked daemon reads the vault when it is unlocked.
             Ok(_) | Err(Error::Locked) => Ok(()),

@@ -5,6 +5,7 @@ use common::out::sanitize;
 use serde_json::json;
 
 use super::{Context, details};
+use crate::audit::Deed;
 use crate::cli::RenameArgs;
 use crate::error::Error;
 
@@ -16,14 +17,19 @@ pub(super) fn run(args: &RenameArgs, context: &mut Context) -> anyhow::Result<Ex
         }
         .into());
     }
-    context.vault()?.change(|change| {
+    let mut vault = context.vault_for(Deed::Rename, &args.credential.service)?;
+    let (old, one) = vault.change(|change| {
         let mut one = args.credential.wanted().among(change.credentials()?)?;
-        new.clone_into(&mut one.service);
+        let old = std::mem::replace(&mut one.service, new.to_owned());
         one.updated_at = Context::now();
         details::check_free(&change.credentials()?, one.id, &one.service, &one.username)?;
-        Ok(change.update(&one)?)
+        change.update(&one)?;
+        Ok((old, one))
     })?;
     context.announce_change()?;
+    // Who looks for either name finds it.
+    context.done(&vault, Deed::Rename, &old, &one.username);
+    context.done(&vault, Deed::Rename, &one.service, &one.username);
     if context.json {
         context.out.json(&json!({ "service": new, "renamed_from": args.credential.service }))?;
     } else {

@@ -4,15 +4,15 @@ use common::exit::Exit;
 use common::table::Columns;
 use serde_json::{Value, json};
 
-use super::Context;
+use super::{Context, broken};
 use crate::audit::read;
 use crate::review::{self, Finding, Kind};
 
 pub(super) fn run(context: &mut Context) -> anyhow::Result<Exit> {
     let now = Context::now();
     let opened = context.vault()?.credentials()?;
-    let usage = read::usage(&context.home.audit())?;
-    let findings = review::review(&opened.rows, &usage, now);
+    let (used, rejected) = read::history(&context.home.audit())?;
+    let findings = review::review(&opened.rows, &used, &rejected, now);
     let needs_attention = findings.iter().any(|one| one.kind.needs_attention());
     if context.json {
         let list: Vec<Value> = findings
@@ -49,12 +49,14 @@ pub(super) fn run(context: &mut Context) -> anyhow::Result<Exit> {
         }
         context.out.line(table.render())?;
     }
+    broken::refuse(context, opened.broken)?;
     Ok(if needs_attention { Exit::No } else { Exit::Done })
 }
 
 fn detail(one: &Finding) -> String {
     let at = one.at.map(|at| at.to_string()).unwrap_or_default();
     match one.kind {
+        Kind::Rejected => format!("by git on {at}"),
         Kind::Expired => format!("since {at}"),
         Kind::Expiring => format!("on {at}"),
         Kind::SamePassword => format!("as {}", one.also.join(", ")),

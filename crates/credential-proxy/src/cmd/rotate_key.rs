@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::Context;
 use crate::access;
+use crate::audit::Deed;
 use crate::error::{Error, count};
 use crate::key::{self, Source};
 use crate::seal::{Seal, new_key};
@@ -25,7 +26,7 @@ pub(super) fn run(context: &mut Context) -> anyhow::Result<Exit> {
     }
     let _only = one_at_a_time(&home.dir)?;
     // Opening finishes a rotation that was killed; what is left of one now never sealed anything.
-    let vault = context.vault()?;
+    let vault = context.vault_for(Deed::RotateKey, "")?;
     match std::fs::remove_file(home.next_key()) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             return Err(common::error::file("remove", home.next_key())(error).into());
@@ -44,11 +45,13 @@ pub(super) fn run(context: &mut Context) -> anyhow::Result<Exit> {
     drop(vault);
     access::finish_rotation(&home)?;
     // From here on the new key alone opens the vault; make sure that it does.
-    access::open(&home, &source)?.check_file()?;
+    let vault = access::open(&home, &source)?;
+    vault.check_file()?;
     context.announce_change()?;
+    context.done(&vault, Deed::RotateKey, "", "");
     if context.json {
         context.out.json(
-            &json!({ "rotated": true, "credentials": n_credentials, "key": source.describe() }),
+            &json!({ "rotated": true, "credentials": n_credentials, "key": source.full() }),
         )?;
     } else {
         context.out.line(format_args!(

@@ -11,9 +11,10 @@ use serde_json::{Value, json};
 
 use super::Context;
 use crate::cli::ServeArgs;
-use crate::daemon::listen::is_running;
+use crate::client::SHORT_PATIENCE;
 use crate::daemon::{self, Surroundings};
 use crate::error::{Error, count};
+use crate::launch;
 
 /// How long `stop` waits for the daemon to be gone.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -83,7 +84,8 @@ fn surroundings() -> Surroundings {
 pub(super) fn start(context: &mut Context) -> anyhow::Result<Exit> {
     let was_running = context.running()?.is_some();
     context.may_start = true;
-    let answer = context.client()?.ask(json!({ "action": "status" }))?;
+    let mut client = context.client()?.with_patience(SHORT_PATIENCE);
+    let answer = client.ask(json!({ "action": "status" }))?;
     if context.json {
         let document = json!({
             "pid": answer.get("pid"),
@@ -107,20 +109,30 @@ pub(super) fn start(context: &mut Context) -> anyhow::Result<Exit> {
 
 pub(super) fn stop(context: &mut Context) -> anyhow::Result<Exit> {
     context.home.check()?;
-    let Some(mut client) = context.running()? else {
-        return Err(Error::NotRunning { socket: context.home.socket() }.into());
+    let (pid, patience) = match context.running()? {
+        Some(client) => {
+            let pid = client.daemon_pid();
+            match client.with_patience(SHORT_PATIENCE).ask(json!({ "action": "stop" })) {
+                // The daemon may be gone before its answer is read.
+                Ok(_) | Err(Error::Talk { .. } | Error::Protocol) => (pid, PATIENCE),
+                // It ends when it comes to itself; a stopped one is not waited for.
+                Err(Error::Silent { .. }) => (pid, SHORT_PATIENCE),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        // Nobody can talk to it, but a daemon of this home is there.
+        None => match launch::holder(&context.home) {
+            Some(pid) => {
+                launch::end(&context.home, pid)?;
+                (Some(pid), PATIENCE)
+            }
+            None => return Err(Error::NotRunning { socket: context.home.socket() }.into()),
+        },
     };
-    let pid = client.daemon_pid();
-    match client.ask(json!({ "action": "stop" })) {
-        // The daemon may be gone before its answer is read.
-        Ok(_) | Err(Error::Talk { .. } | Error::Protocol) => {}
-        Err(error) => return Err(error.into()),
-    }
-    drop(client);
     let socket: PathBuf = context.home.socket();
     let started = Instant::now();
-    while is_running(&context.home) {
-        if started.elapsed() > PATIENCE {
+    while launch::holder(&context.home).is_some() {
+        if started.elapsed() > patience {
             return Err(Error::StillRunning { pid: pid.unwrap_or_default() }.into());
         }
         std::thread::sleep(Duration::from_millis(2));

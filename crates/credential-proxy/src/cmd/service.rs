@@ -16,6 +16,14 @@ pub(super) fn run(args: &ServiceArgs, context: &mut Context) -> anyhow::Result<E
         Manager::Systemd => systemd(&program, context)?,
         Manager::Launchd => launchd(&program, context)?,
     };
+    if !args.install && context.json {
+        let list: Vec<_> = files
+            .iter()
+            .map(|(path, text)| json!({ "path": path.display().to_string(), "text": text }))
+            .collect();
+        context.out.json(&json!({ "files": list }))?;
+        return Ok(Exit::Done);
+    }
     if !args.install {
         for (position, (path, text)) in files.iter().enumerate() {
             if files.len() > 1 {

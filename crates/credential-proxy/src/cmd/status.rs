@@ -9,11 +9,13 @@ use common::place::for_people;
 use serde_json::{Value, json};
 
 use super::Context;
-use crate::client::Client;
+use crate::client::{Client, LONG_PATIENCE, SHORT_PATIENCE};
 use crate::error::Error;
+use crate::launch;
 
 pub(super) fn run(context: &mut Context) -> anyhow::Result<Exit> {
-    let answer = daemon(context)?.ask(json!({ "action": "status" }))?;
+    let mut client = daemon(context)?.with_patience(SHORT_PATIENCE);
+    let answer = client.ask(json!({ "action": "status" }))?;
     if context.json {
         context.out.json(&answer)?;
         return Ok(Exit::Done);
@@ -68,11 +70,12 @@ pub(super) fn run(context: &mut Context) -> anyhow::Result<Exit> {
 
 fn daemon(context: &Context) -> Result<Client, Error> {
     context.home.check()?;
-    context.running()?.ok_or_else(|| Error::NoDaemon { socket: context.home.socket() })
+    context.running()?.ok_or_else(|| launch::absent(&context.home))
 }
 
 fn tell(context: &mut Context, action: &str, done: &str) -> anyhow::Result<Exit> {
-    let answer = daemon(context)?.ask(json!({ "action": action }))?;
+    let mut client = daemon(context)?.with_patience(LONG_PATIENCE);
+    let answer = client.ask(json!({ "action": action }))?;
     if context.json {
         context.out.json(&answer)?;
     } else if context.out.is_terminal() {

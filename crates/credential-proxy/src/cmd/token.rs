@@ -6,6 +6,7 @@ use common::table::Columns;
 use serde_json::{Value, json};
 
 use super::{Context, details};
+use crate::audit::Deed;
 use crate::cli::{TokenCreateArgs, TokenNameArgs, TokenTestArgs, TokenVerb};
 use crate::error::Error;
 use crate::grant::Grant;
@@ -33,7 +34,7 @@ fn grants(context: &Context) -> Result<Vec<Grant>, Error> {
 
 fn named(context: &Context, name: &str) -> Result<Grant, Error> {
     let found = grants(context)?.into_iter().find(|grant| grant.name == name);
-    found.ok_or_else(|| Error::NotFound { names: vec![format!("token {name}")] })
+    found.ok_or_else(|| Error::NoToken { name: name.to_owned() })
 }
 
 fn create(args: &TokenCreateArgs, context: &mut Context) -> anyhow::Result<Exit> {
@@ -46,6 +47,13 @@ fn create(args: &TokenCreateArgs, context: &mut Context) -> anyhow::Result<Exit>
         Some(text) => details::expiry(text, now)?,
         None => None,
     };
+    if expires_at.is_some_and(|at| at <= now) {
+        let message =
+            "the token would have ended before it was made; name a day to come".to_owned();
+        return Err(Error::Usage { message }.into());
+    }
+    let service = format!("token {name}");
+    let mut vault = context.vault_for(Deed::TokenCreate, &service)?;
     let before = grants(context)?;
     if before.iter().any(|grant| grant.name == name.as_str()) {
         return Err(Error::Exists {
@@ -55,8 +63,9 @@ fn create(args: &TokenCreateArgs, context: &mut Context) -> anyhow::Result<Exit>
         .into());
     }
     let (grant, token) = Grant::new(name.as_str(), args.allow.clone(), args.rate, expires_at, now);
-    context.vault()?.change(|change| Ok(change.insert_grant(&grant.to_plain(), now)?))?;
+    vault.change(|change| Ok(change.insert_grant(&grant.to_plain(), now)?))?;
     context.announce_change()?;
+    context.done(&vault, Deed::TokenCreate, &service, "");
     if before.is_empty() {
         common::report::warn(
             crate::TOOL,
@@ -118,9 +127,12 @@ fn list(context: &mut Context) -> anyhow::Result<Exit> {
 }
 
 fn revoke(args: &TokenNameArgs, context: &mut Context) -> anyhow::Result<Exit> {
+    let service = format!("token {}", args.name);
+    let mut vault = context.vault_for(Deed::TokenRevoke, &service)?;
     let grant = named(context, &args.name)?;
-    context.vault()?.change(|change| Ok(change.delete_grant(grant.id)?))?;
+    vault.change(|change| Ok(change.delete_grant(grant.id)?))?;
     context.announce_change()?;
+    context.done(&vault, Deed::TokenRevoke, &service, "");
     if grants(context)?.is_empty() {
         common::report::warn(
             crate::TOOL,
@@ -149,10 +161,10 @@ fn test(args: &TokenTestArgs, context: &mut Context) -> anyhow::Result<Exit> {
             )
         })
         .collect();
+    let has_expired = grant.has_expired(now);
     let is_any = verdicts.iter().any(|(_, allowed)| *allowed);
     if context.json {
-        let mut document =
-            json!({ "token": args.name, "service": args.service, "allowed": is_any });
+        let mut document = json!({ "token": args.name, "service": args.service, "allowed": is_any, "expired": has_expired });
         if let Some(map) = document.as_object_mut() {
             map.extend(
                 verdicts.iter().map(|(mode, allowed)| (mode.word().to_owned(), (*allowed).into())),
@@ -161,7 +173,11 @@ fn test(args: &TokenTestArgs, context: &mut Context) -> anyhow::Result<Exit> {
         context.out.json(&document)?;
     } else {
         for (mode, allowed) in &verdicts {
-            let word = if *allowed { "allowed" } else { "denied" };
+            let word = match (has_expired, *allowed) {
+                (true, _) => "expired",
+                (false, true) => "allowed",
+                (false, false) => "denied",
+            };
             context.out.line(format_args!("{:<7} {word}", mode.word()))?;
         }
     }

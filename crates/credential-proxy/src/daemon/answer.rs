@@ -62,6 +62,7 @@ impl<'a> Session<'a> {
             "list" => Reply::Line(list(request, state)),
             "lend" => Reply::Line(self.lend(request)),
             "note" => Reply::Line(self.note(request)),
+            "check" => Reply::Line(self.check(request)),
             "status" => Reply::Line(status(state)),
             "reload" => Reply::Line(done(state.reload())),
             "lock" => {
@@ -168,19 +169,40 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Records an access of a command that opened the vault itself.
-    fn note(&mut self, request: &Request) -> Value {
-        match request.service() {
-            Ok(service) => {
-                let service = service.to_owned();
-                let username = request.username().unwrap_or_default().to_owned();
-                let found = request.detail.as_bool().unwrap_or_default();
-                let decision = if found { Decision::Allowed } else { Decision::NotFound };
-                self.write(request, None, &service, &username, "direct", decision);
-                json!({ "status": "ok" })
+    /// Whether a helper may change the service, which it then does itself.
+    fn check(&mut self, request: &Request) -> Value {
+        let (service, deed) = match (request.service(), request.deed()) {
+            (Ok(service), Some(deed)) => (service, deed),
+            (Err(answer), _) => return answer,
+            (_, None) => return json!({ "error": "deed required" }),
+        };
+        let Some(snapshot) = self.state.snapshot() else { return locked() };
+        match self.allow(request, &snapshot, service) {
+            Ok(_) => json!({ "status": "ok" }),
+            Err((token, denial)) => {
+                let username = request.username().unwrap_or_default();
+                let token = token.as_deref();
+                self.write(request, token, service, username, deed.word(), Decision::Denied);
+                json!({ "error": "denied", "message": denial.to_string() })
             }
-            Err(answer) => answer,
         }
+    }
+
+    /// Records what a command did that opened the vault itself. Its words are ours, so that nobody
+    /// passes it off as an answer of the daemon.
+    fn note(&mut self, request: &Request) -> Value {
+        let (Some(deed), Some(decision)) = (request.deed(), request.decision()) else {
+            return json!({ "error": "deed and decision required" });
+        };
+        let state = self.state;
+        let token = state.snapshot().and_then(|snapshot| {
+            state.rights.holder(&snapshot, request.token()).ok().and_then(|holder| holder.name())
+        });
+        // What concerns the whole vault names no service.
+        let service = request.service().unwrap_or_default();
+        let username = request.username().unwrap_or_default();
+        self.write(request, token.as_deref(), service, username, deed.word(), decision);
+        json!({ "status": "ok", "token": token })
     }
 
     fn record(
@@ -247,7 +269,13 @@ fn list(request: &Request, state: &State) -> Value {
             })
             .collect();
         let count = credentials.len();
-        return json!({ "credentials": credentials, "count": count });
+        let mut answer = json!({ "credentials": credentials, "count": count });
+        if !snapshot.broken().is_empty()
+            && let Some(map) = answer.as_object_mut()
+        {
+            map.insert("undecryptable".to_owned(), snapshot.broken().into());
+        }
+        return answer;
     }
     let mut services: Vec<&str> = places.map(|place| snapshot.service(place)).collect();
     services.dedup();

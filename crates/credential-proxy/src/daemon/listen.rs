@@ -1,13 +1,22 @@
 //! The socket: private from birth, one daemon to a home, a stale one replaced, a live one never.
+//!
+//! Somebody who clears up can remove the socket or the lock of a daemon that lives. It would hear
+//! nobody any more and keep the next one away, so it looks after both and puts them back.
 
 use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use common::daemon::{Listening, OnlyOne, Turn};
-use rustix::fs::FlockOperation;
 
 use crate::error::Error;
-use crate::home::{Home, check_private, check_socket, open_private};
+use crate::home::{Home, check_private, check_socket};
+
+/// How old the last look at lock and socket may be.
+pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// Takes the lock that makes a daemon the only one of its home; an error names the daemon that has it.
 pub(super) fn take_turn(home: &Home) -> Result<OnlyOne, Error> {
@@ -19,24 +28,16 @@ pub(super) fn take_turn(home: &Home) -> Result<OnlyOne, Error> {
     }
 }
 
-/// Whether a daemon holds the lock of this home.
-pub(crate) fn is_running(home: &Home) -> bool {
-    let Ok(file) = open_private(&home.lock(), false) else { return false };
-    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared) {
-        Ok(()) => {
-            let _ = rustix::fs::flock(&file, FlockOperation::Unlock);
-            false
-        }
-        Err(_) => true,
-    }
-}
-
 /// Where clients come in.
 pub(super) enum Door {
     /// The socket of a home, which goes away with the daemon.
     Own(Listening),
     /// A socket that the system passed; its path belongs to the system.
-    Passed(UnixListener),
+    Passed { listener: UnixListener, place: Option<(PathBuf, (u64, u64))> },
+}
+
+fn place_of(path: &Path) -> Option<(u64, u64)> {
+    path.symlink_metadata().ok().map(|found| (found.dev(), found.ino()))
 }
 
 impl Door {
@@ -57,10 +58,124 @@ impl Door {
         })
     }
 
+    /// A socket that the system passed.
+    pub(super) fn passed(listener: UnixListener) -> Self {
+        // Clients are told who listens: from now on this process, and no longer the system's.
+        let _ = rustix::net::listen(&listener, 4096);
+        let path = listener.local_addr().ok().and_then(|at| Some(at.as_pathname()?.to_path_buf()));
+        let place = path.and_then(|path| place_of(&path).map(|place| (path, place)));
+        Self::Passed { listener, place }
+    }
+
     pub(super) fn listener(&self) -> &UnixListener {
         match self {
             Self::Own(listening) => listening.listener(),
-            Self::Passed(listener) => listener,
+            Self::Passed { listener, .. } => listener,
+        }
+    }
+
+    /// Where clients find it; a passed socket need not have a path.
+    fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Own(listening) => Some(listening.path()),
+            Self::Passed { place, .. } => place.as_ref().map(|(path, _)| path.as_path()),
+        }
+    }
+
+    fn is_in_place(&self) -> bool {
+        match self {
+            Self::Own(listening) => listening.is_in_place(),
+            Self::Passed { place, .. } => {
+                place.as_ref().is_none_or(|(path, place)| place_of(path) == Some(*place))
+            }
+        }
+    }
+}
+
+/// What makes a daemon the one that clients of its home find: the lock and the socket.
+pub(super) struct Post {
+    home: Home,
+    // The socket goes before the lock: whoever gets the lock finds the path free.
+    door: Door,
+    only: OnlyOne,
+    looked_at: Instant,
+    problem: Option<String>,
+}
+
+impl Post {
+    pub(super) fn new(home: &Home, only: OnlyOne, door: Door) -> Result<Self, Error> {
+        let post =
+            Self { home: home.clone(), door, only, looked_at: Instant::now(), problem: None };
+        post.note_socket()?;
+        post.listen()?;
+        Ok(post)
+    }
+
+    pub(super) fn listener(&self) -> &UnixListener {
+        self.door.listener()
+    }
+
+    /// Takes the socket away, and keeps the lock for as long as the daemon clears up.
+    pub(super) fn leave(self) -> OnlyOne {
+        self.only
+    }
+
+    /// What could not be put back, if anything.
+    pub(super) fn problem(&self) -> Option<String> {
+        self.problem.clone()
+    }
+
+    /// Looks whether lock and socket are in place, and puts back what is not. What cannot be put
+    /// back now is tried again at the next look; an error when another daemon has the post.
+    pub(super) fn keep(&mut self) -> Result<(), Error> {
+        if self.looked_at.elapsed() < LOOK_AGAIN {
+            return Ok(());
+        }
+        self.looked_at = Instant::now();
+        let problem = match self.put_back() {
+            Ok(()) => None,
+            Err(error @ Error::AlreadyRunning { .. }) if !self.door.is_in_place() => {
+                return Err(error);
+            }
+            Err(error) => Some(format!("the daemon lost its socket or its lock: {error}")),
+        };
+        if let Some(problem) = problem.as_ref().filter(|new| self.problem.as_ref() != Some(new)) {
+            common::report::warn(crate::TOOL, problem);
+        }
+        self.problem = problem;
+        Ok(())
+    }
+
+    fn put_back(&mut self) -> Result<(), Error> {
+        if !self.only.is_at(&self.home.lock()) {
+            self.only = take_turn(&self.home)?;
+        }
+        if !self.door.is_in_place() {
+            self.door = Door::bind(&self.home)?;
+            self.note_socket()?;
+            self.listen()?;
+            common::report::warn(crate::TOOL, "the socket was gone; there is a new one now");
+        }
+        Ok(())
+    }
+
+    fn listen(&self) -> Result<(), Error> {
+        self.listener()
+            .set_nonblocking(true)
+            .map_err(|source| common::Error::Process { doing: "wait for clients", source }.into())
+    }
+
+    /// Notes where the socket is for those who look at the usual place.
+    fn note_socket(&self) -> Result<(), Error> {
+        let note = self.home.socket_note();
+        match self.door.path().filter(|path| *path != self.home.usual_socket()) {
+            Some(path) => Ok(common::atomic::write(&note, path.as_os_str().as_bytes(), 0o600)?),
+            None => match std::fs::remove_file(&note) {
+                Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                    Err(common::error::file("remove", &note)(source).into())
+                }
+                _ => Ok(()),
+            },
         }
     }
 }
@@ -68,7 +183,7 @@ impl Door {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+    use std::os::unix::fs::PermissionsExt as _;
     use std::os::unix::net::UnixStream;
 
     fn home() -> (tempfile::TempDir, Home) {
@@ -81,9 +196,7 @@ mod tests {
     #[test]
     fn the_lock_has_one_holder_and_names_it() {
         let (_folder, home) = home();
-        assert!(!is_running(&home));
         let only = take_turn(&home).unwrap();
-        assert!(is_running(&home));
         let Err(Error::AlreadyRunning { pid }) = take_turn(&home) else { panic!() };
         assert_eq!(pid, std::process::id());
         drop(only);

@@ -15,14 +15,14 @@ mod state;
 mod systemd;
 
 use std::io;
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 
-use self::listen::Door;
+use self::listen::{Door, Post};
 use self::pool::Pool;
 use self::state::State;
 use crate::error::Error;
@@ -50,14 +50,15 @@ pub(crate) fn run(
     guard::harden();
     common::daemon::raise_file_limit();
     home.check()?;
-    let _only = listen::take_turn(home)?;
+    let only = listen::take_turn(home)?;
     let signals = Signals::watch()
         .map_err(|source| common::Error::Process { doing: "watch for signals", source })?;
     let state = Arc::new(State::open(home.clone(), source)?);
     let door = match systemd::activated(surroundings) {
-        Some(listener) => Door::Passed(listener),
+        Some(listener) => Door::passed(listener),
         None => Door::bind(home)?,
     };
+    let mut post = Post::new(home, only, door)?;
     let snapshot = state.snapshot();
     ready(&Ready {
         n_credentials: snapshot.as_ref().map_or(0, |snapshot| snapshot.len()),
@@ -66,9 +67,10 @@ pub(crate) fn run(
     });
     let notifier = systemd::Notifier::new(surroundings);
     notifier.ready();
-    let result = accept(door.listener(), &signals, &state, &notifier);
+    let result = accept(&mut post, &signals, &state, &notifier);
     notifier.stopping();
-    drop(door);
+    // The lock goes last: whoever gets it finds nothing of this daemon.
+    let _only = post.leave();
     // The pages are wiped before the process ends, not by its end.
     state.lock();
     state.ledger.settle();
@@ -118,21 +120,23 @@ pub(crate) struct Ready<'a> {
 }
 
 fn accept(
-    listener: &UnixListener,
+    post: &mut Post,
     signals: &Signals,
     state: &Arc<State>,
     notifier: &systemd::Notifier,
 ) -> Result<(), Error> {
     let pool = Pool::new(Arc::clone(state));
+    let look_again = i64::try_from(listen::LOOK_AGAIN.as_millis()).unwrap_or(i64::MAX);
     let failed = |source: io::Error| {
         Error::from(common::Error::Process { doing: "wait for clients", source })
     };
-    listener.set_nonblocking(true).map_err(failed)?;
     loop {
-        let pause = if pool.is_full() { 50 } else { notifier.interval_millis() };
+        let pause = if pool.is_full() { 50 } else { notifier.interval_millis().min(look_again) };
         let pause = Timespec { tv_sec: pause / 1000, tv_nsec: pause % 1000 * 1_000_000 };
-        let mut fds =
-            [PollFd::new(listener, PollFlags::IN), PollFd::new(&signals.wake, PollFlags::IN)];
+        let mut fds = [
+            PollFd::new(post.listener(), PollFlags::IN),
+            PollFd::new(&signals.wake, PollFlags::IN),
+        ];
         match poll(&mut fds, Some(&pause)) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(failed(error.into())),
@@ -148,9 +152,11 @@ fn accept(
             // What went wrong is kept for `status`.
             let _ = state.reload();
         }
+        post.keep()?;
+        state.note_post(post.problem());
         notifier.alive();
         loop {
-            match listener.accept() {
+            match post.listener().accept() {
                 Ok((stream, _)) => {
                     // The flag is not inherited on Linux, and is elsewhere.
                     let _ = stream.set_nonblocking(false);

@@ -59,9 +59,10 @@ pub(super) fn serve(state: &State, slot: &Slot) -> io::Result<()> {
             Reply::Line(answer) => write_line(stream, answer)?,
             Reply::Credential { snapshot, place } => write_all(stream, snapshot.answer(*place))?,
             Reply::Stop(answer) => {
-                write_line(stream, answer)?;
+                // Also for a client that did not wait for the answer.
+                let written = write_line(stream, answer);
                 state.stop();
-                return Ok(());
+                return written;
             }
         }
         if is_last {

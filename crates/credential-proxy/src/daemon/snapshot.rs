@@ -47,7 +47,7 @@ pub(crate) struct Snapshot {
     /// From the hash of a service to the places of its entries.
     places: HashMap<u64, Range<usize>>,
     hasher: RandomState,
-    n_broken: usize,
+    broken: Vec<i64>,
     grants: Vec<Grant>,
     /// Grants that could not be decrypted still mean that a token is required.
     n_broken_grants: usize,
@@ -64,7 +64,7 @@ pub(crate) enum Found {
 
 impl Snapshot {
     /// Takes over the opened credentials; they must be sorted.
-    pub(crate) fn new(credentials: &[Credential], n_broken: usize) -> io::Result<Self> {
+    pub(crate) fn new(credentials: &[Credential], broken: Vec<i64>) -> io::Result<Self> {
         let mut line = String::new();
         let mut size = 0;
         for one in credentials {
@@ -100,15 +100,7 @@ impl Snapshot {
             let range = places.entry(hasher.hash_one(one.service.as_str())).or_insert(place..place);
             range.end = place + 1;
         }
-        Ok(Self {
-            pages,
-            entries,
-            places,
-            hasher,
-            n_broken,
-            grants: Vec::new(),
-            n_broken_grants: 0,
-        })
+        Ok(Self { pages, entries, places, hasher, broken, grants: Vec::new(), n_broken_grants: 0 })
     }
 
     /// Adds who may use what.
@@ -133,7 +125,12 @@ impl Snapshot {
 
     /// How many rows could not be decrypted.
     pub(crate) fn n_broken(&self) -> usize {
-        self.n_broken
+        self.broken.len()
+    }
+
+    /// The ids of the rows that could not be decrypted.
+    pub(crate) fn broken(&self) -> &[i64] {
+        &self.broken
     }
 
     /// Whether the secrets cannot be swapped out.
@@ -233,7 +230,7 @@ mod tests {
         for (id, one) in (1..).zip(&mut all) {
             one.id = id;
         }
-        Snapshot::new(&all, 0).unwrap()
+        Snapshot::new(&all, Vec::new()).unwrap()
     }
 
     #[test]

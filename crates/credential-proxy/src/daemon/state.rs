@@ -37,6 +37,7 @@ pub(crate) struct State {
     locked: AtomicBool,
     pub(crate) stopping: AtomicBool,
     problem: Mutex<Option<String>>,
+    post_problem: Mutex<Option<String>>,
     pub(crate) ledger: Ledger,
     pub(crate) rights: Rights,
     pub(super) own: Own,
@@ -55,6 +56,7 @@ impl State {
             locked: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             problem: Mutex::new(None),
+            post_problem: Mutex::new(None),
             ledger: Ledger::default(),
             rights: Rights::default(),
             own: Own::at_start(),
@@ -70,7 +72,13 @@ impl State {
     /// Why the last reload failed, if it did.
     pub(crate) fn problem(&self) -> Option<String> {
         let problem = self.problem.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        problem.or_else(|| self.ledger.problem())
+        let post = || self.post_problem.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        problem.or_else(post).or_else(|| self.ledger.problem())
+    }
+
+    /// Keeps for `status` what is wrong with the lock or the socket.
+    pub(crate) fn note_post(&self, problem: Option<String>) {
+        *self.post_problem.lock().unwrap_or_else(PoisonError::into_inner) = problem;
     }
 
     pub(crate) fn is_locked(&self) -> bool {
@@ -149,7 +157,7 @@ impl State {
         let opened = vault.credentials()?;
         let grants = vault.grants(Grant::from_plain)?;
         self.ledger.open(&self.home.audit(), &vault.audit_key()?, now);
-        let snapshot = Snapshot::new(&opened.rows, opened.broken.len()).map_err(|source| {
+        let snapshot = Snapshot::new(&opened.rows, opened.broken).map_err(|source| {
             common::Error::Process { doing: "get memory for the credentials", source }
         })?;
         Ok(snapshot.with_grants(grants))

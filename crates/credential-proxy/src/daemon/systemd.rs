@@ -1,7 +1,9 @@
 //! What systemd and a daemon say to each other: the passed socket, readiness, the watchdog.
 
+use std::cell::Cell;
 use std::ffi::OsString;
 use std::os::unix::net::UnixListener;
+use std::time::{Duration, Instant};
 
 use super::Surroundings;
 use crate::sys;
@@ -17,6 +19,7 @@ pub(super) fn activated(surroundings: &Surroundings) -> Option<UnixListener> {
 pub(super) struct Notifier {
     to: Option<OsString>,
     watchdog_millis: Option<i64>,
+    told_alive: Cell<Option<Instant>>,
 }
 
 impl Notifier {
@@ -24,7 +27,7 @@ impl Notifier {
         let watchdog_millis = surroundings
             .watchdog_micros
             .map(|micros| i64::try_from(micros / 2000).unwrap_or(i64::MAX).max(1));
-        Self { to: surroundings.notify.clone(), watchdog_millis }
+        Self { to: surroundings.notify.clone(), watchdog_millis, told_alive: Cell::new(None) }
     }
 
     pub(super) fn ready(&self) {
@@ -37,7 +40,11 @@ impl Notifier {
 
     /// The accepting thread came round.
     pub(super) fn alive(&self) {
-        if self.watchdog_millis.is_some() {
+        let Some(interval) = self.watchdog_millis else { return };
+        // It comes round more often than systemd wants to hear.
+        let pause = Duration::from_millis(u64::try_from(interval / 2).unwrap_or_default());
+        if self.told_alive.get().is_none_or(|at| at.elapsed() >= pause) {
+            self.told_alive.set(Some(Instant::now()));
             self.tell("WATCHDOG=1");
         }
     }

@@ -148,6 +148,40 @@ fn names_are_completed_by_a_daemon_that_runs_and_none_is_started_for_it() {
 }
 
 #[test]
+fn an_empty_variable_counts_as_absent() {
+    let home = Sandbox::with("a.com", "me", "secret-a");
+    for args in [&["get", "a.com"][..], &["list"], &["get", "a.com", "--direct"], &["verify"]] {
+        let mut command = home.command(args);
+        for name in ["HOME", "KEY_COMMAND", "SOCKET", "TOKEN", "TOKEN_FILE"] {
+            command.env(format!("CREDENTIAL_PROXY_{name}"), "");
+        }
+        seen(command, "").code(0);
+    }
+    home.run(&["verify", "--home", ""]).code(2);
+}
+
+#[test]
+fn documents_for_programs_are_one_and_have_whole_paths() {
+    let home = Sandbox::empty();
+    let dir = home.dir().display().to_string();
+    assert_eq!(home.run(&["init", "--json"]).code(0).json()["key"], format!("{dir}/key"));
+    assert_eq!(home.run(&["rotate-key", "--json"]).code(0).json()["key"], format!("{dir}/key"));
+    let units = home.run(&["service", "systemd", "--json"]).code(0).json();
+    let files = units["files"].as_array().unwrap();
+    assert_eq!(files.len(), 2);
+    assert!(files[0]["text"].as_str().unwrap().starts_with("[Unit]"));
+    assert!(files[0]["path"].as_str().unwrap().ends_with("credential-proxy.service"));
+}
+
+#[test]
+fn doctor_does_not_call_a_missing_key_good() {
+    let home = Sandbox::with("a.com", "me", "secret-a");
+    std::fs::remove_file(home.dir().join("key")).unwrap();
+    let seen = home.run(&["doctor"]).code(3).stdout;
+    assert!(seen.contains("bad   key"), "{seen}");
+}
+
+#[test]
 fn help_of_every_command_has_examples_and_completions_are_printed() {
     let home = Sandbox::empty();
     let help = home.run(&["--help"]).code(0).stdout;

@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::sandbox::{DEADLINE, Sandbox, has, is_root, seen, wait_for};
 
-fn started() -> Sandbox {
+pub(crate) fn started() -> Sandbox {
     let home = Sandbox::with("github.com", "me", "top-secret-1");
     home.run(&["start"]).code(0);
     home

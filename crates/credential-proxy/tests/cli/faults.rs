@@ -25,7 +25,7 @@ fn without_proc_it_starts_serves_and_runs_commands() {
         cp status >/dev/null && cp audit verify && cp stop";
     let Some(seen) = in_own_mounts(&home, script).filter(|seen| seen.code != 98) else { return };
     assert_eq!(seen.code, 0, "{seen:?}");
-    assert_eq!(seen.stdout, "some-secret\n[redacted:a.com]\n2 records, all as they were written\n");
+    assert_eq!(seen.stdout, "some-secret\n[redacted:a.com]\n4 records, all as they were written\n");
 }
 
 #[test]

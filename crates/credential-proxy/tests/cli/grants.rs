@@ -2,13 +2,13 @@
 
 use crate::sandbox::{BIN, Sandbox, Seen, copy_of_the_binary, seen};
 
-fn with_token(home: &Sandbox, token: &str, args: &[&str]) -> Seen {
+pub(crate) fn with_token(home: &Sandbox, token: &str, args: &[&str]) -> Seen {
     let mut command = home.command(args);
     command.env("CREDENTIAL_PROXY_TOKEN", token).env("AGENT_STATE_RUN_ID", "run-7");
     seen(command, "")
 }
 
-fn token(home: &Sandbox, name: &str, allow: &str, more: &[&str]) -> String {
+pub(crate) fn token(home: &Sandbox, name: &str, allow: &str, more: &[&str]) -> String {
     let mut args = vec!["token", "create", name, "--allow", allow];
     args.extend(more);
     home.run(&args).code(0).stdout.trim().to_owned()
@@ -117,15 +117,26 @@ fn rates_and_ends_are_kept_and_a_dry_run_says_what_is_allowed() {
     with_token(&home, &few, &["get", "a.com"]).code(0);
     let seen = with_token(&home, &few, &["get", "a.com"]).code(1);
     assert!(seen.stderr.contains("2/h"), "{seen:?}");
-    let ended = token(&home, "ended", "a.com", &["--expires", "2020-01-01"]);
+    home.run(&["token", "create", "ended", "--allow", "a.com", "--expires", "2020-01-01"]).code(2);
+    let mut create =
+        home.command(&["token", "create", "ended", "--allow", "a.com", "--expires", "1d"]);
+    create.env("AGENT_PLUMBING_CLOCK", "-48h");
+    let ended = crate::sandbox::seen(create, "").code(0).stdout.trim().to_owned();
     assert!(with_token(&home, &ended, &["get", "a.com"]).code(1).stderr.contains("expired"));
+    let test = home.run(&["token", "test", "ended", "a.com"]).code(1);
+    assert_eq!(test.stdout, "inject  expired\nprint   expired\nhelper  expired\n");
     let _ = token(&home, "agent", "*.com:inject", &[]);
     let test = home.run(&["token", "test", "agent", "a.com", "--json"]).code(0).json();
     assert_eq!((test["inject"].as_bool(), test["print"].as_bool()), (Some(true), Some(false)));
     home.run(&["token", "test", "agent", "a.org"]).code(1);
     home.run(&["token", "create", "agent", "--allow", "x"]).code(1);
     home.run(&["token", "create", "x", "--allow", "["]).code(2);
-    home.run(&["token", "revoke", "nobody"]).code(1);
+    for verb in [&["token", "revoke", "nobody"][..], &["token", "test", "nobody", "a.com"]] {
+        assert_eq!(home.run(verb).code(1).stderr, "credential-proxy: no such token: nobody\n");
+    }
+    let typed = token(&home, "typed", "https://www.A.com/", &[]);
+    with_token(&home, &typed, &["get", "a.com"]).code(0);
+    home.run(&["token", "revoke", "typed"]).code(0);
     let listed = home.run(&["token", "list", "--json"]).code(0);
     assert_eq!(listed.json()["count"], 3);
     assert!(!listed.stdout.contains(&few));
@@ -140,6 +151,10 @@ fn who_used_what_since_when_is_one_command_and_no_value_is_in_it() {
     with_token(&home, &ci, &["exec", "--env", "T=other.com", "--", "true"]).code(0);
     with_token(&home, &ci, &["get", "github.com", "--direct"]).code(0);
     home.run(&["get", "github.com"]).code(1);
+    let few = token(&home, "few", "other.com", &[]);
+    with_token(&home, &few, &["get", "github.com", "--direct"]).code(1);
+    home.run(&["stop"]).code(0);
+    with_token(&home, &few, &["get", "github.com", "--direct"]).code(1);
     let seen = home.run(&["audit", "--service", "github.com", "--since", "1h", "--json"]).code(0);
     let records: Vec<serde_json::Value> =
         seen.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -155,12 +170,19 @@ fn who_used_what_since_when_is_one_command_and_no_value_is_in_it() {
         .collect();
     assert_eq!(
         facts,
-        [("print", "allowed", Some("ci")), ("direct", "allowed", None), ("print", "denied", None)]
+        [
+            ("add", "allowed", None),
+            ("print", "allowed", Some("ci")),
+            ("direct", "allowed", Some("ci")),
+            ("print", "denied", None),
+            ("direct", "denied", Some("few")),
+            ("direct", "denied", Some("few"))
+        ]
     );
-    assert_eq!(records[0]["run_id"], "run-7");
-    assert!(records[0]["exe"].as_str().unwrap().contains("credential-proxy"));
-    assert!(records[0]["pid"].as_u64().unwrap() > 1);
-    assert_eq!(home.run(&["audit", "--client", "ci", "--json"]).code(0).stdout.lines().count(), 2);
+    assert_eq!(records[1]["run_id"], "run-7");
+    assert!(records[1]["exe"].as_str().unwrap().contains("credential-proxy"));
+    assert!(records[1]["pid"].as_u64().unwrap() > 1);
+    assert_eq!(home.run(&["audit", "--client", "ci", "--json"]).code(0).stdout.lines().count(), 3);
     assert_eq!(home.run(&["audit", "--since", "2099-01-01", "--json"]).code(0).stdout, "");
     assert!(!seen.stdout.contains("secret"));
     home.run(&["audit"]).code(0);
@@ -170,7 +192,7 @@ fn who_used_what_since_when_is_one_command_and_no_value_is_in_it() {
 #[test]
 fn an_edited_removed_or_cut_off_record_makes_verify_fail() {
     let home = Sandbox::with("a.com", "me", "secret-a");
-    for _ in 0..4 {
+    for _ in 0..3 {
         home.run(&["get", "a.com"]).code(0);
     }
     home.run(&["stop"]).code(0);
@@ -212,5 +234,9 @@ fn a_full_disk_for_the_trail_does_not_stop_the_service_and_is_told() {
     assert!(status["problem"].as_str().unwrap_or_default().contains("audit"), "{status}");
     home.run(&["stop"]).code(0);
     daemon.wait().unwrap();
-    home.run(&["audit", "verify"]).code(0);
+    let seen = home.run(&["audit", "verify"]).code(3);
+    assert!(seen.stderr.contains("could not be written"), "{seen:?}");
+    home.run(&["get", "a.com"]).code(0);
+    let seen = home.run(&["audit", "verify"]).code(0);
+    assert!(seen.stdout.contains("not in them"), "{seen:?}");
 }

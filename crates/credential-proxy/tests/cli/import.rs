@@ -136,6 +136,21 @@ fn bootstrap_does_all_of_it_in_one_go() {
     assert!(seen.stdout.contains("every one decrypted"), "{seen:?}");
     assert_eq!(home.run(&["get", "a.com"]).code(0).stdout, "pw-a\n");
     home.run(&["bootstrap"]).code(3);
+    let file = home.write("b.csv", &format!("{HEADER}b,https://b.com/,me,pw-b,\n"));
+    let seen = home.run(&["bootstrap", "--csv", &file, "--json"]).code(0);
+    let document = seen.json();
+    assert_eq!((&document["imported"], &document["credentials"]), (&1.into(), &2.into()));
+    assert_eq!(document["verified"], true);
+}
+
+#[test]
+fn a_file_that_has_another_name_is_kept_and_that_is_said() {
+    let home = Sandbox::new();
+    let file = home.write("e.csv", &format!("{HEADER}a,https://a.com/,me,pw-a,\n"));
+    std::fs::hard_link(&file, home.home().join("twin.csv")).unwrap();
+    let seen = home.run(&["import", &file]).code(0);
+    assert!(seen.stdout.contains("kept") && seen.stdout.contains("2 names"), "{seen:?}");
+    assert!(std::path::Path::new(&file).exists());
 }
 
 #[test]

@@ -260,8 +260,26 @@ fn verify_fails_when_one_row_cannot_be_decrypted_and_no_placeholder_is_ever_give
     assert_eq!(seen.stdout, "");
     assert!(seen.stderr.contains("cannot be decrypted"), "{seen:?}");
     assert_eq!(home.run(&["get", "b.com"]).code(0).stdout, "secret-b\n");
+    // What is there is shown, and what cannot be is told.
+    for is_running in [true, false] {
+        if !is_running {
+            home.run(&["stop"]).code(0);
+        }
+        for args in [&["list"][..], &["list", "--json"], &["report"], &["backup", "copy.db"]] {
+            let seen = home.run(args).code(3);
+            assert!(seen.stderr.contains("id 1") && !seen.stdout.is_empty(), "{seen:?}");
+            assert!(args[0] != "list" || seen.stdout.contains("b.com"), "{seen:?}");
+        }
+        std::fs::remove_file(home.home().join("copy.db")).unwrap();
+        for args in [&["delete", "a.com"][..], &["edit", "a.com", "--note", "x"]] {
+            let seen = home.run(args).code(3);
+            assert!(seen.stderr.contains("cannot tell whether a.com is there"), "{seen:?}");
+            assert!(seen.stderr.contains("delete --id"), "{seen:?}");
+        }
+    }
     home.run(&["delete", "--id", "1"]).code(0);
     home.run(&["verify"]).code(0);
+    home.run(&["list"]).code(0);
 }
 
 #[test]

@@ -131,6 +131,12 @@ pub(super) fn delete(
     if (found.dev(), found.ino(), found.size(), found.mtime(), found.mtime_nsec()) != identity {
         return Ok(Kept::Because("it has changed since it was read".to_owned()));
     }
+    if found.nlink() > 1 {
+        return Ok(Kept::Because(format!(
+            "it has {} names (hard links), and each of the others would keep it; delete all of them",
+            found.nlink()
+        )));
+    }
     match std::fs::remove_file(&source.path) {
         Ok(()) => Ok(Kept::Deleted),
         Err(error) => Ok(Kept::Because(format!("it could not be deleted: {error}"))),

@@ -10,10 +10,11 @@ use common::exit::Exit;
 use common::place;
 
 use self::file::Kept;
-use self::report::Report;
+pub(super) use self::report::Report;
 use super::Context;
+use crate::audit::Deed;
 use crate::cli::{ImportArgs, ImportChromeArgs, ImportHowArgs, OnConflict};
-use crate::error::Error;
+use crate::error::{Error, count};
 use crate::import::plan::{self, Conflicts, Plan};
 use crate::import::{Export, Format};
 
@@ -29,7 +30,7 @@ pub(super) fn run(args: &ImportArgs, context: &mut Context) -> anyhow::Result<Ex
         }
         _ => return Err(Error::Usage { message: "name one file".to_owned() }.into()),
     };
-    import(context, format, &path, &args.how)
+    import(context, format, &path, &args.how, tell)
 }
 
 pub(super) fn run_chrome(args: &ImportChromeArgs, context: &mut Context) -> anyhow::Result<Exit> {
@@ -37,17 +38,22 @@ pub(super) fn run_chrome(args: &ImportChromeArgs, context: &mut Context) -> anyh
         Some(path) => path.clone(),
         None => place::in_home("Downloads/Google Passwords.csv")?,
     };
-    import(context, Some(Format::Chrome), &path, &args.how)
+    import(context, Some(Format::Chrome), &path, &args.how, tell)
 }
 
-/// The whole of an import, also for `bootstrap`.
+fn tell(report: &Report<'_>, context: &mut Context) -> anyhow::Result<Exit> {
+    report.tell(context)
+}
+
+/// The whole of an import, also for `bootstrap`; `tell` says how it went.
 pub(super) fn import(
     context: &mut Context,
     format: Option<Format>,
     path: &Path,
     how: &ImportHowArgs,
+    tell: impl FnOnce(&Report<'_>, &mut Context) -> anyhow::Result<Exit>,
 ) -> anyhow::Result<Exit> {
-    let mut vault = context.vault()?;
+    let mut vault = context.vault_for(Deed::Import, "")?;
     let (export, source) = file::read(path, format)?;
     let now = Context::now();
     let conflicts = match how.on_conflict {
@@ -59,7 +65,8 @@ pub(super) fn import(
         let opened = vault.credentials()?;
         let plan = plan::plan(opened.rows, &export.rows, conflicts, now);
         let (export, plan, on_conflict) = (&export, &plan, how.on_conflict);
-        return Report { export, plan, path, on_conflict, kept: Kept::DryRun }.tell(context);
+        let report = Report { export, plan, path, on_conflict, kept: Kept::DryRun };
+        return tell(&report, context);
     }
     let plan = vault.change(|change| {
         let plan = plan::plan(change.credentials()?, &export.rows, conflicts, now);
@@ -74,12 +81,15 @@ pub(super) fn import(
         }
         Ok(plan)
     })?;
-    drop(vault);
     context.announce_change()?;
+    let n_written = plan.new.len() + plan.changed.len();
+    context.done(&vault, Deed::Import, &count(n_written, "credential"), "");
+    drop(vault);
     check(context, &export, &plan, path)?;
     let n_skipped = export.skipped.len() + plan.skipped.len();
     let kept = file::delete(&source, &export, n_skipped, how)?;
-    Report { export: &export, plan: &plan, path, on_conflict: how.on_conflict, kept }.tell(context)
+    let report = Report { export: &export, plan: &plan, path, on_conflict: how.on_conflict, kept };
+    tell(&report, context)
 }
 
 /// Reads everything back from the vault: what was not skipped is there as it was.

@@ -14,7 +14,7 @@ use crate::import::plan::Plan;
 use crate::import::{Export, Skipped};
 
 /// An import that was done, or would be.
-pub(super) struct Report<'a> {
+pub(in crate::cmd) struct Report<'a> {
     pub(super) export: &'a Export,
     pub(super) plan: &'a Plan,
     pub(super) path: &'a Path,
@@ -39,7 +39,7 @@ impl Report<'_> {
     }
 
     /// Says it, in the form that was asked for.
-    pub(super) fn tell(&self, context: &mut Context) -> anyhow::Result<Exit> {
+    pub(in crate::cmd) fn tell(&self, context: &mut Context) -> anyhow::Result<Exit> {
         if context.json {
             context.out.json(&self.to_json())?;
         } else {
@@ -49,7 +49,7 @@ impl Report<'_> {
     }
 
     /// For programs.
-    fn to_json(&self) -> Value {
+    pub(in crate::cmd) fn to_json(&self) -> Value {
         let (export, plan) = (self.export, self.plan);
         let because = match &self.kept {
             Kept::Because(why) => Value::from(why.as_str()),
