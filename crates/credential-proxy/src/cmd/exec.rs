@@ -91,7 +91,8 @@ fn resolve_one(
     for Reading { wanted, field } in assignment.reference.readings() {
         match client.get(&wanted, mode) {
             Ok(credential) => match credential.field(&field) {
-                Some(value) => {
+                // Other fields may be empty; a job without its password would fail later and in the dark.
+                Some(value) if !(value.is_empty() && field == "password") => {
                     return Ok(Resolved {
                         variable: assignment.variable.clone(),
                         value: Secret::new(value),
@@ -99,10 +100,16 @@ fn resolve_one(
                         service: credential.service,
                     });
                 }
-                None => trouble = Some(Error::NoField { service: credential.service, field }),
+                _ => {
+                    trouble.get_or_insert(Error::NoField { service: credential.service, field });
+                }
             },
             Err(Error::NotFound { .. }) => {}
-            Err(error) => return Err(error),
+            // That a reading is not allowed, or names nobody for sure, says nothing about the next.
+            Err(error @ (Error::Denied { .. } | Error::PerhapsBroken { .. })) => {
+                trouble.get_or_insert(error);
+            }
+            Err(error) => return Err(trouble.unwrap_or(error)),
         }
     }
     Err(trouble.unwrap_or_else(|| Error::NotFound {

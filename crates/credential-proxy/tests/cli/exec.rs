@@ -186,12 +186,58 @@ fn success_prints_nothing_of_its_own() {
 }
 
 #[test]
+fn an_empty_field_is_an_empty_variable() {
+    let home = Sandbox::with("empty.com", "", SECRET);
+    assert_eq!(home.run(&["env", "U=empty.com/username"]).code(0).stdout, "export U=''\n");
+    home.run(&["exec", "--env", "U=empty.com/username", "--", "sh", "-c", "test -z \"$U\""])
+        .code(0);
+}
+
+#[test]
 fn env_prints_what_a_shell_evaluates_to_the_same_value() {
     let home = home();
     let seen = home.sh("eval \"$(credential-proxy env T=github.com U=github.com/username)\"; printf '%s|%s' \"$T\" \"$U\"").code(0);
     assert_eq!(seen.stdout, format!("{SECRET}|me"));
     assert_eq!(home.run(&["env", "T=github.com", "--json"]).code(0).json()["T"], SECRET);
     home.run(&["env", "T=absent.com"]).code(1);
+}
+
+#[test]
+fn a_field_of_one_of_several_accounts_is_picked_also_with_a_token() {
+    let home = Sandbox::new();
+    for username in ["a", "b@x.org"] {
+        home.feed(
+            &["add", "two.com", "--username", username, "--stdin", "--field", "api"],
+            &format!("{username}-password\n{username}-api\n"),
+        )
+        .code(0);
+    }
+    home.add("me@literal", "", "literal-password");
+    let token = home.run(&["token", "create", "job", "--allow", "two.com"]).code(0).stdout;
+    for token in [token.trim(), ""] {
+        for (reference, value) in [
+            ("two.com@a", "a-password"),
+            ("two.com/password@b@x.org", "b@x.org-password"),
+            ("two.com/api@a", "a-api"),
+            ("two.com/api@b@x.org", "b@x.org-api"),
+            ("two.com/username@a", "a"),
+        ] {
+            let mut command = home.command(&["env", "--json", &format!("A={reference}")]);
+            command.env("CREDENTIAL_PROXY_TOKEN", token);
+            assert_eq!(seen(command, "").code(0).json()["A"], value, "{reference}");
+        }
+        if !token.is_empty() {
+            home.run(&["token", "revoke", "job"]).code(0);
+        }
+    }
+    assert_eq!(
+        home.run(&["env", "--json", "A=me@literal"]).code(0).json()["A"],
+        "literal-password"
+    );
+    let seen = home.run(&["env", "A=two.com/nofield@a"]).code(1);
+    assert!(seen.stderr.contains("two.com has no field nofield"), "{seen:?}");
+    let seen = home.run(&["env", "A=two.com/api"]).code(1);
+    assert!(seen.stderr.contains("ambiguous"), "{seen:?}");
 }
 
 #[test]
