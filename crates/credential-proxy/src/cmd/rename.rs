@@ -6,19 +6,12 @@ use serde_json::json;
 
 use super::{Context, details};
 use crate::cli::RenameArgs;
-use crate::error::Error;
 
 pub(super) fn run(args: &RenameArgs, context: &mut Context) -> anyhow::Result<Exit> {
-    let new = args.new.trim();
-    if new.is_empty() || new.chars().any(char::is_control) {
-        return Err(Error::Usage {
-            message: "the new name is empty or has a control character".to_owned(),
-        }
-        .into());
-    }
+    let new = details::service(&args.new)?;
     context.vault()?.change(|change| {
         let mut one = args.credential.wanted().among(change.credentials()?)?;
-        new.clone_into(&mut one.service);
+        one.service.clone_from(&new);
         one.updated_at = Context::now();
         details::check_free(&change.credentials()?, one.id, &one.service, &one.username)?;
         Ok(change.update(&one)?)
@@ -30,7 +23,7 @@ pub(super) fn run(args: &RenameArgs, context: &mut Context) -> anyhow::Result<Ex
         context.out.line(format_args!(
             "renamed {} to {}",
             sanitize(&args.credential.service),
-            sanitize(new)
+            sanitize(&new)
         ))?;
     }
     Ok(Exit::Done)
