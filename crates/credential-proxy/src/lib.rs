@@ -29,6 +29,7 @@ mod launch;
 mod mask;
 mod protocol;
 mod reference;
+mod relay;
 mod review;
 mod run;
 mod seal;

@@ -104,12 +104,14 @@ pub(crate) struct GetArgs {
 /// everything; any other field may be empty, and then its variable is. Inherited variables of the same name are
 /// removed, and so is everything named CREDENTIAL_PROXY_*. A secret of 6 characters or more that appears in the
 /// command's stdout or stderr, also in base64, hex, percent or JSON form, is printed as
-/// `[redacted:SERVICE]`.
+/// `[redacted:SERVICE]`. So is what a background job of the command writes later: a process that masks
+/// stays until nobody is left to write.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Exit codes: the command's own; 125 it was not started, as when a credential
-is missing; 126 not executable; 127 not found. A command that was killed by a
-signal: we die of the same signal.
+Exit codes: the command's own; 3 it ended well and its output could not be
+written; 125 it was not started, as when a credential is missing; 126 not
+executable; 127 not found. A command that was killed by a signal: we die of
+the same signal.
 
 Environment: CREDENTIAL_PROXY_TOKEN, or the file named by
 CREDENTIAL_PROXY_TOKEN_FILE, holds the token of this job, where one is needed.
@@ -122,7 +124,7 @@ pub(crate) struct ExecArgs {
     /// Put a field of a credential into a variable (can be repeated)
     #[arg(long, short, value_name = "VAR=SERVICE[/FIELD]", add = complete::assignments())]
     pub(crate) env: Vec<Assignment>,
-    /// Put the path of a private file that holds the field into a variable; the file vanishes with the command (can be repeated)
+    /// Put the path of a private file that holds the field into a variable; the file vanishes with the command, or with us when we are killed (can be repeated)
     #[arg(long, value_name = "VAR=SERVICE[/FIELD]", add = complete::assignments())]
     pub(crate) file: Vec<Assignment>,
     /// Pass no other variables on than these, HOME, PATH, TERM, LANG, TZ and AGENT_STATE_*

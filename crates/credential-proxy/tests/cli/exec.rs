@@ -128,12 +128,48 @@ fn a_private_file_is_there_for_the_child_and_gone_with_it_also_after_a_kill() {
         .spawn()
         .unwrap();
     wait_for("the child runs", || home.home().join("path").exists());
-    child.kill().unwrap();
-    child.wait().unwrap();
     let left =
         std::path::PathBuf::from(std::fs::read_to_string(home.home().join("path")).unwrap().trim());
-    home.run(&["exec", "--file", "F=github.com", "--", "true"]).code(0);
-    assert!(!left.exists());
+    assert!(left.exists());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    wait_for("the file of a killed exec is gone", || !left.exists());
+}
+
+#[test]
+fn what_a_background_job_writes_after_the_end_is_not_lost_and_masked() {
+    let home = home();
+    let seen = home
+        .sh("credential-proxy exec --env T=github.com -- sh -c '(until [ -e go ]; do sleep 0.02; done; echo \"late $T\"; echo \"$T\" >&2; touch wrote) & echo now; exit 5'; echo \"ended $?\"; touch go")
+        .code(0);
+    assert_eq!(seen.stdout, "now\nended 5\nlate [redacted:github.com]\n");
+    assert_eq!(seen.stderr, "[redacted:github.com]\n");
+    assert!(home.home().join("wrote").exists());
+}
+
+#[test]
+fn output_that_cannot_be_written_is_an_error_and_a_reader_that_leaves_is_none() {
+    let home = home();
+    let exec = "credential-proxy exec --env T=github.com -- sh -c";
+    let seen = home.sh(&format!("{exec} 'echo hi' > /dev/full")).code(3);
+    assert!(seen.stderr.contains("cannot write to standard output: No space left"), "{seen:?}");
+    let seen = home.sh(&format!("{exec} 'echo hi; exit 5' > /dev/full")).code(5);
+    assert!(seen.stderr.contains("warning: cannot write to standard output"), "{seen:?}");
+    home.sh(&format!("{exec} 'echo hi >&2' 2> /dev/full")).code(3);
+    let seen = home.sh(&format!("{exec} 'yes; echo $? > status' | head -n 1")).code(0);
+    assert_eq!((seen.stdout.as_str(), seen.stderr.as_str()), ("y\n", ""));
+    wait_for("yes ended", || {
+        std::fs::read_to_string(home.home().join("status")).is_ok_and(|status| status == "141\n")
+    });
+}
+
+#[test]
+fn both_streams_into_one_place_keep_their_order() {
+    let home = home();
+    home.sh("credential-proxy exec --env T=github.com -- sh -c 'for i in 1 2 3 4 5 6 7 8 9; do echo o$i; echo e$i >&2; done' > log 2>&1").code(0);
+    let log = std::fs::read_to_string(home.home().join("log")).unwrap();
+    let expect: String = (1..10).map(|i| format!("o{i}\ne{i}\n")).collect();
+    assert_eq!(log, expect);
 }
 
 #[test]
