@@ -9,6 +9,7 @@
 //! stands in an error, a log, an argument list, or a type that can be printed.
 
 mod access;
+mod address;
 mod audit;
 mod cli;
 mod client;

@@ -196,6 +196,8 @@ pub(crate) struct ListArgs {
 }
 
 /// Show everything about a credential but its secrets
+///
+/// A password or token inside of an address is not shown either; `get --field url` prints the address whole.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -4,6 +4,7 @@ use common::environment;
 use common::exit::Exit;
 
 use super::Context;
+use crate::address::unescaped;
 use crate::cli::AskpassArgs;
 use crate::client::Client;
 use crate::error::Error;
@@ -105,28 +106,6 @@ fn asked(prompt: &str) -> Option<Asked> {
     let (user, host) = account.rsplit_once('@')?;
     let wanted = Wanted { service: host.to_owned(), username: Some(user.to_owned()), id: None };
     Some(Asked { wanted, field: "password", scheme: None })
-}
-
-/// A username in a URL has its special characters in percent form.
-fn unescaped(text: &str) -> String {
-    let mut bytes = Vec::new();
-    let mut rest = text.as_bytes();
-    while let [first, tail @ ..] = rest {
-        let code = match (first, tail) {
-            (b'%', [high, low, ..]) => std::str::from_utf8(&[*high, *low])
-                .ok()
-                .and_then(|hex| u8::from_str_radix(hex, 16).ok()),
-            _ => None,
-        };
-        if let Some(code) = code {
-            bytes.push(code);
-            rest = tail.get(2..).unwrap_or_default();
-        } else {
-            bytes.push(*first);
-            rest = tail;
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[cfg(test)]

@@ -301,3 +301,20 @@ fn a_lent_token_dies_with_the_child() {
         seen(command, "").code == 1
     });
 }
+
+#[test]
+fn what_is_secret_in_an_address_is_neither_shown_nor_in_the_output() {
+    let url = "https://bob:hunter2xyz@ui.com/p?token=abcsecret&page=2";
+    let home = Sandbox::new();
+    home.feed(&["add", "ui.com", "--url", url, "--stdin"], "unrelated").code(0);
+    let shown = home.run(&["show", "ui.com"]).code(0).stdout;
+    assert!(shown.contains("https://bob:[redacted]@ui.com/p?token=[redacted]&page=2"), "{shown}");
+    let shown = home.run(&["show", "ui.com", "--json"]).code(0).stdout;
+    assert!(!shown.contains("hunter2xyz") && !shown.contains("abcsecret"), "{shown}");
+    assert_eq!(home.run(&["get", "ui.com", "--field", "url"]).code(0).stdout, format!("{url}\n"));
+    let args = ["exec", "--env", "U=ui.com/url", "--", "sh", "-c", "echo \"$U\""];
+    assert_eq!(
+        home.run(&args).code(0).stdout,
+        "https://bob:[redacted:ui.com]@ui.com/p?token=[redacted:ui.com]&page=2\n"
+    );
+}
