@@ -12,6 +12,7 @@ use common::child::{End, Fate, Stream, Supervisor};
 use common::exit::Exit;
 use common::report::{self, Report};
 use rustix::fs::FlockOperation;
+use rustix::process::Pid;
 
 use crate::client::Client;
 use crate::error::Error;
@@ -83,8 +84,8 @@ fn on_terminal(mut command: Command, patterns: &Patterns) -> Result<Fate, Error>
     let mut running = Supervisor::new().with_own_terminal(inner).start(command)?;
     let target = if stdout.is_terminal() { stdout.as_fd() } else { stderr.as_fd() };
     terminal::follow_size(&outer).map_err(failed)?;
-    if raw.is_some() {
-        terminal::pass_keys(&outer).map_err(failed)?;
+    if let Some(raw) = &raw {
+        terminal::pass_keys(&outer, Pid::from_child(&running.child), raw).map_err(failed)?;
     }
     running.read(Stream::new(outer, Some(target), |_| ()).with_filter(filter(patterns)));
     Ok(running.wait()?)

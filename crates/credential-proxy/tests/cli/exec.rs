@@ -1,5 +1,6 @@
 //! `exec`: the child has the secret, its output does not.
 
+use std::io::{Read as _, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::Stdio;
 
@@ -187,6 +188,49 @@ fn on_a_terminal_the_child_has_one_too_and_is_masked() {
         shown.stdout.contains("[redacted:github.com]") && !shown.stdout.contains("pass>word"),
         "{shown:?}"
     );
+}
+
+#[test]
+fn the_stop_key_stops_the_masked_command_and_the_shell_brings_it_back() {
+    if !has("script") || !has("bash") {
+        return;
+    }
+    let home = home();
+    let mut script = home
+        .program("script", &["-qec", "bash --norc --noprofile -i", "/dev/null"])
+        .env("PS1", "<prompt>")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (mut keyboard, mut screen) = (script.stdin.take().unwrap(), script.stdout.take().unwrap());
+    let mut shown = String::new();
+    let child = "echo up-$((1+1)) $T; until [ -e go ]; do sleep 0.02; done; echo gone-$((1+1)) on";
+    for (keys, answer) in [
+        (
+            format!("{BIN} exec --env T=github.com -- sh -c '{child}'\n"),
+            "up-2 [redacted:github.com]",
+        ),
+        ("\u{1a}".to_owned(), "Stopped"),
+        ("touch go; echo shell-$((1+1))\n".to_owned(), "shell-2"),
+        // Keys that come before the shell has its terminal back are for the command.
+        ("fg\n".to_owned(), "gone-2 on"),
+        ("echo end-$((1+1)); exit\n".to_owned(), "end-2"),
+    ] {
+        keyboard.write_all(keys.as_bytes()).unwrap();
+        let mut piece = [0; 1024];
+        let has_prompt = !answer.starts_with("up-") && !answer.starts_with("end-");
+        while !shown
+            .split_once(answer)
+            .is_some_and(|(_, behind)| !has_prompt || behind.contains("<prompt>"))
+        {
+            let n_bytes = screen.read(&mut piece).unwrap();
+            assert!(n_bytes > 0, "{shown:?}");
+            shown.push_str(&String::from_utf8_lossy(&piece[..n_bytes]));
+        }
+        assert_eq!(shown.contains("gone-2 on"), answer == "gone-2 on" || answer == "end-2");
+    }
+    assert!(script.wait().unwrap().success());
 }
 
 #[test]
