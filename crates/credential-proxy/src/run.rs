@@ -36,18 +36,22 @@ pub(crate) struct Plan<'a> {
 /// Runs the child to its end.
 pub(crate) fn supervise(plan: Plan<'_>) -> Result<Exit, Error> {
     let Plan { mut command, patterns, files, lender, .. } = plan;
-    let lines = if patterns.is_some() { relay::lines(&mut command)? } else { Vec::new() };
+    let lines = if patterns.is_some() {
+        relay::lines(&mut command).map_err(not_started)?
+    } else {
+        Vec::new()
+    };
     let folders: Vec<PathBuf> = files.iter().map(|file| file.folder.clone()).collect();
     let relay = if lines.is_empty() && folders.is_empty() {
         None
     } else {
-        Some(Relay::start(lines, patterns.as_ref(), &folders)?)
+        Some(Relay::start(lines, patterns.as_ref(), &folders).map_err(not_started)?)
     };
     let fate = match &patterns {
         Some(patterns) if io::stdout().is_terminal() || io::stderr().is_terminal() => {
             on_terminal(command, patterns)?
         }
-        _ => Supervisor::new().start(command)?.wait()?,
+        _ => Supervisor::new().start(command).map_err(not_started)?.wait()?,
     };
     drop(lender);
     let was_told = fate.forwarded.is_some() && fate.end != End::Code(0);
@@ -63,10 +67,23 @@ pub(crate) fn supervise(plan: Plan<'_>) -> Result<Exit, Error> {
     }
 }
 
+/// What the system refuses before the child is there leaves with 125; that it cannot be run has codes of its own.
+fn not_started(error: impl Into<Error>) -> Error {
+    match error.into() {
+        Error::Common(error @ common::Error::Process { .. }) => {
+            let report = Report::of::<Error>(&error.into());
+            Error::NotStarted { problems: vec![report.message], hint: report.hint }
+        }
+        other => other,
+    }
+}
+
 /// The child gets a terminal of its own wherever we have one; the rest goes through the relay.
 fn on_terminal(mut command: Command, patterns: &Patterns) -> Result<Fate, Error> {
     let failed =
-        |source| Error::from(common::Error::Process { doing: "open a pseudo-terminal", source });
+        |source| not_started(common::Error::Process { doing: "open a pseudo-terminal", source });
+    let late =
+        |source| Error::from(common::Error::Process { doing: "follow the terminal", source });
     let Pair { outer, inner } = Pair::open().map_err(failed)?;
     let (stdout, stderr) = (io::stdout(), io::stderr());
     let inner_end = || inner.try_clone().map(Stdio::from).map_err(failed);
@@ -81,11 +98,12 @@ fn on_terminal(mut command: Command, patterns: &Patterns) -> Result<Fate, Error>
     }
     // Restored when this function is left, whatever the child did to the settings.
     let raw = Raw::new();
-    let mut running = Supervisor::new().with_own_terminal(inner).start(command)?;
+    let mut running =
+        Supervisor::new().with_own_terminal(inner).start(command).map_err(not_started)?;
     let target = if stdout.is_terminal() { stdout.as_fd() } else { stderr.as_fd() };
-    terminal::follow_size(&outer).map_err(failed)?;
+    terminal::follow_size(&outer).map_err(late)?;
     if let Some(raw) = &raw {
-        terminal::pass_keys(&outer, Pid::from_child(&running.child), raw).map_err(failed)?;
+        terminal::pass_keys(&outer, Pid::from_child(&running.child), raw).map_err(late)?;
     }
     running.read(Stream::new(outer, Some(target), |_| ()).with_filter(filter(patterns)));
     Ok(running.wait()?)

@@ -37,6 +37,20 @@ fn a_missing_credential_stops_the_child_and_all_missing_names_are_told() {
 }
 
 #[test]
+fn what_the_system_refuses_before_the_child_is_there_is_125() {
+    let home = home();
+    home.run(&["start"]).code(0);
+    let mut n_refused = 0;
+    for limit in 4..20 {
+        let line = format!("ulimit -n {limit}; credential-proxy exec --env T=github.com -- true");
+        let seen = home.sh(&line);
+        assert!([0, 125].contains(&seen.code), "{limit}: {seen:?}");
+        n_refused += usize::from(seen.code == 125);
+    }
+    assert!(n_refused > 5, "{n_refused}");
+}
+
+#[test]
 fn inherited_values_are_replaced_and_what_is_ours_is_not_passed_on() {
     let home = home();
     let mut command =
