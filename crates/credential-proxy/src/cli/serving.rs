@@ -142,6 +142,9 @@ pub(crate) struct ExecArgs {
 }
 
 /// Print credentials as shell exports, or as one JSON object
+///
+/// SERVICE[/FIELD] is a service and one of its fields (password when not named); @USERNAME behind it picks one of
+/// several accounts.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Environment: CREDENTIAL_PROXY_TOKEN, or the file named by

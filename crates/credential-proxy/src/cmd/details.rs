@@ -106,10 +106,9 @@ fn non_empty(text: &str) -> Result<Secret, Error> {
 
 fn ask(prompt: &str) -> Result<Secret, Error> {
     if !std::io::stdin().is_terminal() {
-        return Err(Error::Usage {
-            message: "there is no terminal to ask for the secret; pass it on stdin with --stdin"
-                .to_owned(),
-        });
+        return Err(refused(
+            "there is no terminal to ask for the secret; pass it on stdin with --stdin",
+        ));
     }
     rpassword::prompt_password(prompt)
         .map(Secret::new)
