@@ -12,6 +12,7 @@ use std::collections::HashSet;
 
 use zeroize::{Zeroize as _, Zeroizing};
 
+use self::unit::Unit;
 use self::view::{Fit, View};
 
 /// Secrets with fewer characters would shred the output of every program.
@@ -146,8 +147,18 @@ impl Patterns {
             return if is_end { Look::Plain } else { Look::Perhaps };
         };
         let mut longest: Option<(usize, usize)> = None;
+        // An escape is read once for the many lines of a key that could begin with it.
+        let mut read: Option<(View, Option<Unit>)> = None;
         for pattern in self.starting_with(first, second) {
             let Some(text) = self.texts.get(pattern.text) else { continue };
+            if read.is_none_or(|(view, _)| view != pattern.view) {
+                read = Some((pattern.view, pattern.view.first(rest)));
+            }
+            if let Some((_, Some(unit))) = read
+                && unit.n_of(text) == 0
+            {
+                continue;
+            }
             let len = match pattern.view.fit(text, rest) {
                 Fit::Whole(len) => len,
                 Fit::AtLeast(len) if is_end => len,

@@ -4,7 +4,7 @@
 //! character, beside the text. So a text can be long, and escapes can be mixed as any encoder likes.
 
 use super::MIN_CHARS;
-use super::unit::{self, First};
+use super::unit::{self, First, Unit};
 
 /// How a text may have been written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,6 +125,16 @@ impl View {
         }
     }
 
+    /// What stands at the beginning of what is there, where that does not depend on the text.
+    pub(super) fn first(self, rest: &[u8]) -> Option<Unit> {
+        let first = match self {
+            Self::Escaped(depth) => unit::unescaped(rest, depth),
+            Self::Percent(depth) => unit::from_percent(rest, depth),
+            Self::Plain | Self::Hex | Self::Base64 { .. } => return None,
+        };
+        first.ok().map(|(unit, _)| unit)
+    }
+
     /// Whether the text begins here.
     pub(super) fn fit(self, text: &[u8], rest: &[u8]) -> Fit {
         match self {
@@ -134,7 +144,7 @@ impl View {
             Self::Hex => {
                 let digits = text.iter().flat_map(|byte| [byte >> 4, byte & 15]);
                 let value = |found: u8| char::from(found).to_digit(16);
-                match fit_digits(digits, rest, &IN_HEX, |found, wanted| {
+                match fit_digits(digits, rest, 0, &IN_HEX, |found, wanted| {
                     value(found) == Some(u32::from(wanted))
                 }) {
                     Ok(len) => Fit::Whole(len),
@@ -188,14 +198,15 @@ fn fit_units(text: &[u8], rest: &[u8], next: impl Fn(&[u8]) -> First) -> Fit {
     Fit::Whole(at)
 }
 
-/// Compares digit by digit, with gaps; how many bytes are the digits, or why they are not.
+/// Compares digit by digit from `at` on, with gaps; where the digits end, or why they are not there.
 fn fit_digits<T: Copy>(
     wanted: impl Iterator<Item = T>,
     rest: &[u8],
+    mut at: usize,
     gaps: &Gaps,
     is: impl Fn(u8, T) -> bool,
 ) -> Result<usize, Fit> {
-    let (mut at, mut gap) = (0, 0);
+    let mut gap = 0;
     for wanted in wanted {
         loop {
             let found = *rest.get(at).ok_or(Fit::Perhaps)?;
@@ -256,21 +267,19 @@ impl<'a> Base64<'a> {
     fn fit(&self, skip: u8, rest: &[u8]) -> Fit {
         let from = self.first + usize::from(skip);
         let n_characters = ((self.offset + self.text.len()) * 8).div_ceil(6);
-        let fit_to = |end: usize| {
-            let wanted = (from..end).map(|place| self.value(place));
-            fit_digits(wanted, rest, &IN_BASE64, is_value)
+        let fit_to = |at: usize, places: std::ops::Range<usize>| {
+            let wanted = places.map(|place| self.value(place));
+            fit_digits(wanted, rest, at, &IN_BASE64, is_value)
         };
-        let mut len = match fit_to(n_characters) {
+        let whole = match fit_to(0, from..self.n_whole) {
             Ok(len) => len,
-            // It may be cut off before the last character, which has a few bits of the text.
-            Err(fit) if n_characters > self.n_whole => {
-                return match (fit_to(self.n_whole), fit) {
-                    (Ok(len), Fit::Perhaps) => Fit::AtLeast(len),
-                    (Ok(len), _) => Fit::Whole(len),
-                    (Err(fit), _) => fit,
-                };
-            }
             Err(fit) => return fit,
+        };
+        // It may be cut off before the last character, which has a few bits of the text.
+        let mut len = match fit_to(whole, self.n_whole..n_characters) {
+            Ok(len) => len,
+            Err(Fit::Perhaps) => return Fit::AtLeast(whole),
+            Err(_) => return Fit::Whole(whole),
         };
         for _ in 0..(4 - n_characters % 4) % 4 {
             match rest.get(len) {
