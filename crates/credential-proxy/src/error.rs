@@ -120,6 +120,9 @@ pub(crate) enum Error {
     Exists { service: String, username: String },
     #[error("{message}")]
     Usage { message: String },
+    /// What was given cannot be used, and how it was written is not the reason.
+    #[error("{message}")]
+    Refused { message: String, hint: Option<&'static str> },
     #[error("cannot import {}: {problem}", for_people(.path))]
     Import { path: PathBuf, problem: String, hint: Option<String> },
     #[error("the child was not started: {}", .problems.join("; "))]
@@ -169,7 +172,7 @@ impl Explain for Error {
             | Self::AlreadyRunning { .. }
             | Self::NotRunning { .. }
             | Self::VaultExists { .. } => Exit::No,
-            Self::Usage { .. } => Exit::Usage,
+            Self::Usage { .. } | Self::Refused { .. } => Exit::Usage,
             Self::Busy { .. }
             | Self::NoDaemon { .. }
             | Self::Talk { .. }
@@ -236,7 +239,7 @@ impl Explain for Error {
             Self::NoField { .. } => "no_field",
             Self::Denied { .. } => "denied",
             Self::Exists { .. } => "exists",
-            Self::Usage { .. } => "usage",
+            Self::Usage { .. } | Self::Refused { .. } => "usage",
             Self::Import { .. } => "import",
             Self::NotStarted { .. } => "not_started",
             Self::Audit { .. } => "audit",
@@ -305,6 +308,7 @@ impl Explain for Error {
                 "restart the daemon with `credential-proxy stop` and `credential-proxy start`"
             }
             Self::Locked => "open it again with `credential-proxy unlock`",
+            Self::Refused { hint, .. } => return hint.map(str::to_owned),
             Self::Usage { .. } => "see `credential-proxy help` for how it is written",
             Self::Audit { .. } => "keep the files as they are and find out who wrote to them",
             Self::NotFound { .. }

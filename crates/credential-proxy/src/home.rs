@@ -184,6 +184,17 @@ pub(crate) fn check_private(path: &Path) -> Result<bool, Error> {
     }
 }
 
+/// Refuses a file with a token that others could read or have put there.
+///
+/// Whoever mounts tokens may do it by links and as root, and a shell may pass a pipe.
+pub(crate) fn check_token(path: &Path, found: &Metadata) -> Result<(), Error> {
+    // systemd lets the user of a service read its credentials by an access list, which shows as the group's right.
+    let is_of_root = found.uid() == 0
+        && !rustix::process::geteuid().is_root()
+        && matches!(found.mode() & 0o077, 0 | 0o040);
+    if is_of_root || !found.is_file() { Ok(()) } else { check_owner_and_mode(path, found) }
+}
+
 /// What stands at the path of a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AtSocket {

@@ -9,6 +9,7 @@
 //! stands in an error, a log, an argument list, or a type that can be printed.
 
 mod access;
+mod address;
 mod audit;
 mod cli;
 mod client;
@@ -29,6 +30,7 @@ mod launch;
 mod mask;
 mod protocol;
 mod reference;
+mod relay;
 mod review;
 mod run;
 mod seal;

@@ -1,7 +1,8 @@
 //! How a credential is named on a command line: `SERVICE`, `SERVICE/FIELD`, `VAR=SERVICE[/FIELD]`.
 //!
 //! `@USERNAME` behind the service picks one of several accounts. A service may itself contain a
-//! slash or an at sign, so a reference has several readings, tried in order.
+//! slash or an at sign, so a reference has several readings, tried in order: first that with an
+//! account, since the others would be told to be ambiguous.
 
 use std::str::FromStr;
 
@@ -68,7 +69,6 @@ impl Reference {
     /// All readings, the most likely first.
     pub(crate) fn readings(&self) -> Vec<Reading> {
         let mut readings = Vec::new();
-        push_readings(&mut readings, &self.0, None);
         for (at, _) in self.0.match_indices('@') {
             let (service, username) = (self.0.get(..at), self.0.get(at + 1..));
             if let (Some(service), Some(username)) = (service, username)
@@ -78,6 +78,7 @@ impl Reference {
                 push_readings(&mut readings, service, Some(username));
             }
         }
+        push_readings(&mut readings, &self.0, None);
         readings
     }
 }
@@ -151,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reference_is_read_as_a_field_first_and_as_a_whole_name_then() {
+    fn a_reference_is_read_with_its_account_first_then_as_a_field_and_as_a_whole_name_last() {
         let plain = |service: &str, field: &str| (service.to_owned(), field.to_owned(), None);
         assert_eq!(readings("github.com"), [plain("github.com", "password")]);
         assert_eq!(
@@ -161,9 +162,21 @@ mod tests {
         assert_eq!(
             readings("github.com@me@x.org"),
             [
-                plain("github.com@me@x.org", "password"),
                 ("github.com".to_owned(), "password".to_owned(), Some("me@x.org".to_owned())),
                 ("github.com@me".to_owned(), "password".to_owned(), Some("x.org".to_owned())),
+                plain("github.com@me@x.org", "password"),
+            ]
+        );
+        let of_me = |service: &str, field: &str| {
+            (service.to_owned(), field.to_owned(), Some("me".to_owned()))
+        };
+        assert_eq!(
+            readings("github.com/api@me"),
+            [
+                of_me("github.com", "api"),
+                of_me("github.com/api", "password"),
+                plain("github.com", "api@me"),
+                plain("github.com/api@me", "password"),
             ]
         );
     }

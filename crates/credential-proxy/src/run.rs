@@ -3,19 +3,22 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Write as _};
-use std::os::fd::{AsFd as _, BorrowedFd};
+use std::os::fd::AsFd as _;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use common::child::{Fate, Running, Stream, Supervisor};
+use common::child::{End, Fate, Stream, Supervisor};
 use common::exit::Exit;
+use common::report::{self, Report};
 use rustix::fs::FlockOperation;
+use rustix::process::Pid;
 
 use crate::client::Client;
 use crate::error::Error;
 use crate::home::Home;
 use crate::mask::{Masker, Patterns};
+use crate::relay::{self, Relay};
 use crate::terminal::{self, Pair, Raw};
 
 /// What is to be run.
@@ -33,59 +36,76 @@ pub(crate) struct Plan<'a> {
 /// Runs the child to its end.
 pub(crate) fn supervise(plan: Plan<'_>) -> Result<Exit, Error> {
     let Plan { mut command, patterns, files, lender, .. } = plan;
+    let lines = if patterns.is_some() {
+        relay::lines(&mut command).map_err(not_started)?
+    } else {
+        Vec::new()
+    };
+    let folders: Vec<PathBuf> = files.iter().map(|file| file.folder.clone()).collect();
+    let relay = if lines.is_empty() && folders.is_empty() {
+        None
+    } else {
+        Some(Relay::start(lines, patterns.as_ref(), &folders).map_err(not_started)?)
+    };
     let fate = match &patterns {
-        None => Supervisor::new().start(command)?.wait()?,
         Some(patterns) if io::stdout().is_terminal() || io::stderr().is_terminal() => {
             on_terminal(command, patterns)?
         }
-        Some(patterns) => {
-            command.stdout(Stdio::piped()).stderr(Stdio::piped());
-            let (stdout, stderr) = (io::stdout(), io::stderr());
-            let mut running = Supervisor::new().start(command)?;
-            read_pipes(&mut running, patterns, stdout.as_fd(), stderr.as_fd());
-            running.wait()?
-        }
+        _ => Supervisor::new().start(command).map_err(not_started)?.wait()?,
     };
-    drop((files, lender));
-    Ok(fate.exit())
-}
-
-fn read_pipes<'a>(
-    running: &mut Running<'a>,
-    patterns: &'a Patterns,
-    stdout: BorrowedFd<'a>,
-    stderr: BorrowedFd<'a>,
-) {
-    if let Some(pipe) = running.child.stdout.take() {
-        running.read(Stream::new(pipe, Some(stdout), |_| ()).with_filter(filter(patterns)));
-    }
-    if let Some(pipe) = running.child.stderr.take() {
-        running.read(Stream::new(pipe, Some(stderr), |_| ()).with_filter(filter(patterns)));
+    drop(lender);
+    let was_told = fate.forwarded.is_some() && fate.end != End::Code(0);
+    let passed_on = relay.map_or(Ok(()), |relay| relay.finish(was_told));
+    drop(files);
+    match passed_on {
+        Err(error) if fate.end == End::Code(0) => Err(error),
+        Err(error) => {
+            report::warn(crate::TOOL, &Report::of::<Error>(&error.into()).message);
+            Ok(fate.exit())
+        }
+        Ok(()) => Ok(fate.exit()),
     }
 }
 
-/// The child gets a terminal of its own wherever we have one, and a pipe elsewhere.
+/// What the system refuses before the child is there leaves with 125; that it cannot be run has codes of its own.
+fn not_started(error: impl Into<Error>) -> Error {
+    match error.into() {
+        Error::Common(error @ common::Error::Process { .. }) => {
+            let report = Report::of::<Error>(&error.into());
+            Error::NotStarted { problems: vec![report.message], hint: report.hint }
+        }
+        other => other,
+    }
+}
+
+/// The child gets a terminal of its own wherever we have one; the rest goes through the relay.
 fn on_terminal(mut command: Command, patterns: &Patterns) -> Result<Fate, Error> {
     let failed =
-        |source| Error::from(common::Error::Process { doing: "open a pseudo-terminal", source });
+        |source| not_started(common::Error::Process { doing: "open a pseudo-terminal", source });
+    let late =
+        |source| Error::from(common::Error::Process { doing: "follow the terminal", source });
     let Pair { outer, inner } = Pair::open().map_err(failed)?;
     let (stdout, stderr) = (io::stdout(), io::stderr());
     let inner_end = || inner.try_clone().map(Stdio::from).map_err(failed);
     if io::stdin().is_terminal() {
         command.stdin(inner_end()?);
     }
-    command.stdout(if stdout.is_terminal() { inner_end()? } else { Stdio::piped() });
-    command.stderr(if stderr.is_terminal() { inner_end()? } else { Stdio::piped() });
+    if stdout.is_terminal() {
+        command.stdout(inner_end()?);
+    }
+    if stderr.is_terminal() {
+        command.stderr(inner_end()?);
+    }
     // Restored when this function is left, whatever the child did to the settings.
     let raw = Raw::new();
-    let mut running = Supervisor::new().with_own_terminal(inner).start(command)?;
+    let mut running =
+        Supervisor::new().with_own_terminal(inner).start(command).map_err(not_started)?;
     let target = if stdout.is_terminal() { stdout.as_fd() } else { stderr.as_fd() };
-    terminal::follow_size(&outer).map_err(failed)?;
-    if raw.is_some() {
-        terminal::pass_keys(&outer).map_err(failed)?;
+    terminal::follow_size(&outer).map_err(late)?;
+    if let Some(raw) = &raw {
+        terminal::pass_keys(&outer, Pid::from_child(&running.child), raw).map_err(late)?;
     }
     running.read(Stream::new(outer, Some(target), |_| ()).with_filter(filter(patterns)));
-    read_pipes(&mut running, patterns, stdout.as_fd(), stderr.as_fd());
     Ok(running.wait()?)
 }
 

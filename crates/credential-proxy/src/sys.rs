@@ -9,6 +9,7 @@ use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
 use rustix::mm::{MapFlags, ProtFlags};
+use rustix::process::Pid;
 
 /// Wipes every block when it is given back, so that no copy of a secret stays on the heap: not the
 /// old halves of a growing buffer, not what a parser left behind.
@@ -142,6 +143,73 @@ fn close_on_exec_from(first: libc::c_int) {
         // SAFETY: setting a flag of a descriptor, open or not, touches no memory.
         unsafe {
             libc::fcntl(descriptor, libc::F_SETFD, libc::FD_CLOEXEC);
+        }
+    }
+}
+
+/// Runs `work` in a copy of this process, which ends with it. No other thread may run in this one.
+pub(crate) fn fork(work: impl FnOnce()) -> io::Result<Pid> {
+    // SAFETY: without other threads the copy is whole: no lock is held by somebody who is not in it.
+    match unsafe { libc::fork() } {
+        0 => {
+            let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+            // SAFETY: the copy leaves at once; what is to be done at an exit is for the original to do.
+            unsafe { libc::_exit(if result.is_ok() { 0 } else { 70 }) }
+        }
+        pid => Pid::from_raw(pid).filter(|_| pid > 0).ok_or_else(io::Error::last_os_error),
+    }
+}
+
+/// Makes this process one that no signal to its former group or terminal ends, with `kept` as its only descriptors.
+///
+/// Nothing that owns one of the others may be used or dropped from then on.
+pub(crate) fn stand_aside(mut kept: Vec<libc::c_int>) {
+    // A copy leads no group, so it may lead a session.
+    let _ = rustix::process::setsid();
+    for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT] {
+        // SAFETY: ignoring a signal runs no code of ours.
+        unsafe { libc::signal(signal, libc::SIG_IGN) };
+    }
+    kept.sort_unstable();
+    kept.dedup();
+    let mut first = 0;
+    for descriptor in kept {
+        close(first, descriptor - 1);
+        first = descriptor + 1;
+    }
+    close(first, libc::c_int::MAX);
+}
+
+/// Closes all descriptors from `first` to `last`.
+fn close(first: libc::c_int, last: libc::c_int) {
+    if first > last {
+        return;
+    }
+    #[cfg(target_os = "linux")]
+    {
+        // SAFETY: the caller says that nobody uses these descriptors any more.
+        if unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) } == 0 {
+            return;
+        }
+    }
+    for descriptor in first..=last.min(1023) {
+        // SAFETY: as above; closing what is not open does nothing.
+        unsafe { libc::close(descriptor) };
+    }
+}
+
+/// Gives the signals that were forwarded to a child their usual effect on this process.
+pub(crate) fn let_signals_end_us() {
+    for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT] {
+        // SAFETY: all-zero is a valid `sigaction`, a null new action only queries, and the default action
+        // runs no code of ours.
+        unsafe {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            let known = libc::sigaction(signal, std::ptr::null(), &raw mut action) == 0;
+            // What nohup has ignored stays ignored.
+            if known && action.sa_sigaction != libc::SIG_IGN {
+                libc::signal(signal, libc::SIG_DFL);
+            }
         }
     }
 }

@@ -33,7 +33,8 @@ Environment:
   CREDENTIAL_PROXY_SOCKET       the socket, when it is elsewhere
   CREDENTIAL_PROXY_KEY_COMMAND  a command that prints the key
   CREDENTIAL_PROXY_TOKEN        the token of this job
-  CREDENTIAL_PROXY_TOKEN_FILE   a file that holds the token
+  CREDENTIAL_PROXY_TOKEN_FILE   a file that holds the token, closed to others
+                                (mode 0600)
   AGENT_STATE_RUN_ID            stands in the audit trail
 
 Examples:
@@ -104,7 +105,7 @@ pub(crate) enum Verb {
     ///
     /// Returns when the daemon answers. Prints nothing unless on a terminal, so it can stand in a crontab.
     #[command(
-        after_help = "Examples:\n  credential-proxy start\n  */5 * * * * credential-proxy start      (in a crontab)"
+        after_help = "Examples:\n  credential-proxy start\n  credential-proxy start && credential-proxy status"
     )]
     Start,
     /// Stop the daemon, and wait until it is gone
@@ -144,7 +145,7 @@ pub(crate) enum Verb {
     /// CREDENTIAL_PROXY_TOKEN_FILE names. A process of this user that can read the key file is not stopped by this.
     #[command(
         subcommand,
-        after_help = "Examples:\n  credential-proxy token create ci --allow github.com:inject > ~/ci.token\n  CREDENTIAL_PROXY_TOKEN_FILE=~/ci.token \\\n      credential-proxy exec --env T=github.com -- my-agent"
+        after_help = "Examples:\n  (umask 077; credential-proxy token create ci --allow github.com:inject \\\n      > ~/ci.token)\n  CREDENTIAL_PROXY_TOKEN_FILE=~/ci.token \\\n      credential-proxy exec --env T=github.com -- my-agent"
     )]
     Token(TokenVerb),
     Audit(AuditArgs),
@@ -194,7 +195,8 @@ Examples:
     /// stdout, with exit 1, as docker expects.
     #[command(after_help = "\
 Examples:
-  ln -s $(command -v credential-proxy) ~/.local/bin/docker-credential-proxy
+  mkdir -p ~/.local/bin
+  ln -s \"$(command -v credential-proxy)\" ~/.local/bin/docker-credential-proxy
   echo https://index.docker.io/v1/ | credential-proxy docker-credential get")]
     DockerCredential(HelperArgs),
     AwsCredential(AwsArgs),

@@ -29,7 +29,8 @@ pub(crate) enum TokenVerb {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  credential-proxy token create ci --allow github.com:inject > ~/ci.token
+  (umask 077; credential-proxy token create ci --allow github.com:inject \\
+      > ~/ci.token)
   credential-proxy token create db --allow '*.internal:print:helper' \\
       --expires 30d --rate 60/h")]
 pub(crate) struct TokenCreateArgs {

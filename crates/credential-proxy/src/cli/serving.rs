@@ -56,15 +56,16 @@ pub(crate) struct AwsArgs {
 /// Answer the prompts of git, ssh and sudo
 ///
 /// For GIT_ASKPASS, SSH_ASKPASS and SUDO_ASKPASS through a link named credential-proxy-askpass. The passphrase of a
-/// key is the credential named by the key's path; sudo's password is that of the service `sudo`.
+/// key is the credential named by the key's path; sudo's password is that of the service `sudo`. The account is the
+/// one that the prompt names, or else the one that was stored without a username.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Environment: CREDENTIAL_PROXY_ASKPASS names the service, whatever the prompt
 says.
 
 Examples:
-  ln -s $(command -v credential-proxy) ~/.local/bin/credential-proxy-askpass
-  GIT_ASKPASS=credential-proxy-askpass git ls-remote https://github.com/me/x")]
+  ln -s \"$(command -v credential-proxy)\" ~/credential-proxy-askpass
+  GIT_ASKPASS=~/credential-proxy-askpass git ls-remote https://github.com/me/x")]
 pub(crate) struct AskpassArgs {
     /// The prompt
     pub(crate) prompt: String,
@@ -88,7 +89,7 @@ pub(crate) struct GetArgs {
     /// The field: password, username, url, note, or a name of its own
     #[arg(long, short, value_name = "FIELD", default_value = "password")]
     pub(crate) field: String,
-    /// Print nothing; the exit code says whether it is there
+    /// Print nothing, also when it is not there; the exit code says it
     #[arg(long)]
     pub(crate) check: bool,
     /// Open the vault instead of asking the daemon
@@ -99,15 +100,18 @@ pub(crate) struct GetArgs {
 /// Run a command with credentials in its environment, and mask them in its output
 ///
 /// SERVICE[/FIELD] is a service and one of its fields (password when not named); @USERNAME behind it
-/// picks one of several accounts. Inherited variables of the same name are removed, and so is
-/// everything named CREDENTIAL_PROXY_*. A secret of 6 characters or more that appears in the
+/// picks one of several accounts. A credential that is missing, or has no such field or no password, stops
+/// everything; any other field may be empty, and then its variable is. Inherited variables of the same name are
+/// removed, and so is everything named CREDENTIAL_PROXY_*. A secret of 6 characters or more that appears in the
 /// command's stdout or stderr, also in base64, hex, percent or JSON form, is printed as
-/// `[redacted:SERVICE]`.
+/// `[redacted:SERVICE]`. So is what a background job of the command writes later: a process that masks
+/// stays until nobody is left to write.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Exit codes: the command's own; 125 it was not started, as when a credential
-is missing; 126 not executable; 127 not found. A command that was killed by a
-signal: we die of the same signal.
+Exit codes: the command's own; 3 it ended well and its output could not be
+written; 125 it was not started, as when a credential is missing; 126 not
+executable; 127 not found. A command that was killed by a signal: we die of
+the same signal.
 
 Environment: CREDENTIAL_PROXY_TOKEN, or the file named by
 CREDENTIAL_PROXY_TOKEN_FILE, holds the token of this job, where one is needed.
@@ -120,7 +124,7 @@ pub(crate) struct ExecArgs {
     /// Put a field of a credential into a variable (can be repeated)
     #[arg(long, short, value_name = "VAR=SERVICE[/FIELD]", add = complete::assignments())]
     pub(crate) env: Vec<Assignment>,
-    /// Put the path of a private file that holds the field into a variable; the file vanishes with the command (can be repeated)
+    /// Put the path of a private file that holds the field into a variable; the file vanishes with the command, or with us when we are killed (can be repeated)
     #[arg(long, value_name = "VAR=SERVICE[/FIELD]", add = complete::assignments())]
     pub(crate) file: Vec<Assignment>,
     /// Pass no other variables on than these, HOME, PATH, TERM, LANG, TZ and AGENT_STATE_*
@@ -138,6 +142,9 @@ pub(crate) struct ExecArgs {
 }
 
 /// Print credentials as shell exports, or as one JSON object
+///
+/// SERVICE[/FIELD] is a service and one of its fields (password when not named); @USERNAME behind it picks one of
+/// several accounts.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Environment: CREDENTIAL_PROXY_TOKEN, or the file named by
@@ -177,8 +184,8 @@ pub(crate) struct ServeArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  source <(credential-proxy completions bash)      (in ~/.bashrc)
-  credential-proxy completions fish | source")]
+  source <(credential-proxy completions bash)
+  echo 'source <(credential-proxy completions zsh)' >> ~/.zshrc")]
 pub(crate) struct CompletionsArgs {
     pub(crate) shell: clap_complete::Shell,
 }

@@ -27,8 +27,8 @@ pub(crate) struct BootstrapArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  credential-proxy backup ~/backups/vault-$(date +%F).db
-  credential-proxy backup /mnt/usb/vault.db --json")]
+  credential-proxy backup ~/vault-$(date +%F).db
+  credential-proxy backup ~/vault-copy.db --json")]
 pub(crate) struct BackupArgs {
     /// The new file
     pub(crate) file: PathBuf,
@@ -48,7 +48,8 @@ pub(crate) struct InitArgs {}
 /// Add a credential; its secret comes from a prompt or from stdin, never from an argument
 ///
 /// Without --stdin the secret is asked for twice on the terminal and not echoed. With --stdin it
-/// is all of stdin, less one final newline. Exit 1 when the service has that username already.
+/// is all of stdin, less one final newline (one `\n`; everything else belongs to the secret). Exit 1 when the
+/// service has that username already.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -75,7 +76,7 @@ pub(crate) struct DetailArgs {
     /// A note; it stands in the process list while the command runs, so keep secrets out of it
     #[arg(long, value_name = "T")]
     pub(crate) note: Option<String>,
-    /// Ask for a further secret of this name (can be repeated); with --stdin one line each, after the password's line
+    /// Ask for a further secret of this name (can be repeated); with --stdin the password and each field have a line of their own, and there are no others
     #[arg(long, value_name = "NAME")]
     pub(crate) field: Vec<String>,
     /// When the secret ends: 2026-12-31, an RFC 3339 moment, or a duration as 90d
@@ -195,6 +196,8 @@ pub(crate) struct ListArgs {
 }
 
 /// Show everything about a credential but its secrets
+///
+/// A password or token inside of an address is not shown either; `get --field url` prints the address whole.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -7,9 +7,8 @@ use super::{Context, details};
 use crate::audit::Deed;
 use crate::cli::AddArgs;
 use crate::credential::Credential;
-use crate::error::Error;
 use crate::secret::Secret;
-use crate::service::{self, Origin};
+use crate::service::Origin;
 
 pub(super) fn run(args: &AddArgs, context: &mut Context) -> anyhow::Result<Exit> {
     let now = Context::now();
@@ -17,15 +16,7 @@ pub(super) fn run(args: &AddArgs, context: &mut Context) -> anyhow::Result<Exit>
     if Origin::of(&args.service).is_some() && urls.is_empty() {
         urls.push(args.service.clone());
     }
-    let service = service::normal(&args.service);
-    if service.is_empty() || service.chars().any(char::is_control) || service.chars().count() > 1000
-    {
-        return Err(Error::Usage {
-            message: "a service has 1 to 1000 characters, none of them a control character"
-                .to_owned(),
-        }
-        .into());
-    }
+    let service = details::service(&args.service)?;
     let username = args.details.username.clone().unwrap_or_default();
     // Before anybody types a secret: is there a vault that will take it?
     let mut vault = context.vault_for(Deed::Add, &service)?;

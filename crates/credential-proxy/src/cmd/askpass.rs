@@ -4,7 +4,9 @@ use common::environment;
 use common::exit::Exit;
 
 use super::Context;
+use crate::address::unescaped;
 use crate::cli::AskpassArgs;
+use crate::client::Client;
 use crate::error::Error;
 use crate::git::Description;
 use crate::protocol::Mode;
@@ -30,38 +32,46 @@ pub(super) fn run(args: &AskpassArgs, context: &mut Context) -> anyhow::Result<E
         })?,
     };
     let mut client = context.client()?;
+    let wanted = stored(&mut client, asked.wanted);
     if let Some(scheme) = &asked.scheme {
-        let (one, _) = client.show(&asked.wanted)?;
+        let (one, _) = client.show(&wanted)?;
         let fits = Description {
             protocol: scheme.clone(),
             host: one
                 .urls
                 .iter()
                 .filter_map(|url| Origin::of(url))
-                .find(|origin| {
-                    service::normal(&origin.host) == service::normal(&asked.wanted.service)
-                })
-                .map_or_else(|| asked.wanted.service.clone(), |origin| origin.host),
+                .find(|origin| service::normal(&origin.host) == service::normal(&wanted.service))
+                .map_or_else(|| wanted.service.clone(), |origin| origin.host),
             ..Description::default()
         };
         if !fits.fits(&one) {
-            return Err(Error::NotFound {
-                names: vec![format!("{scheme}://{}", asked.wanted.service)],
-            }
-            .into());
+            return Err(
+                Error::NotFound { names: vec![format!("{scheme}://{}", wanted.service)] }.into()
+            );
         }
     }
-    let one = client.get(&asked.wanted, Mode::Helper)?;
+    let one = client.get(&wanted, Mode::Helper)?;
     let value = one.field(asked.field).unwrap_or_default();
     if value.contains(['\n', '\r', '\0']) {
-        return Err(Error::Usage {
+        return Err(Error::Refused {
             message: "the secret has a line break, which no prompt takes".to_owned(),
+            hint: None,
         }
         .into());
     }
     context.out.bytes(value.as_bytes())?;
     context.out.bytes(b"\n")?;
     Ok(Exit::Done)
+}
+
+/// The account that the prompt names, or else the one that was stored without a username.
+fn stored(client: &mut Client, wanted: Wanted) -> Wanted {
+    let nameless = Wanted { username: Some(String::new()), ..wanted.clone() };
+    let is_nameless = wanted.username.is_some()
+        && matches!(client.show(&wanted), Err(Error::NotFound { .. }))
+        && client.show(&nameless).is_ok();
+    if is_nameless { nameless } else { wanted }
 }
 
 /// Reads the prompts of git, ssh and sudo.
@@ -96,28 +106,6 @@ fn asked(prompt: &str) -> Option<Asked> {
     let (user, host) = account.rsplit_once('@')?;
     let wanted = Wanted { service: host.to_owned(), username: Some(user.to_owned()), id: None };
     Some(Asked { wanted, field: "password", scheme: None })
-}
-
-/// A username in a URL has its special characters in percent form.
-fn unescaped(text: &str) -> String {
-    let mut bytes = Vec::new();
-    let mut rest = text.as_bytes();
-    while let [first, tail @ ..] = rest {
-        let code = match (first, tail) {
-            (b'%', [high, low, ..]) => std::str::from_utf8(&[*high, *low])
-                .ok()
-                .and_then(|hex| u8::from_str_radix(hex, 16).ok()),
-            _ => None,
-        };
-        if let Some(code) = code {
-            bytes.push(code);
-            rest = tail.get(2..).unwrap_or_default();
-        } else {
-            bytes.push(*first);
-            rest = tail;
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use crate::credential::Credential;
 use crate::error::Error;
 use crate::seal::new_key;
 use crate::secret::Secret;
+use crate::service;
 
 /// The longest secret that is read from stdin.
 const MAX_SECRET: u64 = 1 << 20;
@@ -62,9 +63,7 @@ fn from_stdin(fields: &[String], wants_password: bool) -> Result<Secrets, Error>
         .read_to_string(&mut text)
         .map_err(common::error::file("read", "standard input"))?;
     if u64::try_from(text.len()).unwrap_or(u64::MAX) > MAX_SECRET {
-        return Err(Error::Usage {
-            message: "the secret on stdin is longer than 1 MiB".to_owned(),
-        });
+        return Err(refused("the secret on stdin is longer than 1 MiB"));
     }
     if fields.is_empty() {
         return Ok(Secrets {
@@ -72,40 +71,44 @@ fn from_stdin(fields: &[String], wants_password: bool) -> Result<Secrets, Error>
             fields: Vec::new(),
         });
     }
-    let mut lines = text.split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line));
+    let mut lines = without_newline(&text).split('\n');
     let password =
         if wants_password { Some(non_empty(lines.next().unwrap_or_default())?) } else { None };
     let fields = fields
         .iter()
         .map(|name| match lines.next() {
             Some(line) => Ok((name.clone(), Secret::new(line))),
-            None => {
-                Err(Error::Usage { message: format!("stdin has no line for the field {name}") })
-            }
+            None => Err(refused(&format!("stdin has no line for the field {name}"))),
         })
         .collect::<Result<_, Error>>()?;
+    // A secret of several lines would be cut off without a word.
+    if lines.next().is_some() {
+        return Err(refused("stdin has more lines than there are secrets to read"));
+    }
     Ok(Secrets { password, fields })
 }
 
 /// One final newline is that of `echo`; everything else belongs to the secret.
 fn without_newline(text: &str) -> &str {
-    let text = text.strip_suffix('\n').unwrap_or(text);
-    text.strip_suffix('\r').unwrap_or(text)
+    text.strip_suffix('\n').unwrap_or(text)
+}
+
+fn refused(message: &str) -> Error {
+    Error::Refused { message: message.to_owned(), hint: None }
 }
 
 fn non_empty(text: &str) -> Result<Secret, Error> {
     if text.is_empty() {
-        return Err(Error::Usage { message: "the secret is empty".to_owned() });
+        return Err(refused("the secret is empty"));
     }
     Ok(Secret::new(text))
 }
 
 fn ask(prompt: &str) -> Result<Secret, Error> {
     if !std::io::stdin().is_terminal() {
-        return Err(Error::Usage {
-            message: "there is no terminal to ask for the secret; pass it on stdin with --stdin"
-                .to_owned(),
-        });
+        return Err(refused(
+            "there is no terminal to ask for the secret; pass it on stdin with --stdin",
+        ));
     }
     rpassword::prompt_password(prompt)
         .map(Secret::new)
@@ -116,7 +119,7 @@ fn ask_twice(what: &str) -> Result<Secret, Error> {
     let first = ask(&format!("{what}: "))?;
     let first = non_empty(first.expose())?;
     if !ask("Once more: ")?.is_same(&first) {
-        return Err(Error::Usage { message: "the two secrets differ".to_owned() });
+        return Err(refused("the two secrets differ"));
     }
     Ok(first)
 }
@@ -130,6 +133,19 @@ pub(super) fn generate(len: usize) -> Secret {
         text.push_str(key.expose().get(..42).unwrap_or_default());
     }
     Secret::new(text.get(..len).unwrap_or_default())
+}
+
+/// The service that a name or a URL stands for, in the one form under which it is kept.
+pub(super) fn service(text: &str) -> Result<String, Error> {
+    let service = service::normal(text);
+    if service.is_empty() || service.chars().any(char::is_control) || service.chars().count() > 1000
+    {
+        return Err(Error::Usage {
+            message: "a service has 1 to 1000 characters, none of them a control character"
+                .to_owned(),
+        });
+    }
+    Ok(service)
 }
 
 /// No other credential than the one with this id may have the service and the username.
@@ -177,7 +193,9 @@ mod tests {
 
     #[test]
     fn one_final_newline_is_not_part_of_a_secret() {
-        for (text, secret) in [("a\n", "a"), ("a\r\n", "a"), (" a \n\n", " a \n"), ("a", "a")] {
+        for (text, secret) in
+            [("a\n", "a"), ("a\r\n", "a\r"), ("a\r", "a\r"), (" a \n\n", " a \n"), ("a", "a")]
+        {
             assert_eq!(without_newline(text), secret);
         }
     }

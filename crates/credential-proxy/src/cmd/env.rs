@@ -20,11 +20,12 @@ pub(super) fn run(args: &EnvArgs, context: &mut Context) -> anyhow::Result<Exit>
         return Ok(Exit::Done);
     }
     for one in &values {
-        let quoted = shlex::try_quote(one.value.expose()).map_err(|_| Error::Usage {
+        let quoted = shlex::try_quote(one.value.expose()).map_err(|_| Error::Refused {
             message: format!(
                 "the value for {} has a NUL byte, which no variable can hold",
                 one.variable
             ),
+            hint: Some("pass it in a file with `credential-proxy exec --file`"),
         })?;
         let line = Zeroizing::new(format!("export {}={quoted}\n", one.variable));
         context.out.bytes(line.as_bytes())?;

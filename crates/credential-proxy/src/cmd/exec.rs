@@ -10,6 +10,7 @@ use common::exit::Exit;
 use common::report::{self, Report};
 
 use super::Context;
+use crate::address;
 use crate::cli::ExecArgs;
 use crate::client::{Client, LONG_PATIENCE};
 use crate::error::Error;
@@ -26,6 +27,17 @@ pub(super) struct Resolved {
     pub(super) value: Secret,
     /// Usernames and addresses are no secrets, and hiding them would shred every output.
     pub(super) is_secret: bool,
+}
+
+impl Resolved {
+    /// What must not be seen in the output: the value, and what is secret in an address.
+    fn secrets(&self) -> Vec<Secret> {
+        let mut secrets = address::secrets(self.value.expose());
+        if self.is_secret {
+            secrets.push(self.value.duplicate());
+        }
+        secrets
+    }
 }
 
 /// What could not be resolved, all of it.
@@ -91,7 +103,8 @@ fn resolve_one(
     for Reading { wanted, field } in assignment.reference.readings() {
         match client.get(&wanted, mode) {
             Ok(credential) => match credential.field(&field) {
-                Some(value) => {
+                // Other fields may be empty; a job without its password would fail later and in the dark.
+                Some(value) if !(value.is_empty() && field == "password") => {
                     return Ok(Resolved {
                         variable: assignment.variable.clone(),
                         value: Secret::new(value),
@@ -99,10 +112,16 @@ fn resolve_one(
                         service: credential.service,
                     });
                 }
-                None => trouble = Some(Error::NoField { service: credential.service, field }),
+                _ => {
+                    trouble.get_or_insert(Error::NoField { service: credential.service, field });
+                }
             },
             Err(Error::NotFound { .. }) => {}
-            Err(error) => return Err(error),
+            // That a reading is not allowed, or names nobody for sure, says nothing about the next.
+            Err(error @ (Error::Denied { .. } | Error::PerhapsBroken { .. })) => {
+                trouble.get_or_insert(error);
+            }
+            Err(error) => return Err(trouble.unwrap_or(error)),
         }
     }
     Err(trouble.unwrap_or_else(|| Error::NotFound {
@@ -169,13 +188,15 @@ fn prepare<'a>(args: &'a ExecArgs, context: &Context) -> anyhow::Result<Plan<'a>
         command.env(&one.variable, file.path());
         kept.push(file);
     }
-    let secrets: Vec<&Resolved> = values.iter().chain(&files).filter(|one| one.is_secret).collect();
+    let secrets: Vec<(&str, Secret)> = (values.iter().chain(&files))
+        .flat_map(|one| one.secrets().into_iter().map(|secret| (one.service.as_str(), secret)))
+        .collect();
     if !args.no_masking {
-        warn_of_short(&secrets);
+        warn_of_short(values.iter().chain(&files));
     }
     let masks = !args.no_masking && !secrets.is_empty();
     let patterns = masks.then(|| {
-        Patterns::new(secrets.iter().map(|one| (one.service.as_str(), one.value.expose())))
+        Patterns::new(secrets.iter().map(|(service, secret)| (*service, secret.expose())))
     });
     Ok(Plan { command, patterns, files: kept, lender, program: &args.command })
 }
@@ -195,8 +216,8 @@ fn without_nul(one: &Resolved) -> Result<&str, Error> {
 }
 
 /// Names the secrets that are too short to be looked for in every output.
-fn warn_of_short(secrets: &[&Resolved]) {
-    for one in secrets {
+fn warn_of_short<'a>(values: impl Iterator<Item = &'a Resolved>) {
+    for one in values.filter(|one| one.is_secret) {
         let n_chars = one.value.expose().chars().count();
         if n_chars > 0 && n_chars < MIN_CHARS {
             report::warn(

@@ -1,6 +1,7 @@
 //! `get`: one field of one credential.
 
 use common::exit::Exit;
+use common::report::Report;
 use serde_json::{Map, Value, json};
 
 use super::deed::Note;
@@ -15,6 +16,13 @@ use crate::reference::Wanted;
 use crate::store::Opened;
 
 pub(super) fn run(args: &GetArgs, context: &mut Context) -> anyhow::Result<Exit> {
+    match get(args, context) {
+        Err(error) if args.check && Report::of::<Error>(&error).exit == Exit::No => Ok(Exit::No),
+        other => other,
+    }
+}
+
+fn get(args: &GetArgs, context: &mut Context) -> anyhow::Result<Exit> {
     let wanted = args.credential.wanted();
     let credential = if args.direct {
         direct(context, &wanted)?

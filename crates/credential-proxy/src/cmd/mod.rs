@@ -31,10 +31,14 @@ mod status;
 mod token;
 mod verify;
 
+use std::fs::File;
+use std::io::Read as _;
+
 use common::clock::{self, Timestamp};
 use common::environment;
 use common::exit::Exit;
 use common::out::Out;
+use zeroize::Zeroizing;
 
 use crate::access;
 use crate::cli::{Cli, Verb};
@@ -106,8 +110,11 @@ pub(crate) fn token_of_caller() -> Result<Option<Secret>, Error> {
         return Ok(Some(Secret::new(token.trim())));
     }
     let Some(path) = environment::os("CREDENTIAL_PROXY_TOKEN_FILE") else { return Ok(None) };
-    let text = std::fs::read_to_string(&path)
-        .map_err(common::error::file("read the token file", &path))?;
+    let failed = || common::error::file("read the token file", &path);
+    let mut file = File::open(&path).map_err(failed())?;
+    crate::home::check_token(std::path::Path::new(&path), &file.metadata().map_err(failed())?)?;
+    let mut text = Zeroizing::new(String::new());
+    file.read_to_string(&mut text).map_err(failed())?;
     Ok(Some(Secret::new(text.trim())))
 }
 

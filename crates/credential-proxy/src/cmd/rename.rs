@@ -7,20 +7,13 @@ use serde_json::json;
 use super::{Context, details};
 use crate::audit::Deed;
 use crate::cli::RenameArgs;
-use crate::error::Error;
 
 pub(super) fn run(args: &RenameArgs, context: &mut Context) -> anyhow::Result<Exit> {
-    let new = args.new.trim();
-    if new.is_empty() || new.chars().any(char::is_control) {
-        return Err(Error::Usage {
-            message: "the new name is empty or has a control character".to_owned(),
-        }
-        .into());
-    }
+    let new = details::service(&args.new)?;
     let mut vault = context.vault_for(Deed::Rename, &args.credential.service)?;
     let (old, one) = vault.change(|change| {
         let mut one = args.credential.wanted().among(change.credentials()?)?;
-        let old = std::mem::replace(&mut one.service, new.to_owned());
+        let old = std::mem::replace(&mut one.service, new.clone());
         one.updated_at = Context::now();
         details::check_free(&change.credentials()?, one.id, &one.service, &one.username)?;
         change.update(&one)?;
@@ -36,7 +29,7 @@ pub(super) fn run(args: &RenameArgs, context: &mut Context) -> anyhow::Result<Ex
         context.out.line(format_args!(
             "renamed {} to {}",
             sanitize(&args.credential.service),
-            sanitize(new)
+            sanitize(&new)
         ))?;
     }
     Ok(Exit::Done)

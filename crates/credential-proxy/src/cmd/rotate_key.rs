@@ -16,11 +16,12 @@ pub(super) fn run(context: &mut Context) -> anyhow::Result<Exit> {
     let home = context.home.clone();
     let source = context.source()?;
     if !matches!(source, Source::File(_)) {
-        return Err(Error::Usage {
+        return Err(Error::Refused {
             message: format!(
                 "the key comes from {}, so it has to be changed there",
                 source.describe()
             ),
+            hint: None,
         }
         .into());
     }

@@ -157,11 +157,12 @@ pub(super) fn read(bytes: &[u8], named: Option<Format>) -> Result<Export, ReadEr
         }
     }
     let mut export = Export::new(format);
-    let mut last_start = 0;
+    let (mut last_start, mut last_line) = (0, 1);
     let mut lines = Lines { bytes, at: 0, line: 1 };
     while read_record(&mut reader, &mut record)? {
         last_start = record.position().map_or(0, csv::Position::byte);
         let line = lines.of(last_start);
+        last_line = line;
         match row(&record, &columns, &header, line)? {
             Ok(row) => export.rows.push(row),
             Err(Some(reason)) => export.skipped.push(Skipped { line, reason }),
@@ -169,7 +170,7 @@ pub(super) fn read(bytes: &[u8], named: Option<Format>) -> Result<Export, ReadEr
         }
         export.check_size()?;
     }
-    check_last_quote(bytes, last_start, export.rows.last())?;
+    check_last_quote(bytes, last_start, last_line)?;
     Ok(export)
 }
 
@@ -212,13 +213,13 @@ fn read_record(
 }
 
 /// A quote that is never closed would swallow the rest of the file into one cell.
-fn check_last_quote(bytes: &[u8], last_start: u64, last: Option<&Row>) -> Result<(), ReadError> {
+fn check_last_quote(bytes: &[u8], last_start: u64, line: u64) -> Result<(), ReadError> {
     let start = usize::try_from(last_start).unwrap_or(usize::MAX);
     let Some(tail) = bytes.get(start..) else { return Ok(()) };
     let n_quotes = tail.iter().fold(0_usize, |n, byte| n + usize::from(*byte == b'"'));
     let opens = tail.starts_with(b"\"") || tail.windows(2).any(|pair| pair == b",\"");
     if n_quotes % 2 == 1 && opens {
-        return Err(ReadError::OpenQuote { line: last.map_or(1, |row| row.line) });
+        return Err(ReadError::OpenQuote { line });
     }
     Ok(())
 }

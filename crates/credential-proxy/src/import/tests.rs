@@ -242,6 +242,11 @@ fn what_is_no_export_is_refused_without_repeating_it() {
             "name,url,username,password\na,https://a.com/,u,\"open\nb,https://b.com/,u,p\n",
             ReadError::OpenQuote { line: 2 },
         ),
+        // What the open quote swallowed makes a row of too few cells.
+        (
+            "name,url,username,password\na,https://a.com/,u,p\nb,\"https://b.com/,u,p\nc,https://c.com/,u,p\n",
+            ReadError::OpenQuote { line: 3 },
+        ),
         ("{\"a\":1}", ReadError::NotThisFormat("bitwarden")),
     ] {
         let found = error(text);

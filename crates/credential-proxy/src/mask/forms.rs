@@ -1,48 +1,18 @@
-//! The forms in which a secret is looked for: as it is, and as programs write it in hexadecimal,
-//! percent, JSON and base64.
+//! A secret written out as programs write it, for tests: as it is, in hexadecimal, percent, JSON and base64.
 
 use std::collections::HashSet;
 
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use zeroize::{Zeroize as _, Zeroizing};
 
-use super::MIN_CHARS;
-
-/// A line of a longer secret is looked for by itself when it has at least this many characters.
-const MIN_LINE: usize = 12;
-
-/// One form of a secret.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct Form {
-    pub(super) bytes: Vec<u8>,
-    pub(super) gaps: Gaps,
-}
-
-/// What programs put between the bytes of a form when they break it into lines or groups.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Gaps {
-    pub(super) bytes: &'static [u8],
-    /// A gap counts only behind so many bytes: less would hold back the end of many a harmless line.
-    pub(super) after: usize,
-}
-
-/// More bytes than these are no line break.
-pub(super) const MAX_GAP: usize = 2;
-
-const NONE: Gaps = Gaps { bytes: b"", after: 0 };
-
-/// `base64` breaks its lines, and so do `xxd` and mail.
-const IN_BASE64: Gaps = Gaps { bytes: b"\r\n", after: 4 };
-
-/// `xxd` and `openssl` group the digits as well.
-const IN_HEX: Gaps = Gaps { bytes: b"\r\n :", after: 2 };
+use super::{MIN_CHARS, MIN_LINE};
 
 /// The bytes that the percent forms of different languages leave as they are, beside letters and digits.
 const KEPT: [&str; 8] =
     ["", "-_.", "-_.~", "-_.~/", "-_.*", "-_.!~*'()", "-_.~$&+=:@", "-_.!~*'();/?:@&=+$,#"];
 
-/// All forms in which a secret is looked for.
-pub(super) fn all(secret: &str) -> HashSet<Form> {
+/// All forms in which a secret must be found.
+pub(super) fn all(secret: &str) -> HashSet<Vec<u8>> {
     let mut forms = HashSet::new();
     // A shell drops blanks at the ends of what is not quoted.
     let whole: HashSet<&str> =
@@ -57,14 +27,14 @@ pub(super) fn all(secret: &str) -> HashSet<Form> {
     for line in secret.lines().filter(|line| line.chars().count() >= MIN_LINE) {
         add(&mut forms, line);
     }
-    forms.retain(|form| form.bytes.len() >= MIN_CHARS);
+    forms.retain(|form| form.len() >= MIN_CHARS);
     forms
 }
 
-fn add(forms: &mut HashSet<Form>, text: &str) {
+fn add(forms: &mut HashSet<Vec<u8>>, text: &str) {
     let bytes = text.as_bytes();
     let mut plain = |bytes| {
-        forms.insert(Form { bytes, gaps: NONE });
+        forms.insert(bytes);
     };
     plain(bytes.to_vec());
     // A pseudo-terminal turns a newline into two characters.
@@ -83,16 +53,15 @@ fn add(forms: &mut HashSet<Form>, text: &str) {
         plain(json);
     }
     for upper in [false, true] {
-        forms.insert(Form { bytes: hex(bytes, upper), gaps: IN_HEX });
+        forms.insert(hex(bytes, upper));
     }
     for url_safe in [false, true] {
         for offset in 0..3 {
             let Base64 { text, core } = Base64::new(bytes, offset, url_safe);
             let mut base64 = |bytes: &[u8]| {
                 // A line can also break before a gap counts; then the rest is found by itself.
-                for n_before in 0..IN_BASE64.after {
-                    let bytes = bytes.get(n_before..).unwrap_or_default().to_vec();
-                    forms.insert(Form { bytes, gaps: IN_BASE64 });
+                for n_before in 0..4 {
+                    forms.insert(bytes.get(n_before..).unwrap_or_default().to_vec());
                 }
             };
             base64(text.get(core.clone()).unwrap_or_default());
@@ -109,7 +78,7 @@ fn add(forms: &mut HashSet<Form>, text: &str) {
 
 /// Adds the base64 forms with every character that can stand at a border, since such a character
 /// has some bits of the secret and some of its neighbor.
-fn add_border_bits(forms: &mut HashSet<Form>, bytes: &[u8]) {
+fn add_border_bits(forms: &mut HashSet<Vec<u8>>, bytes: &[u8]) {
     for url_safe in [false, true] {
         for offset in 0..3 {
             for neighbor in 0..64_u8 {
@@ -122,7 +91,7 @@ fn add_border_bits(forms: &mut HashSet<Form>, bytes: &[u8]) {
                 let to = core.end + usize::from(!((offset + bytes.len()) * 8).is_multiple_of(6));
                 for range in [from..core.end, core.start..to] {
                     if let Some(bytes) = text.get(range) {
-                        forms.insert(Form { bytes: bytes.to_vec(), gaps: IN_BASE64 });
+                        forms.insert(bytes.to_vec());
                     }
                 }
             }

@@ -3,72 +3,51 @@
 //! What could be the beginning of a secret is held back until the next piece or the end tells.
 //! Where secrets overlap, all that belongs to any of them is covered.
 
+#[cfg(any(fuzzing, test))]
 mod forms;
+mod unit;
+mod view;
+
+use std::collections::HashSet;
 
 use zeroize::{Zeroize as _, Zeroizing};
 
-use self::forms::{Gaps, MAX_GAP};
+use self::unit::Unit;
+use self::view::{Fit, View};
 
 /// Secrets with fewer characters would shred the output of every program.
 pub(crate) const MIN_CHARS: usize = 6;
 
+/// A line of a longer secret is looked for by itself when it has at least this many characters.
+const MIN_LINE: usize = 12;
+
+/// A longer text is looked for in blocks of so many bytes, so that no more output than one of them, as
+/// it may be written, is ever held back, and no more is compared again and again.
+const BLOCK: usize = 4096;
+
+/// Blocks overlap, so that one after the other is covered by one marker.
+const STEP: usize = 3072;
+
+/// The lines of a secret of more bytes are looked for as they are, and not in other forms.
+const MANY_LINES: usize = 64 * 1024;
+
 /// What to look for, shared by the streams of one child.
 pub(crate) struct Patterns {
-    /// From the first two bytes of a form to one more than its place in `lists`; 0 for none.
+    /// From the first two bytes of what is looked for to one more than its place in `lists`; 0 for none.
     starts: Vec<u32>,
-    lists: Vec<Vec<Pattern>>,
-    /// Whether a form begins with this byte.
+    lists: Vec<Vec<u32>>,
+    /// Whether something begins with this byte.
     firsts: [bool; 256],
+    all: Vec<Pattern>,
+    texts: Vec<Zeroizing<Vec<u8>>>,
     markers: Vec<String>,
 }
 
+/// A text in one of the ways in which it can be written.
 struct Pattern {
-    bytes: Zeroizing<Vec<u8>>,
-    gaps: Gaps,
+    text: usize,
+    view: View,
     marker: usize,
-}
-
-/// How a pattern fits to the beginning of what is there.
-enum Fit {
-    No,
-    /// So many bytes are it.
-    Whole(usize),
-    /// What is there ends within it.
-    Perhaps,
-}
-
-impl Pattern {
-    fn fit(&self, rest: &[u8]) -> Fit {
-        if self.gaps.bytes.is_empty() {
-            return if rest.starts_with(&self.bytes) {
-                Fit::Whole(self.bytes.len())
-            } else if self.bytes.starts_with(rest) {
-                Fit::Perhaps
-            } else {
-                Fit::No
-            };
-        }
-        let (mut at, mut gap) = (0, 0);
-        for wanted in self.bytes.iter() {
-            loop {
-                match rest.get(at) {
-                    None => return Fit::Perhaps,
-                    Some(found) if found == wanted => break,
-                    Some(found) if gap < MAX_GAP && at >= self.gaps.after => {
-                        if !self.gaps.bytes.contains(found) {
-                            return Fit::No;
-                        }
-                        gap += 1;
-                    }
-                    Some(_) => return Fit::No,
-                }
-                at += 1;
-            }
-            at += 1;
-            gap = 0;
-        }
-        Fit::Whole(at)
-    }
 }
 
 impl Patterns {
@@ -78,6 +57,8 @@ impl Patterns {
             starts: vec![0; 1 << 16],
             lists: Vec::new(),
             firsts: [false; 256],
+            all: Vec::new(),
+            texts: Vec::new(),
             markers: Vec::new(),
         };
         for (service, secret) in secrets {
@@ -85,33 +66,75 @@ impl Patterns {
                 continue;
             }
             patterns.markers.push(format!("[redacted:{service}]"));
-            for form in forms::all(secret) {
-                patterns.add(form, patterns.markers.len() - 1);
-            }
+            patterns.add_secret(secret);
         }
         patterns
     }
 
-    fn add(&mut self, form: forms::Form, marker: usize) {
-        let (Some(first), Some(second)) = (form.bytes.first(), form.bytes.get(1)) else { return };
-        if let Some(known) = self.firsts.get_mut(usize::from(*first)) {
-            *known = true;
+    fn add_secret(&mut self, secret: &str) {
+        let mut known = HashSet::new();
+        // A shell drops blanks at the ends of what is not quoted.
+        for whole in [secret, secret.trim_end_matches(['\n', '\r']), secret.trim()] {
+            if known.insert(whole) && whole.chars().count() >= MIN_CHARS {
+                self.add_text(whole, View::all);
+            }
         }
-        let Some(start) = self.starts.get_mut(key(*first, *second)) else { return };
-        if *start == 0 {
-            self.lists.push(Vec::new());
-            *start = u32::try_from(self.lists.len()).unwrap_or(u32::MAX);
-        }
-        let place = usize::try_from(*start).unwrap_or(usize::MAX);
-        if let Some(list) = self.lists.get_mut(place - 1) {
-            list.push(Pattern { bytes: Zeroizing::new(form.bytes), gaps: form.gaps, marker });
+        // A terminal and many logs print a text line by line, so each line of a key counts.
+        let views =
+            if secret.len() > MANY_LINES { |_: &[u8]| vec![View::Plain] } else { View::all };
+        for line in secret.lines() {
+            if line.chars().count() >= MIN_LINE && known.insert(line) {
+                self.add_text(line, views);
+            }
         }
     }
 
-    fn starting_with(&self, first: u8, second: u8) -> &[Pattern] {
+    /// Adds a text whole, or in blocks.
+    fn add_text(&mut self, text: &str, views: fn(&[u8]) -> Vec<View>) {
+        let last = text.len().saturating_sub(BLOCK);
+        let mut starts: Vec<usize> = (0..last).step_by(STEP).collect();
+        starts.push(last);
+        for start in starts {
+            // No character is cut in two, since some ways of writing know only whole ones.
+            let border = |at: usize| (0..=at).rev().find(|at| text.is_char_boundary(*at));
+            let (from, to) = (border(start), border((start + BLOCK).min(text.len())));
+            let block = text.get(from.unwrap_or_default()..to.unwrap_or_default());
+            let block = block.unwrap_or_default().as_bytes();
+            self.texts.push(Zeroizing::new(block.to_vec()));
+            for view in views(block) {
+                self.add(view, block);
+            }
+        }
+    }
+
+    /// Adds a way of writing the last text.
+    fn add(&mut self, view: View, text: &[u8]) {
+        let pattern = u32::try_from(self.all.len()).unwrap_or(u32::MAX);
+        self.all.push(Pattern { text: self.texts.len() - 1, view, marker: self.markers.len() - 1 });
+        view.starts(text, |first, second| {
+            if let Some(known) = self.firsts.get_mut(usize::from(first)) {
+                *known = true;
+            }
+            let Some(start) = self.starts.get_mut(key(first, second)) else { return };
+            if *start == 0 {
+                self.lists.push(Vec::new());
+                *start = u32::try_from(self.lists.len()).unwrap_or(u32::MAX);
+            }
+            let place = usize::try_from(*start).unwrap_or(usize::MAX);
+            if let Some(list) = self.lists.get_mut(place - 1)
+                && list.last() != Some(&pattern)
+            {
+                list.push(pattern);
+            }
+        });
+    }
+
+    fn starting_with(&self, first: u8, second: u8) -> impl Iterator<Item = &Pattern> {
         let start = self.starts.get(key(first, second)).copied().unwrap_or(0);
         let place = usize::try_from(start).unwrap_or(0).checked_sub(1);
-        place.and_then(|place| self.lists.get(place)).map(Vec::as_slice).unwrap_or_default()
+        let list = place.and_then(|place| self.lists.get(place)).map(Vec::as_slice);
+        let places = list.unwrap_or_default().iter();
+        places.filter_map(|place| self.all.get(usize::try_from(*place).unwrap_or(usize::MAX)))
     }
 
     /// What begins at the first byte of `rest`.
@@ -124,13 +147,26 @@ impl Patterns {
             return if is_end { Look::Plain } else { Look::Perhaps };
         };
         let mut longest: Option<(usize, usize)> = None;
+        // An escape is read once for the many lines of a key that could begin with it.
+        let mut read: Option<(View, Option<Unit>)> = None;
         for pattern in self.starting_with(first, second) {
-            match pattern.fit(rest) {
-                Fit::Whole(len) if longest.is_none_or(|(longest, _)| len > longest) => {
-                    longest = Some((len, pattern.marker));
-                }
-                Fit::Perhaps if !is_end => return Look::Perhaps,
-                _ => {}
+            let Some(text) = self.texts.get(pattern.text) else { continue };
+            if read.is_none_or(|(view, _)| view != pattern.view) {
+                read = Some((pattern.view, pattern.view.first(rest)));
+            }
+            if let Some((_, Some(unit))) = read
+                && unit.n_of(text) == 0
+            {
+                continue;
+            }
+            let len = match pattern.view.fit(text, rest) {
+                Fit::Whole(len) => len,
+                Fit::AtLeast(len) if is_end => len,
+                Fit::AtLeast(_) | Fit::Perhaps if !is_end => return Look::Perhaps,
+                Fit::No | Fit::AtLeast(_) | Fit::Perhaps => continue,
+            };
+            if longest.is_none_or(|(longest, _)| len > longest) {
+                longest = Some((len, pattern.marker));
             }
         }
         longest.map_or(Look::Plain, |(len, marker)| Look::Secret { len, marker })
@@ -147,13 +183,13 @@ enum Look {
     Perhaps,
 }
 
-/// What is looked for, for the fuzz targets.
+/// What has to be found at least, written out, for tests.
 #[cfg(any(fuzzing, test))]
 pub(crate) fn forms_of(secret: &str) -> Vec<Vec<u8>> {
     if secret.chars().count() < MIN_CHARS {
         return Vec::new();
     }
-    forms::all(secret).into_iter().map(|form| form.bytes).collect()
+    forms::all(secret).into_iter().collect()
 }
 
 /// One stream on its way.

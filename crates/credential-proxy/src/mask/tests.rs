@@ -1,5 +1,7 @@
 //! What is masked, and what is not.
 
+use std::fmt::Write as _;
+
 use super::forms::hex;
 use super::*;
 use base64::Engine as _;
@@ -153,6 +155,86 @@ fn json_and_percent_are_masked_as_other_languages_write_them() {
     }
 }
 
+#[test]
+fn escapes_of_every_common_encoder_are_masked_also_when_a_log_escaped_them_again() {
+    let secret = "a=b'c&d<e+f/g\"\u{fc}\\\u{1f600}";
+    let patterns = Patterns::new([("svc", secret)]);
+    for text in [
+        // Gson, System.Text.Json, serialize-javascript, PHP, Python's ascii(), Rust's {:?}, git's quoted paths.
+        r#"a\u003db\u0027c\u0026d\u003ce+f/g\"ü\\😀"#,
+        r"a=b\u0027c\u0026d\u003Ce\u002Bf/g\u0022\u00FC\\\uD83D\uDE00",
+        r#"a=b'c&d\u003Ce+f\u002Fg\"ü\\😀"#,
+        r#"a=b'c&d<e+f\/g\"\u00fc\\\ud83d\ude00"#,
+        r#"a=b\'c&d<e+f/g"\xfc\\\U0001f600"#,
+        r#"a=b\'c&d<e+f/g\"\u{fc}\\\u{1f600}"#,
+        r#"a=b'c&d<e+f/g\"\303\274\\\360\237\230\200"#,
+        // JSON in JSON.
+        r#"a\\u003db'c\\u0026d<e+f/g\\\"ü\\\\😀"#,
+        r#"a=b'c&d<e+f/g\\\\\\\"ü\\\\\\\\😀"#,
+    ] {
+        assert_eq!(masked(&patterns, &[text.as_bytes()]), "[redacted:svc]", "{text}");
+        assert_eq!(
+            masked(&patterns, &[b"{\"k\":\"", text.as_bytes(), b"\",\"n\":1}"]),
+            "{\"k\":\"[redacted:svc]\",\"n\":1}"
+        );
+    }
+}
+
+#[test]
+fn a_parameter_that_was_encoded_twice_is_masked() {
+    let patterns = Patterns::new([("svc", "p w/d%+x")]);
+    for text in ["p%2520w%252Fd%2525%252bx", "p+w%2Fd%25%2Bx", "p%20w/d%25+x"] {
+        assert_eq!(masked(&patterns, &[text.as_bytes()]), "[redacted:svc]", "{text}");
+    }
+}
+
+#[test]
+fn a_very_long_secret_is_masked_whole_and_in_large_parts_and_costs_little() {
+    let mut state = 1_u64;
+    let secret: String = (0..150_000)
+        .map(|_| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            char::from(b'!' + u8::try_from((state >> 33) % 90).unwrap())
+        })
+        .collect();
+    let patterns = Patterns::new([("big", secret.as_str())]);
+    let n_entries: usize = patterns.lists.iter().map(Vec::len).sum();
+    assert!(patterns.all.len() < 1_200 && n_entries < 80_000, "{n_entries}");
+    let pieces: Vec<&[u8]> = secret.as_bytes().chunks(60_000).collect();
+    assert_eq!(masked(&patterns, &pieces), "[redacted:big]");
+    let base64 = STANDARD.encode(&secret);
+    let pieces: Vec<&[u8]> = base64.as_bytes().chunks(60_000).collect();
+    assert_eq!(masked(&patterns, &pieces), "[redacted:big]");
+    let shown = masked(&patterns, &[b"<", secret.get(50_000..70_000).unwrap().as_bytes()]);
+    assert!(shown.len() < 2 * BLOCK + 20 && shown.contains("[redacted:big]"), "{}", shown.len());
+    let lines: Vec<String> = (0..4_000).map(|n| format!("line {n} of a very long key")).collect();
+    let patterns = Patterns::new([("key", lines.join("\n").as_str())]);
+    assert_eq!(masked(&patterns, &[b"> line 3999 of a very long key"]), "> [redacted:key]");
+}
+
+/// A text as an encoder writes it that escapes each character in the way that chance says.
+fn escaped(text: &str, ways: &[u8]) -> String {
+    let mut out = String::new();
+    for (character, way) in text.chars().zip(ways.iter().cycle()) {
+        let must = matches!(character, '"' | '\\') || character.is_control();
+        let code = u32::from(character);
+        match way % 6 {
+            0 | 1 if !must => out.push(character),
+            2 if code < 256 => write!(out, "\\x{code:02x}").unwrap(),
+            3 if "\"\\/'&=".contains(character) => out.extend(['\\', character]),
+            4 => write!(out, "\\u{{{code:x}}}").unwrap(),
+            way => {
+                for unit in character.encode_utf16(&mut [0; 2]) {
+                    let digits = format!("{unit:04x}");
+                    let digits = if way == 5 { digits.to_uppercase() } else { digits };
+                    write!(out, "\\u{digits}").unwrap();
+                }
+            }
+        }
+    }
+    out
+}
+
 proptest! {
     #[test]
     fn however_the_stream_is_cut_the_outcome_is_the_same(
@@ -174,6 +256,23 @@ proptest! {
         prop_assert_eq!(&shown, &masked(&patterns, &[bytes]));
         prop_assert!(!shown.contains(SECRET));
         prop_assert!(!shown.contains("another-secret"));
+    }
+
+    #[test]
+    fn whatever_is_escaped_in_whatever_way_nothing_comes_through(
+        secret in "[a-z\"'\\\\/<>&=+%\n\u{e4}-\u{ff}\u{1f600}-\u{1f64f}]{6,40}",
+        ways in proptest::collection::vec(any::<u8>(), 1..50),
+        depth in 1..4_usize,
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let patterns = Patterns::new([("svc", secret.as_str())]);
+        let mut text = secret.clone();
+        for _ in 0..depth {
+            text = escaped(&text, &ways);
+        }
+        let (first, second) = text.as_bytes().split_at(cut.index(text.len()));
+        let shown = masked(&patterns, &[b"<", first, second, b">"]);
+        prop_assert_eq!(shown, "<[redacted:svc]>", "{}", text);
     }
 
     #[test]

@@ -205,6 +205,10 @@ fn help_of_every_command_has_examples_and_completions_are_printed() {
         assert!(examples.lines().count() >= 2, "{verb}: {text}");
         // A terminal of 80 columns must not break what is to be pasted.
         assert!(examples.lines().all(|line| line.len() < 80), "{verb}: {examples}");
+        if has("bash") {
+            let parsed = home.program("bash", &["-n", "-c", examples]).output().unwrap();
+            assert!(parsed.status.success(), "{verb}: {parsed:?}");
+        }
         for name in ["CREDENTIAL_PROXY_HOME", "CREDENTIAL_PROXY_KEY_COMMAND"] {
             assert!(text.contains(name), "{verb} does not say {name}");
         }

@@ -1,5 +1,7 @@
 //! Tokens and the audit trail.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use crate::sandbox::{BIN, Sandbox, Seen, copy_of_the_binary, seen};
 
 pub(crate) fn with_token(home: &Sandbox, token: &str, args: &[&str]) -> Seen {
@@ -42,9 +44,18 @@ fn with_the_first_token_everybody_needs_one_and_denials_name_the_token_not_the_s
     assert_eq!(with_token(&home, &ci, &["list", "--json"]).code(0).json()["count"], 1);
     with_token(&home, "cp_wrong", &["get", "github.com"]).code(1);
     let file = home.write("token", &format!("{ci}\n"));
-    let mut command = home.command(&["get", "github.com"]);
-    command.env("CREDENTIAL_PROXY_TOKEN_FILE", &file);
-    crate::sandbox::seen(command, "").code(0);
+    let with_file = || {
+        let mut command = home.command(&["get", "github.com"]);
+        command.env("CREDENTIAL_PROXY_TOKEN_FILE", &file);
+        crate::sandbox::seen(command, "")
+    };
+    // Whoever could read it could use it, too.
+    let open = std::fs::Permissions::from_mode(0o644);
+    std::fs::set_permissions(&file, open).unwrap();
+    let refused = with_file().code(3);
+    assert!(refused.stderr.contains("(mode 0644)") && refused.stderr.contains("chmod 600"));
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    with_file().code(0);
     home.run(&["token", "revoke", "ci"]).code(0);
     with_token(&home, &ci, &["get", "github.com"]).code(0);
     home.run(&["get", "github.com"]).code(0);

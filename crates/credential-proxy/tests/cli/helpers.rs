@@ -265,6 +265,17 @@ fn askpass_answers_what_it_understands_and_nothing_else() {
     ] {
         assert_eq!(home.run(&["askpass", prompt]).code(1).stdout, "");
     }
+    // Who stored a password without a username has one account there, whatever its name is.
+    home.add("sudo", "", "sudo-secret");
+    home.add("host.example", "", "host-secret");
+    home.add("host.example", "other", "others-secret");
+    for (prompt, answer) in [
+        ("[sudo] password for root: ", "sudo-secret\n"),
+        ("me@host.example's password: ", "host-secret\n"),
+        ("other@host.example's password: ", "others-secret\n"),
+    ] {
+        assert_eq!(home.run(&["askpass", prompt]).code(0).stdout, answer);
+    }
     let mut command = home.command(&["askpass", "Anything: "]);
     command.env("CREDENTIAL_PROXY_ASKPASS", "github.com");
     assert_eq!(seen(command, "").code(0).stdout, "gh-secret\n");

@@ -296,3 +296,42 @@ fn report_says_what_ends_soon_with_exit_1() {
     home.run(&["report"]).code(0);
     home.run(&["doctor"]).code(0);
 }
+
+#[test]
+fn on_stdin_only_one_newline_is_not_the_secrets_and_every_field_needs_its_own_line() {
+    let home = Sandbox::new();
+    home.feed(&["add", "cr.com", "--stdin"], "pw\r\n").code(0);
+    assert_eq!(home.run(&["get", "cr.com"]).code(0).stdout, "pw\r\n");
+    let add =
+        |stdin| home.feed(&["add", "f.com", "--stdin", "--field", "a", "--field", "b"], stdin);
+    for (stdin, words) in
+        [("pw\nf1\n", "no line for the field b"), ("pw\nf1\nf2\nf3\n", "more lines"), ("", "empty")]
+    {
+        let seen = add(stdin).code(2);
+        assert!(seen.stderr.contains(words) && !seen.stderr.contains("hint"), "{seen:?}");
+    }
+    add("pw\nf1\r\n\n").code(0);
+    assert_eq!(home.run(&["get", "f.com", "--field", "a"]).code(0).stdout, "f1\r\n");
+    assert_eq!(home.run(&["get", "f.com", "--field", "b"]).code(0).stdout, "\n");
+}
+
+#[test]
+fn a_new_name_is_brought_into_the_form_in_which_it_is_looked_up() {
+    let home = Sandbox::with("a.com", "", "secret-1");
+    let seen = home.run(&["rename", "a.com", "https://WWW.New.com/login"]).code(0);
+    assert_eq!(seen.stdout, "renamed a.com to new.com\n");
+    assert_eq!(home.run(&["get", "www.new.com"]).code(0).stdout, "secret-1\n");
+    home.run(&["rename", "new.com", "  "]).code(2);
+    home.run(&["rename", "new.com", &"x".repeat(1001)]).code(2);
+}
+
+#[test]
+fn a_check_says_nothing_in_words() {
+    let home = Sandbox::with("a.com", "", "secret-1");
+    for (service, code) in [("a.com", 0), ("nope", 1)] {
+        for more in [&[][..], &["--direct"], &["--json"]] {
+            let seen = home.run(&[&["get", service, "--check"], more].concat()).code(code);
+            assert_eq!((seen.stdout.as_str(), seen.stderr.as_str()), ("", ""));
+        }
+    }
+}
