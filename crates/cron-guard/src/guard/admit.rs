@@ -141,7 +141,10 @@ impl Guard<'_> {
             let mut look = look_now(tx, name, &scene, &here, None)?;
             let moved = record(tx, &mut look, &scene)?;
             let mut retry_at = None;
-            let verdict = match decide(tx, &look.job, &own, settings, &holds::all(tx)?, now)? {
+            // What `check` reserved for the next run is for this one: transactions let in exactly one.
+            let answer = look.job.breaker.ask_to_start(&own.rules, now);
+            let holds = holds::all(tx)?;
+            let verdict = match decide_by(answer, tx, &look.job, &own, settings, &holds, now)? {
                 Verdict::Blocked(block) => Err(block),
                 Verdict::Go { probe } => match refused_by(tx, &look, terms, now)? {
                     Some((block, at)) => {
@@ -220,10 +223,23 @@ pub(crate) fn decide(
     holds: &[Hold],
     now: Timestamp,
 ) -> sql::Result<Verdict> {
+    decide_by(job.breaker.ask(&own.rules, now), connection, job, own, settings, holds, now)
+}
+
+/// The same, by an answer that the breaker gave already.
+fn decide_by(
+    answer: Answer,
+    connection: &sql::Connection,
+    job: &Job,
+    own: &JobSettings,
+    settings: &Settings,
+    holds: &[Hold],
+    now: Timestamp,
+) -> sql::Result<Verdict> {
     if let Some(block) = block_by_hold(holds, &job.name, own) {
         return Ok(Verdict::Blocked(block));
     }
-    let block = match job.breaker.ask(&own.rules, now) {
+    let block = match answer {
         _ if own.mode == Mode::Observe => return Ok(Verdict::Go { probe: false }),
         answer @ (Answer::Go | Answer::Probe) => {
             if let Some(block) = block_by_budget(connection, settings, &job.name, own, now)? {

@@ -188,6 +188,15 @@ pub(crate) enum Answer {
 }
 
 impl Breaker {
+    /// Whether a run that starts at this moment may go. The lease that `check` took is for the job's next run,
+    /// and that is this one.
+    pub(crate) fn ask_to_start(&self, rules: &Rules, now: Timestamp) -> Answer {
+        match &self.lease {
+            Some(lease) if self.state == State::HalfOpen && lease.run.is_none() => Answer::Probe,
+            _ => self.ask(rules, now),
+        }
+    }
+
     /// Whether the job may run now. Changes nothing: a probe is granted by [`Breaker::grant`].
     pub(crate) fn ask(&self, rules: &Rules, now: Timestamp) -> Answer {
         match self.state {
@@ -207,7 +216,8 @@ impl Breaker {
             && self.next_probe_at.is_some_and(|due| due <= now)
     }
 
-    /// Gives the one lease to `run`; to the next run that starts when that is `None`.
+    /// Gives the one lease to `run`, also the one that `check` took; to the next run that starts when that is
+    /// `None`.
     pub(crate) fn grant(&mut self, rules: &Rules, run: Option<&str>, now: Timestamp) {
         if self.state == State::Open {
             self.successes = 0;

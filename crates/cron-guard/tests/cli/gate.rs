@@ -1,5 +1,6 @@
 //! The gate: three failures block, one alert, resume, recovery; exit codes passed on exactly.
 
+use crate::exec::wait_until;
 use crate::sandbox::Sandbox;
 
 #[test]
@@ -34,6 +35,30 @@ fn after_a_resume_one_failure_blocks_again_and_fresh_gives_the_full_number() {
     sandbox.guard("check j").silent(0);
     sandbox.fail("j", 1);
     sandbox.guard("check j").silent(75);
+}
+
+#[test]
+fn the_run_after_a_check_is_the_probe_that_the_check_granted_and_no_other_is() {
+    let mut sandbox = Sandbox::new();
+    sandbox.fail("j", 3);
+    sandbox.guard("resume j --reason repaired").silent(0);
+    sandbox.guard("check j").silent(0);
+    sandbox.guard("check j").silent(75);
+    let script = "echo $CRON_GUARD_PROBE >> probes; until test -e ended; do sleep 0.01; done";
+    let start = || sandbox.command(["exec", "j", "--", "/bin/sh", "-c", script]).spawn().unwrap();
+    let mut started: Vec<_> = (0..5).map(|_| start()).collect();
+    wait_until(|| sandbox.job("j")["skipped"] == 5);
+    sandbox.write("ended", "");
+    let codes = started.iter_mut().map(|guard| guard.wait().unwrap().code());
+    assert_eq!(codes.filter(|code| *code == Some(0)).count(), 1);
+    assert_eq!(std::fs::read_to_string(sandbox.path("probes")).unwrap(), "1\n");
+    assert_eq!(sandbox.job("j")["state"], "closed");
+    // A lease that no run took for a minute is nobody's.
+    sandbox.fail("j", 3);
+    sandbox.guard("resume j --reason repaired").silent(0);
+    sandbox.guard("check j").silent(0);
+    sandbox.clock("+61s");
+    sandbox.guard("check j").silent(0);
 }
 
 #[test]

@@ -195,7 +195,7 @@ impl Pair {
         format!("run-{}", self.n_runs)
     }
 
-    fn ask(&mut self) -> Answer {
+    fn ask(&mut self, starts: bool) -> Answer {
         let now = Timestamp(self.now);
         self.breaker.expire_unused_lease(now);
         if matches!(&self.model.lease, Some((None, until)) if *until <= self.now) {
@@ -204,7 +204,11 @@ impl Pair {
         if let Some(run) = self.breaker.overdue_lease(now).map(ToOwned::to_owned) {
             self.ended(&run, Kind::Failure);
         }
-        let answer = self.breaker.ask(&self.rules, now);
+        let answer = if starts {
+            self.breaker.ask_to_start(&self.rules, now)
+        } else {
+            self.breaker.ask(&self.rules, now)
+        };
         let model = &self.model;
         let is_due = self.rules.policy == Policy::Probe
             && !model.by_hand
@@ -212,6 +216,8 @@ impl Pair {
             && self.tripped_at + model.wait <= self.now;
         let expect = match model.state {
             State::Closed => Answer::Go,
+            // What `check` took is for the next run that starts.
+            State::HalfOpen if starts && matches!(&model.lease, Some((None, _))) => Answer::Probe,
             State::HalfOpen if model.lease.is_some() => Answer::ProbeRunning,
             State::HalfOpen => Answer::Probe,
             State::Open if is_due => Answer::Probe,
@@ -229,7 +235,11 @@ impl Pair {
                 .max_runtime
                 .map_or(24 * HOUR, |limit| i64::try_from(limit.as_millis()).unwrap()),
         };
-        assert!(self.breaker.lease.is_none(), "never two leases");
+        let is_free = match &self.breaker.lease {
+            None => true,
+            Some(lease) => lease.run.is_none() && run.is_some(),
+        };
+        assert!(is_free, "never two leases");
         self.breaker.grant(&self.rules, run.as_deref(), Timestamp(self.now));
         if self.model.state == State::Open {
             self.model.counted.clear();
@@ -249,7 +259,7 @@ impl Pair {
                 }
                 self.ended(&run, kind);
             }
-            Act::Start => match self.ask() {
+            Act::Start => match self.ask(true) {
                 Answer::Go => {
                     let run = self.new_run();
                     self.runs.push_back(run);
@@ -265,7 +275,7 @@ impl Pair {
                 Answer::ProbeRunning => {}
             },
             Act::Check => {
-                if self.ask() == Answer::Probe {
+                if self.ask(false) == Answer::Probe {
                     self.lease_to(None);
                 }
             }
