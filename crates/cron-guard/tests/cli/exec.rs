@@ -81,6 +81,39 @@ fn a_signal_for_the_wrapper_reaches_the_command_and_counts_as_nothing() {
 }
 
 #[test]
+fn a_key_at_the_terminal_that_ends_the_command_counts_as_nothing() {
+    use std::io::Write as _;
+    let sandbox = Sandbox::new();
+    for key in [b"\x03", b"\x1c", b"\x03"] {
+        let guard = env!("CARGO_BIN_EXE_cron-guard");
+        let command = format!("{guard} exec j -- sh -c 'ulimit -c 0; echo > started; sleep 60'");
+        let mut terminal = std::process::Command::new("/usr/bin/script")
+            .args(["--quiet", "--return", "--command", &command, "/dev/null"])
+            .env_clear()
+            .env("HOME", sandbox.home())
+            .env("PATH", "/usr/bin:/bin")
+            .env("SHELL", "/bin/sh")
+            .envs(sandbox.server())
+            .current_dir(sandbox.home())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        wait_until(|| sandbox.path("started").exists());
+        std::fs::remove_file(sandbox.path("started")).unwrap();
+        let mut keys = terminal.stdin.take().unwrap();
+        keys.write_all(key).unwrap();
+        let signal = if key == b"\x03" { 2 } else { 3 };
+        assert_eq!(terminal.wait().unwrap().code(), Some(128 + signal));
+    }
+    let job = sandbox.job("j");
+    assert_eq!((&job["state"], &job["streak"]), (&"closed".into(), &0.into()));
+    let history = sandbox.guard("history j").stdout;
+    assert!(history.contains("stopped by signal 2"), "{history}");
+    assert_eq!(sandbox.events(), ["interrupted"]);
+}
+
+#[test]
 fn kill_9_of_the_guard_ends_the_job_and_the_run_is_found_vanished_once() {
     let sandbox = Sandbox::new();
     for n in 1..=3 {

@@ -173,9 +173,7 @@ pub(super) fn supervise(
         running.read(Stream::new(source, forward, |piece| tail.borrow_mut().push(piece)));
     }
     let fate = running.wait()?;
-    let stopped = is_stopped(&fate);
-    let outcome = outcome_of(&fate, stopped, words());
-    recorder.close(start, &outcome, stopped);
+    recorder.close(start, &outcome_of(&fate, words()), fate.stopped_by().is_some());
     let exit = fate.exit();
     if exit != Exit::Code(0)
         && let Some(output) = held.borrow_mut().as_mut()
@@ -212,20 +210,16 @@ fn not_started(error: &common::Error) -> Outcome {
     }
 }
 
-/// A signal that was meant for us ended the command: a shutdown or a person, not a failure of the job.
-fn is_stopped(fate: &Fate) -> bool {
-    fate.forwarded.is_some() && !fate.timed_out && fate.end != End::Code(0)
-}
-
-fn outcome_of(fate: &Fate, stopped: bool, stderr_tail: Option<String>) -> Outcome {
+fn outcome_of(fate: &Fate, stderr_tail: Option<String>) -> Outcome {
     let (exit_code, signal) = match fate.end {
         End::Code(code) => (Some(code.into()), None),
         End::Signal(signal) => (None, Some(signal.into())),
     };
     let mut outcome = Outcome { exit_code, signal, stderr_tail, ..Outcome::default() };
-    if stopped {
+    if let Some(by) = fate.stopped_by() {
+        // A shutdown or a person ended the command: not a failure of the job.
         outcome.status = Some(Status::Interrupted);
-        outcome.reason = fate.forwarded.map(|signal| format!("stopped by signal {signal}"));
+        outcome.reason = Some(format!("stopped by signal {by}"));
     } else if fate.timed_out {
         outcome.status = Some(Status::Failed);
         outcome.reason = Some(TIMED_OUT.to_owned());
