@@ -22,6 +22,7 @@ use common::fleet::Database;
 use common::fleet::liveness::Here;
 
 pub(crate) use admit::{Admission, Block, LEASE, Terms, Verdict, block_by_hold, decide};
+pub(crate) use close::Ending;
 pub(crate) use hold::{Acked, Released};
 pub(crate) use look::Look;
 pub(crate) use resume::Resumed;

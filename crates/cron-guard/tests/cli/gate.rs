@@ -86,6 +86,38 @@ fn the_exit_code_and_the_signal_of_the_command_are_passed_on() {
 }
 
 #[test]
+fn a_run_that_took_longer_than_it_may_has_failed_also_when_nobody_looked_meanwhile() {
+    let sandbox = Sandbox::new();
+    sandbox.settings("[defaults]\nmax_runtime = \"0.1s\"\nthreshold = 2\n");
+    sandbox.exec("slow", "sleep 0.3").silent(0);
+    // What no guard ran is held against the clock of the journal.
+    sandbox.tamper(
+        "INSERT INTO runs (id, job, status, started_at, finished_at, heartbeat_at, lease_ms, lease_until, exit_code)
+         SELECT 'ffffffff-ffff-7fff-8fff-ffffffffffff', job, 'completed', started_at, finished_at, 0, 0, 0, 0 FROM runs",
+        &[],
+    );
+    sandbox.guard("check slow").silent(75);
+    let history = sandbox.guard("history slow").stdout;
+    assert_eq!(history.matches("timed out").count(), 2, "{history}");
+    assert!(history.contains("past its maximum runtime"), "{history}");
+    let report = sandbox.guard("report --json").json();
+    assert_eq!(
+        (&report["jobs"][0]["failed"], &report["jobs"][0]["succeeded"]),
+        (&2.into(), &0.into())
+    );
+    assert_eq!(sandbox.job("slow")["recent"][0], "timed out");
+    // The time in which the machine slept does not count.
+    sandbox.settings("[defaults]\nmax_runtime = \"10m\"\n");
+    let script = "echo > up; until test -e go; do sleep 0.01; done";
+    let mut sleeper = sandbox.command(["exec", "slept", "--", "sh", "-c", script]).spawn().unwrap();
+    wait_until(|| sandbox.path("up").exists());
+    sandbox.tamper("UPDATE runs SET started_at = started_at - 3600000 WHERE job = 'slept'", &[]);
+    sandbox.write("go", "");
+    sleeper.wait().unwrap();
+    assert_eq!(sandbox.job("slept")["recent"][0], "success");
+}
+
+#[test]
 fn the_command_sees_its_job_and_its_run_and_streams_pass_through() {
     let sandbox = Sandbox::new();
     let done = sandbox.exec("j", "echo $CRON_GUARD_JOB $AGENT_STATE_JOB ${CRON_GUARD_PROBE-no}; test -n \"$AGENT_STATE_RUN_ID\"; echo e >&2");

@@ -17,7 +17,7 @@ use common::report::{self, Explain as _};
 use super::held::Held;
 use crate::TOOL;
 use crate::cli::ExecArgs;
-use crate::guard::{Guard, LEASE};
+use crate::guard::{Ending, Guard, LEASE};
 use crate::machine::outcome::TIMED_OUT;
 use crate::tail;
 
@@ -68,10 +68,10 @@ impl<'a, 's> Recorder<'a, 's> {
     /// Records the outcome. The command has run, so what goes wrong here is said and changes no exit code.
     ///
     /// What has happened must not be lost because others write for long, so a busy journal is waited for.
-    fn close(&self, start: &Start<'_>, outcome: &Outcome, stopped: bool) {
+    fn close(&self, start: &Start<'_>, ending: &Ending) {
         let until = Instant::now() + PATIENCE;
         loop {
-            match self.try_close(start, outcome, stopped) {
+            match self.try_close(start, ending) {
                 Ok(()) => return,
                 Err(error) if error.exit() == Exit::Again && Instant::now() < until => {
                     thread::sleep(Duration::from_millis(20));
@@ -84,14 +84,9 @@ impl<'a, 's> Recorder<'a, 's> {
         }
     }
 
-    fn try_close(
-        &self,
-        start: &Start<'_>,
-        outcome: &Outcome,
-        stopped: bool,
-    ) -> Result<(), common::Error> {
+    fn try_close(&self, start: &Start<'_>, ending: &Ending) -> Result<(), common::Error> {
         let (Some(guard), Some(run)) = (self.guard, &start.run) else { return Ok(()) };
-        let closed = guard.borrow_mut().close(start.job, run, outcome, stopped)?;
+        let closed = guard.borrow_mut().close(start.job, run, ending)?;
         self.has_due_alert.set(closed.has_due_alert);
         if closed.tripped.is_some() {
             self.tripped.set(closed.tripped);
@@ -122,7 +117,7 @@ pub(super) fn supervise(
         match redirected {
             Ok(output) => *held.borrow_mut() = Some(output),
             Err(error) => {
-                recorder.close(start, &not_started(&error), false);
+                recorder.close(start, &not_started(&error));
                 report::fail::<crate::error::Error>(TOOL, false, &error.into());
                 return Ok(Exit::NotStarted);
             }
@@ -154,8 +149,9 @@ pub(super) fn supervise(
                 stderr_tail: words(),
                 ..Outcome::default()
             };
+            let ending = Ending { outcome, stopped: false, elapsed: None };
             // A journal that is busy now must not delay the end; the outcome is recorded again after it.
-            let _ = recorder.try_close(start, &outcome, false);
+            let _ = recorder.try_close(start, &ending);
         })
         .with_watch(LEASE / 3, || {
             recorder.keep_alive(start);
@@ -164,7 +160,7 @@ pub(super) fn supervise(
     let mut running = match supervisor.start(command) {
         Ok(running) => running,
         Err(error) => {
-            recorder.close(start, &not_started(&error), false);
+            recorder.close(start, &not_started(&error));
             return Err(error.into());
         }
     };
@@ -173,7 +169,7 @@ pub(super) fn supervise(
         running.read(Stream::new(source, forward, |piece| tail.borrow_mut().push(piece)));
     }
     let fate = running.wait()?;
-    recorder.close(start, &outcome_of(&fate, words()), fate.stopped_by().is_some());
+    recorder.close(start, &ending_of(&fate, words()));
     let exit = fate.exit();
     if exit != Exit::Code(0)
         && let Some(output) = held.borrow_mut().as_mut()
@@ -200,17 +196,18 @@ fn command(args: &ExecArgs, start: &Start<'_>) -> Command {
     command
 }
 
-fn not_started(error: &common::Error) -> Outcome {
-    Outcome {
+fn not_started(error: &common::Error) -> Ending {
+    let outcome = Outcome {
         status: Some(Status::Failed),
         reason: Some("not started".to_owned()),
         exit_code: Some(error.exit().code().into()),
         stderr_tail: Some(error.to_string()),
         ..Outcome::default()
-    }
+    };
+    Ending { outcome, stopped: false, elapsed: None }
 }
 
-fn outcome_of(fate: &Fate, stderr_tail: Option<String>) -> Outcome {
+fn ending_of(fate: &Fate, stderr_tail: Option<String>) -> Ending {
     let (exit_code, signal) = match fate.end {
         End::Code(code) => (Some(code.into()), None),
         End::Signal(signal) => (None, Some(signal.into())),
@@ -224,5 +221,5 @@ fn outcome_of(fate: &Fate, stderr_tail: Option<String>) -> Outcome {
         outcome.status = Some(Status::Failed);
         outcome.reason = Some(TIMED_OUT.to_owned());
     }
-    outcome
+    Ending { outcome, stopped: fate.stopped_by().is_some(), elapsed: Some(fate.elapsed) }
 }
