@@ -7,7 +7,7 @@ use common::fleet::liveness::Holder;
 use common::fleet::runs::{self, NewRun, Opened, RunId};
 use common::sql::{self, Connection};
 
-use super::look::look;
+use super::look::{Closing, look};
 use super::record::{Scene, record};
 use super::{Guard, Look, rounds};
 use crate::budget::{self, Level};
@@ -183,7 +183,7 @@ impl Guard<'_> {
             }
             let job = &mut look.job;
             job.watermark = run.to_string();
-            job.pending.push(Pending { run: run.to_string(), counts: true });
+            job.pending.push(Pending { run: run.to_string(), counts: true, guarded: true });
             job.last_started_at = Some(now);
             job.last_tick_at = job.last_tick_at.max(Some(now));
             job.last_run = Some(run.to_string());
@@ -208,10 +208,10 @@ pub(super) fn look_now(
     name: &str,
     scene: &Scene<'_>,
     here: &common::fleet::liveness::Here,
-    stopped: Option<&str>,
+    closing: Option<&Closing<'_>>,
 ) -> sql::Result<Look> {
     let stored = jobs::get(tx, name)?.unwrap_or_else(|| Job::new(name));
-    look(tx, &stored, scene.own, &|| here.clone(), scene.now, stopped)
+    look(tx, &stored, scene.own, &|| here.clone(), scene.now, closing)
 }
 
 /// What a person, the breaker and the budgets say, in this order. Observed jobs always go.

@@ -7,6 +7,7 @@ use common::fleet::runs::{self, Finished, Outcome, RunId, Status};
 use common::sql::{self, Connection};
 
 use super::admit::look_now;
+use super::look::Closing;
 use super::record::{Scene, record};
 use super::{Guard, rounds};
 use crate::machine::State;
@@ -33,7 +34,7 @@ pub(crate) struct Closed {
 }
 
 impl Guard<'_> {
-    /// Records how `run` ended, unless somebody inside it did, and judges the job.
+    /// Records how `run` ended, unless somebody inside it said more, and judges the job.
     pub(crate) fn close(
         &mut self,
         name: &str,
@@ -46,12 +47,13 @@ impl Guard<'_> {
         let settings = self.settings;
         let named_db = self.named_db.clone();
         let (closed, moved) = self.db.write("write to", |tx| {
-            // An inner `agent-state exec` may have finished the run; then its row is what counts.
+            let outcome = timed(tx, run, ending, own.rules.max_runtime, now)?;
+            // What an inner `agent-state exec` said of its part is not the end of the whole.
             let (Finished::Done(_) | Finished::Already(_) | Finished::Unknown) =
-                runs::finish(tx, run, &timed(tx, run, ending, own.rules.max_runtime, now)?, now)?;
+                runs::conclude(tx, run, &outcome, now)?;
             let scene = Scene { settings, own: &own, named_db: named_db.as_deref(), now };
-            let stopped = ending.stopped.then_some(run.as_str());
-            let mut look = look_now(tx, name, &scene, &here, stopped)?;
+            let closing = Closing { run: run.as_str(), stopped: ending.stopped };
+            let mut look = look_now(tx, name, &scene, &here, Some(&closing))?;
             let was = look.effects.first().map(|step| step.before);
             let moved = record(tx, &mut look, &scene)?;
             rounds::tell_budgets(tx, &scene, name)?;

@@ -207,6 +207,45 @@ fn the_run_of_a_command_that_recorded_its_own_outcome_is_judged_by_it() {
 }
 
 #[test]
+fn the_guard_has_the_last_word_on_a_run_that_an_inner_exec_recorded() {
+    let sandbox = Sandbox::new();
+    let run = |end: &str, inner: &str| {
+        let script = format!(
+            "echo $AGENT_STATE_RUN_ID > id.tmp; mv id.tmp id; while [ -e id ]; do sleep 0.01; done; {end}"
+        );
+        let mut child =
+            sandbox.command(["exec", "j", "--", "/bin/sh", "-c", &script]).spawn().unwrap();
+        wait_until(|| sandbox.path("id").exists());
+        let id = std::fs::read_to_string(sandbox.path("id")).unwrap();
+        // As an inner `agent-state exec` leaves the run that it adopted.
+        sandbox.tamper(
+            &format!(
+                "UPDATE runs SET {inner}, agent_id = 'a', finished_at = started_at WHERE id = ?1"
+            ),
+            &[&id.trim()],
+        );
+        // Who looks now sees a run that its guard has not ended.
+        sandbox.guard("check j").silent(0);
+        sandbox.guard("exec j --no-overlap -- true").silent(75);
+        std::fs::remove_file(sandbox.path("id")).unwrap();
+        child.wait().unwrap();
+        sandbox.job("j")["streak"].as_i64().unwrap()
+    };
+    sandbox.tamper(
+        "INSERT INTO agents (id, name, type, created_at, last_seen_at) VALUES ('a', 'a', 'cron', 0, 0)",
+        &[],
+    );
+    let (done, failed) =
+        ("status = 'completed', exit_code = 0", "status = 'failed', exit_code = 1");
+    assert_eq!(run("exit 5", done), 1);
+    assert_eq!(run("exit 5", failed), 2);
+    assert_eq!(run("exit 0", failed), 0, "a part that failed and was caught is no failure");
+    assert_eq!((run("exit 5", done), run("exit 5", done)), (1, 2));
+    assert_eq!(run("kill $$", done), 3);
+    sandbox.guard("check j").silent(75);
+}
+
+#[test]
 fn of_many_guards_that_ask_for_the_one_probe_one_runs() {
     let sandbox = Sandbox::new();
     sandbox.fail("j", 3);

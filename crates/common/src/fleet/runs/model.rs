@@ -162,6 +162,20 @@ pub enum Finished {
 }
 
 impl Run {
+    /// Whether its end stands against `status`, which the outer `exec` saw: a verdict or a status that somebody
+    /// gave it, other than the code of a command within. That a command failed outweighs all but a bad verdict.
+    pub(super) fn was_told(&self, status: Status) -> bool {
+        let is_measured =
+            (self.exit_code.is_some() || self.signal.is_some() || self.reason.is_some())
+                && self.summary.is_none()
+                && (self.agent_id.is_some() || self.status == Status::Interrupted);
+        match self.status {
+            _ if self.verdict == Some(Verdict::Bad) => true,
+            Status::Failed | Status::Interrupted => !is_measured && status != Status::Failed,
+            Status::Completed | Status::Running => false,
+        }
+    }
+
     /// The run as it stands in truth: a running row whose process is gone is interrupted.
     ///
     /// For readers, which never write; a writer records the same through `reap`.
