@@ -10,6 +10,7 @@ mod for_test;
 pub mod liveness;
 pub mod migrate;
 mod place;
+mod remains;
 pub mod runs;
 
 use std::path::PathBuf;
@@ -143,6 +144,8 @@ pub fn outer_run() -> Option<runs::RunId> {
 pub const RUN_ID_VARIABLE: &str = "AGENT_STATE_RUN_ID";
 /// Names the job in the environment of a child.
 pub const JOB_VARIABLE: &str = "AGENT_STATE_JOB";
+/// Names the job in the environment of a command that a guard runs.
+pub const GUARD_VARIABLE: &str = "CRON_GUARD_JOB";
 /// Names the agent in the environment of a child.
 pub const AGENT_VARIABLE: &str = "AGENT_STATE_AGENT";
 /// Gives the agent's id in the environment of a child.

@@ -128,6 +128,30 @@ fn kill_9_of_the_guard_ends_the_job_and_the_run_is_found_vanished_once() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn what_goes_on_after_kill_9_of_the_guard_is_a_running_run_and_no_second_one_starts() {
+    let sandbox = Sandbox::new();
+    let script = "until test -e go; do sleep 0.01; done & setsid sleep 60 & echo $! > daemon; wait";
+    let mut guard = sandbox.command(["exec", "j", "--", "sh", "-c", script]).spawn().unwrap();
+    let daemon = || std::fs::read_to_string(sandbox.path("daemon")).unwrap_or_default();
+    wait_until(|| daemon().ends_with('\n'));
+    guard.kill().unwrap();
+    guard.wait().unwrap();
+    for _ in 0..2 {
+        sandbox.guard("exec j --no-overlap -- true").silent(75);
+        let job = sandbox.job("j");
+        assert_eq!((&job["streak"], job["overlays"][0].as_str()), (&0.into(), Some("running")));
+    }
+    sandbox.write("go", "");
+    wait_until(|| sandbox.guard("exec j --no-overlap -- false").code == Some(1));
+    let history = sandbox.guard("history j").stdout;
+    assert!(history.contains("process gone"), "{history}");
+    assert_eq!(sandbox.job("j")["streak"], 2);
+    let daemon = rustix::process::Pid::from_raw(daemon().trim().parse().unwrap()).unwrap();
+    rustix::process::kill_process(daemon, rustix::process::Signal::KILL).unwrap();
+}
+
+#[test]
 fn starts_in_a_group_keep_their_distance() {
     let mut sandbox = Sandbox::new();
     sandbox.guard("exec a --spacing linkedin=30m -- true").silent(0);

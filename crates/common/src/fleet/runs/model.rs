@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::super::agents::AgentId;
-use super::super::liveness::{self, Here, Holder};
-use super::super::{id, words};
+use super::super::liveness::{self, Here, Holder, Interruption};
+use super::super::{id, remains, words};
 use crate::clock::Timestamp;
 
 id! {
@@ -176,7 +176,8 @@ impl Run {
         }
     }
 
-    /// The run as it stands in truth: a running row whose process is gone is interrupted.
+    /// The run as it stands in truth: a running row whose process is gone is interrupted, unless it was a guard's
+    /// and what it ran goes on without it.
     ///
     /// For readers, which never write; a writer records the same through `reap`.
     #[must_use]
@@ -184,6 +185,7 @@ impl Run {
         if self.status == Status::Running
             && let Some(why) =
                 liveness::interruption(self.holder.as_ref(), self.lease_until, here, now)
+            && !(why == Interruption::ProcessGone && remains::are_left_of(self.run_id.as_str()))
         {
             self.status = Status::Interrupted;
             self.reason = Some(why.as_str().to_owned());

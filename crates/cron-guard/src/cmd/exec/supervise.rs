@@ -11,7 +11,7 @@ use common::Exit;
 use common::child::{End, Fate, Stream, Supervisor, Tail, Watch};
 use common::error::file;
 use common::fleet::runs::{Outcome, RunId, Status};
-use common::fleet::{JOB_VARIABLE, RUN_ID_VARIABLE};
+use common::fleet::{GUARD_VARIABLE, JOB_VARIABLE, RUN_ID_VARIABLE};
 use common::report::{self, Explain as _};
 
 use super::held::Held;
@@ -23,8 +23,6 @@ use crate::tail;
 
 /// How long a busy journal is waited for once the command has ended.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Names the job in the environment of the command.
-const JOB: &str = "CRON_GUARD_JOB";
 /// Tells the command that it is a probe, so that it can try without effect.
 const PROBE: &str = "CRON_GUARD_PROBE";
 
@@ -182,7 +180,7 @@ pub(super) fn supervise(
 fn command(args: &ExecArgs, start: &Start<'_>) -> Command {
     let mut words = args.command.iter();
     let mut command = Command::new(words.next().map_or_else(Default::default, Clone::clone));
-    command.args(words).env(JOB, start.job).env(JOB_VARIABLE, start.job);
+    command.args(words).env(GUARD_VARIABLE, start.job).env(JOB_VARIABLE, start.job);
     match &start.run {
         Some(run) => command.env(RUN_ID_VARIABLE, run.as_str()),
         // A run of somebody further out is not this one.
