@@ -187,15 +187,23 @@ impl Look {
         for (run, _) in running {
             let limit = settings.rules.max_runtime;
             let is_over = limit.is_some_and(|limit| now > run.started_at.plus(limit));
-            self.judge_overdue(settings, run.run_id.as_str(), is_over, now);
+            let started_at = run.started_at;
+            self.judge_overdue(settings, (run.run_id.as_str(), started_at), is_over, now);
         }
-        let overdue_probe = self.job.breaker.overdue_lease(now).map(ToOwned::to_owned);
-        if let Some(run) = overdue_probe {
-            self.judge_overdue(settings, &run, true, now);
+        let overdue_probe =
+            self.job.breaker.overdue_lease(now).map(|(run, since)| (run.to_owned(), since));
+        if let Some((run, since)) = overdue_probe {
+            self.judge_overdue(settings, (&run, since), true, now);
         }
     }
 
-    fn judge_overdue(&mut self, settings: &JobSettings, run: &str, is_over: bool, now: Timestamp) {
+    fn judge_overdue(
+        &mut self,
+        settings: &JobSettings,
+        (run, started_at): (&str, Timestamp),
+        is_over: bool,
+        now: Timestamp,
+    ) {
         let counting = self
             .job
             .pending
@@ -204,7 +212,7 @@ impl Look {
             .filter(|_| is_over);
         if let Some(pending) = counting {
             pending.counts = false;
-            self.settle(settings, &Outcome::overdue(run, now), true);
+            self.settle(settings, &Outcome::overdue(run, started_at, now), true);
         }
     }
 
@@ -215,11 +223,14 @@ impl Look {
         settings: &JobSettings,
         now: Timestamp,
     ) -> sql::Result<()> {
-        let holder = self.job.breaker.lease.as_ref().and_then(|lease| lease.run.clone());
-        if let Some(run) = holder
+        let lease = self.job.breaker.lease.as_ref();
+        let holder =
+            lease.and_then(|lease| Some((lease.run.clone()?, Timestamp(lease.granted_at))));
+        if let Some((run, started_at)) = holder
             && runs::get(connection, &run)?.is_none()
         {
-            let outcome = Outcome { run, kind: Kind::Failure, mark: Mark::Vanished, at: now };
+            let (kind, mark) = (Kind::Failure, Mark::Vanished);
+            let outcome = Outcome { run, kind, mark, started_at, at: now };
             self.settle(settings, &outcome, true);
         }
         Ok(())

@@ -67,8 +67,8 @@ pub(crate) struct Rules {
     pub(crate) policy: Policy,
     /// The wait before the first probe; doubled with each further trip.
     pub(crate) cooldown: Duration,
-    /// How much longer than the cooldown this job waits, from 0 to 1: so that jobs that one outage
-    /// stopped do not all probe at once.
+    /// How much longer than the cooldown this job waits (shorter at its cap), from 0 to 1: so that jobs that one
+    /// outage stopped do not all probe at once.
     pub(crate) jitter: f64,
     /// How long a probe may take, and how long a run may go on before it counts as a failure.
     pub(crate) max_runtime: Option<Duration>,
@@ -253,9 +253,10 @@ impl Breaker {
         unused
     }
 
-    /// The run of a lease whose time is over.
-    pub(crate) fn overdue_lease(&self, now: Timestamp) -> Option<&str> {
-        self.lease.as_ref().filter(|lease| lease.deadline <= now.0)?.run.as_deref()
+    /// The run of a lease whose time is over, and when the lease was granted.
+    pub(crate) fn overdue_lease(&self, now: Timestamp) -> Option<(&str, Timestamp)> {
+        let lease = self.lease.as_ref().filter(|lease| lease.deadline <= now.0)?;
+        Some((lease.run.as_deref()?, Timestamp(lease.granted_at)))
     }
 
     /// A person opens the job again: a new epoch, on probation or with the full number of failures.

@@ -130,6 +130,7 @@ pub(crate) struct Outcome {
     pub(crate) run: String,
     pub(crate) kind: Kind,
     pub(crate) mark: Mark,
+    pub(crate) started_at: Timestamp,
     pub(crate) at: Timestamp,
 }
 
@@ -138,12 +139,12 @@ impl Outcome {
     pub(crate) fn of(run: &Run, codes: &Codes) -> Option<Self> {
         let (kind, mark) = classify(&Columns::from(run), codes)?;
         let at = run.finished_at.unwrap_or(run.started_at);
-        Some(Self { run: run.run_id.to_string(), kind, mark, at })
+        Some(Self { run: run.run_id.to_string(), kind, mark, started_at: run.started_at, at })
     }
 
     /// A run that still goes on after its maximum runtime, or after the deadline of its probe.
-    pub(crate) fn overdue(run: &str, at: Timestamp) -> Self {
-        Self { run: run.to_owned(), kind: Kind::Failure, mark: Mark::TimedOut, at }
+    pub(crate) fn overdue(run: &str, started_at: Timestamp, at: Timestamp) -> Self {
+        Self { run: run.to_owned(), kind: Kind::Failure, mark: Mark::TimedOut, started_at, at }
     }
 }
 

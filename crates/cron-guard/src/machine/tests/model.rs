@@ -6,6 +6,8 @@ use proptest::prelude::*;
 use super::super::*;
 
 const HOUR: i64 = 3_600_000;
+/// The longest wait of a job without jitter.
+const LONGEST: i64 = 24 * HOUR * 95 / 100;
 
 /// What can happen to a job.
 #[derive(Debug, Clone, Copy)]
@@ -152,15 +154,16 @@ struct Pair {
     breaker: Breaker,
     model: Model,
     now: i64,
-    /// When the last trip happened; the model's own clock of the cooldown.
-    tripped_at: i64,
-    runs: std::collections::VecDeque<String>,
+    /// When the next probe is due; the model's own clock of the cooldown.
+    due_at: i64,
+    /// The runs under way, and when they started.
+    runs: std::collections::VecDeque<(String, i64)>,
     n_runs: usize,
     n_news: i64,
 }
 
 impl Pair {
-    fn ended(&mut self, run: &str, kind: Kind) {
+    fn ended(&mut self, run: &str, started_at: i64, kind: Kind) {
         let before = self.breaker.state;
         let outcome = Outcome {
             run: run.to_owned(),
@@ -170,6 +173,7 @@ impl Pair {
                 Kind::Neutral => Mark::Neutral,
                 Kind::Failure | Kind::TripNow(_) => Mark::Failure,
             },
+            started_at: Timestamp(started_at),
             at: Timestamp(self.now),
         };
         let effects = self.breaker.settle(&self.rules, &outcome);
@@ -180,7 +184,9 @@ impl Pair {
         .unwrap();
         if before != self.breaker.state {
             if self.breaker.state == State::Open {
-                self.tripped_at = self.now;
+                let wait = self.model.wait.min(LONGEST);
+                // From the start of the run; half of it at least from its end.
+                self.due_at = (started_at.min(self.now) + wait).max(self.now + wait / 2);
             }
             // As in the program: what started before a change of state does not count after it.
             self.runs.clear();
@@ -201,8 +207,9 @@ impl Pair {
         if matches!(&self.model.lease, Some((None, until)) if *until <= self.now) {
             self.model.lease = None;
         }
-        if let Some(run) = self.breaker.overdue_lease(now).map(ToOwned::to_owned) {
-            self.ended(&run, Kind::Failure);
+        let overdue = self.breaker.overdue_lease(now).map(|(run, since)| (run.to_owned(), since.0));
+        if let Some((run, since)) = overdue {
+            self.ended(&run, since, Kind::Failure);
         }
         let answer = if starts {
             self.breaker.ask_to_start(&self.rules, now)
@@ -213,7 +220,7 @@ impl Pair {
         let is_due = self.rules.policy == Policy::Probe
             && !model.by_hand
             && model.opened_at <= self.now
-            && self.tripped_at + model.wait <= self.now;
+            && self.due_at <= self.now;
         let expect = match model.state {
             State::Closed => Answer::Go,
             // What `check` took is for the next run that starts.
@@ -257,16 +264,16 @@ impl Pair {
                     lease.0 = Some(run.clone());
                     lease.1 = i64::MAX;
                 }
-                self.ended(&run, kind);
+                self.ended(&run, self.now, kind);
             }
             Act::Start => match self.ask(true) {
                 Answer::Go => {
                     let run = self.new_run();
-                    self.runs.push_back(run);
+                    self.runs.push_back((run, self.now));
                 }
                 Answer::Probe => {
                     let run = self.new_run();
-                    self.runs.push_back(run.clone());
+                    self.runs.push_back((run.clone(), self.now));
                     self.lease_to(Some(run));
                 }
                 Answer::Open => {
@@ -280,8 +287,8 @@ impl Pair {
                 }
             }
             Act::End(kind) => {
-                if let Some(run) = self.runs.pop_front() {
-                    self.ended(&run, kind);
+                if let Some((run, started_at)) = self.runs.pop_front() {
+                    self.ended(&run, started_at, kind);
                 }
             }
             Act::Pass(by) => self.now += by,
@@ -333,7 +340,7 @@ proptest! {
             breaker: Breaker::default(),
             model: Model::new(),
             now: 1_000 * HOUR,
-            tripped_at: 0,
+            due_at: 0,
             runs: std::collections::VecDeque::new(),
             n_runs: 0,
             n_news: 0,
