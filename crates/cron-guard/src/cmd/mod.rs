@@ -22,6 +22,7 @@ use common::fleet::Database;
 use common::fleet::DatabaseArgs;
 use common::out::Out;
 
+use crate::alert::aside::Messenger;
 use crate::cli::{Cli, Verb};
 use crate::guard::Guard;
 use crate::settings::Settings;
@@ -41,7 +42,9 @@ impl Ctx<'_> {
 
     /// The guard over the journal, for reading and writing.
     pub(crate) fn guard<'s>(&self, settings: &'s Settings) -> Result<Guard<'s>, common::Error> {
-        Ok(Guard::new(self.cli.database.open()?, settings, self.named_db()))
+        let messenger =
+            Messenger { db: self.cli.database.db.clone(), config: self.cli.config.clone() };
+        Ok(Guard::new(self.cli.database.open()?, settings, self.named_db(), messenger))
     }
 
     /// Which journal it is.

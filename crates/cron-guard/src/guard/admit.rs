@@ -92,7 +92,7 @@ impl Guard<'_> {
             Ok((verdict == Verdict::Go { probe: false }).then_some(()))
         })?;
         if quick.is_some() {
-            self.tell();
+            self.tell_aside();
             return Ok(Verdict::Go { probe: false });
         }
         let here = self.here().clone();
@@ -118,7 +118,7 @@ impl Guard<'_> {
         if moved {
             self.remember();
         }
-        self.tell();
+        self.tell_aside();
         Ok(verdict)
     }
 

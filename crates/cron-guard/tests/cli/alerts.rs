@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
+use crate::exec::wait_until;
 use crate::sandbox::Sandbox;
 
 const ALLOW: &str = "[defaults]\nallow_unattended_resume = true\n";
@@ -118,7 +119,7 @@ fn an_alert_that_fails_changes_no_exit_code_shows_in_status_and_is_tried_again()
     assert!(sent(&sandbox).is_empty());
     sandbox.clock("+3m");
     sandbox.guard("check j").silent(75);
-    assert_eq!(sent(&sandbox).len(), 1);
+    wait_until(|| sent(&sandbox).len() == 1);
     sandbox.clock("+2h");
     sandbox.guard("check j").silent(75);
     assert_eq!(sent(&sandbox).len(), 1, "delivered once");
@@ -170,12 +171,31 @@ fn a_guard_that_is_killed_while_it_alerts_leaves_the_alert_to_the_next() {
         with_command("[ -e $HOME/up ] || { touch $HOME/asked; sleep 60; }; cat >> $HOME/sent");
     sandbox.fail("j", 2);
     let mut child = sandbox.command(["exec", "j", "--", "false"]).spawn().unwrap();
-    crate::exec::wait_until(|| sandbox.path("asked").exists());
+    wait_until(|| sandbox.path("asked").exists());
     child.kill().unwrap();
     child.wait().unwrap();
     sandbox.write("up", "");
     sandbox.guard("check j").silent(75);
-    assert_eq!(sent(&sandbox).len(), 1);
+    wait_until(|| sent(&sandbox).len() == 1);
+}
+
+#[test]
+fn a_channel_that_hangs_keeps_no_gate_waiting_and_gets_its_alert_all_the_same() {
+    let mut sandbox = with_command(
+        "[ -e $HOME/up ] || exit 1; echo >> $HOME/asked; until [ -e $HOME/go ]; do sleep 0.02; done; cat >> $HOME/sent",
+    );
+    sandbox.fail("j", 3);
+    sandbox.write("up", "");
+    sandbox.clock("+3m");
+    // Were it delivered here, it would take the ten seconds of a channel, and fail.
+    sandbox.guard("check other").silent(0);
+    sandbox.guard("check j").silent(75);
+    sandbox.exec("j", "true").silent(75);
+    sandbox.exec("other", "exit 0").silent(0);
+    wait_until(|| sandbox.path("asked").exists());
+    sandbox.write("go", "");
+    wait_until(|| sent(&sandbox).len() == 1);
+    assert_eq!(std::fs::read_to_string(sandbox.path("asked")).unwrap(), "\n", "asked once");
 }
 
 #[test]
@@ -336,7 +356,7 @@ fn jobs_of_one_label_that_trip_together_are_told_as_one_after_the_first() {
     assert_eq!(sandbox.events(), ["trip"], "the first leaves at once");
     sandbox.clock("+11m");
     sandbox.guard("check a").silent(75);
-    assert_eq!(sandbox.events(), ["trip", "trip_group"]);
+    wait_until(|| sandbox.events() == ["trip", "trip_group"]);
     let group = &sandbox.alerts()[1];
     assert_eq!(group["jobs"], serde_json::json!(["b", "c", "d"]));
     assert!(group["text"].as_str().unwrap().contains("cron-guard resume c --reason"));

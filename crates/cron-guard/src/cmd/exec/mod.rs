@@ -46,9 +46,9 @@ pub(crate) fn run(args: &ExecArgs, ctx: &mut Ctx<'_>) -> anyhow::Result<Exit> {
             let start = Start { job: args.job.as_str(), run: Some(run), probe };
             recorded(args, &settings, guard, &start)
         }
-        Ok((mut guard, Admission::Blocked { block, .. })) => {
+        Ok((guard, Admission::Blocked { block, .. })) => {
             let exit = blocked(args, block, ctx);
-            guard.tell();
+            guard.tell_aside();
             exit
         }
         Err(error) => without_journal(args, &settings, error, ctx),
@@ -90,7 +90,7 @@ fn recorded(
     let (tripped, has_due_alert) = (recorder.tripped(), recorder.has_due_alert());
     let mut guard = guard.into_inner();
     if has_due_alert {
-        guard.tell();
+        guard.tell_of(start.job);
     }
     if let Some(reason) = tripped
         && alert::configured(settings.alerts()).is_empty()
