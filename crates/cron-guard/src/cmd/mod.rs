@@ -77,7 +77,9 @@ impl Ctx<'_> {
 
 /// Runs what the command line asks for.
 pub(crate) fn run(cli: &Cli) -> anyhow::Result<Exit> {
-    let mut ctx = Ctx { out: Out::stdout(cli.output.color), json: cli.output.json, cli };
+    // Nothing here goes on for ever, and a verdict is one whether or not somebody reads its reasons.
+    let out = Out::stdout(cli.output.color).outliving_its_reader();
+    let mut ctx = Ctx { out, json: cli.output.json, cli };
     let exit = match &cli.verb {
         None => sweep::run(&cli.sweep, &mut ctx),
         Some(Verb::Check(args)) => check::run(args, &mut ctx),

@@ -163,6 +163,24 @@ fn the_sweep_prints_its_four_lines_and_writes_them_for_machines() {
 }
 
 #[test]
+fn a_closed_pipe_changes_no_verdict() {
+    let sandbox = Sandbox::new();
+    sandbox.fail("j", 3);
+    for (line, code) in [
+        (&["check", "j", "--json"][..], 75),
+        (&["exec", "j", "--json", "--", "true"], 75),
+        (&[], 1),
+        (&["status", "--nagios"], 2),
+        (&["status"], 0),
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let ended = sandbox.command(line).stdout(writer).output().unwrap();
+        assert_eq!((ended.status.code(), &*ended.stderr), (Some(code), &b""[..]), "{line:?}");
+    }
+}
+
+#[test]
 fn wrong_usage_and_names_that_are_none_are_refused() {
     let sandbox = Sandbox::new();
     for line in [
