@@ -59,6 +59,7 @@ pub struct DatabaseArgs {
         value_name = "DATABASE",
         env = "AGENT_STATE_DB",
         hide_env_values = true,
+        value_parser = crate::cli::path_or("AGENT_STATE_DB"),
         help_heading = "Database"
     )]
     pub db: Option<PathBuf>,
@@ -90,6 +91,8 @@ impl DatabaseArgs {
         let named = self.db.clone().filter(|named| !named.as_os_str().is_empty())?;
         match Place::of(&named) {
             Ok(place) if place.has_password() => Some(place.name().to_owned()),
+            // Whoever names it again may stand elsewhere.
+            Ok(Place::File(path)) => Some(std::path::absolute(&path).unwrap_or(path)),
             _ => Some(named),
         }
     }
