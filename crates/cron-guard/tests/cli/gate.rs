@@ -181,6 +181,33 @@ fn a_closed_pipe_changes_no_verdict() {
 }
 
 #[test]
+fn a_variable_that_was_emptied_is_not_set_and_an_empty_flag_is_a_mistake() {
+    let sandbox = Sandbox::in_a_file();
+    let with_empty = |line: &[&str]| {
+        let mut command = sandbox.command(line);
+        command.env("AGENT_STATE_DB", "").env("CRON_GUARD_CONFIG", "");
+        command.output().unwrap().status.code()
+    };
+    for line in [&["check", "j"][..], &["exec", "j", "--", "true"], &["status"], &["--quiet"]] {
+        assert_eq!(with_empty(line), Some(0), "{line:?}");
+    }
+    assert!(sandbox.journal().exists());
+    sandbox.guard("check j --db ''").code(2);
+    sandbox.guard("status --config ''").code(2);
+}
+
+#[test]
+fn the_command_that_resumes_names_the_journal_wherever_it_is_pasted() {
+    let sandbox = Sandbox::in_a_file();
+    for _ in 0..3 {
+        sandbox.guard("exec j --db here.db -- false").code(1);
+    }
+    let resume = sandbox.alerts()[0]["resume"].as_str().unwrap().to_owned();
+    let db = sandbox.home().canonicalize().unwrap().join("here.db");
+    assert!(resume.starts_with(&format!("cron-guard resume --db {} j", db.display())), "{resume}");
+}
+
+#[test]
 fn wrong_usage_and_names_that_are_none_are_refused() {
     let sandbox = Sandbox::new();
     for line in [
