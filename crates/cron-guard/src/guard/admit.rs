@@ -12,7 +12,8 @@ use super::record::{Scene, record};
 use super::{Guard, Look, rounds};
 use crate::budget::{self, Level};
 use crate::machine::{Answer, State};
-use crate::settings::{JobSettings, Mode, Settings};
+use crate::settings::{JobSettings, Mode, Settings, Tier};
+use crate::store::facts;
 use crate::store::holds::{self, Hold};
 use crate::store::jobs::{self, Job, Pending};
 use crate::store::skips;
@@ -78,6 +79,7 @@ impl Guard<'_> {
         if !budget::concerns(settings, &own)
             && self.db.read("read", |connection| jobs::is_at_rest(connection, name, now))?
         {
+            self.require_record(&own)?;
             return Ok(Verdict::Go { probe: false });
         }
         let here = || self.here().clone();
@@ -92,6 +94,7 @@ impl Guard<'_> {
             Ok((verdict == Verdict::Go { probe: false }).then_some(()))
         })?;
         if quick.is_some() {
+            self.require_record(&own)?;
             self.tell_aside();
             return Ok(Verdict::Go { probe: false });
         }
@@ -120,6 +123,15 @@ impl Guard<'_> {
         }
         self.tell_aside();
         Ok(verdict)
+    }
+
+    /// A job of tier high runs on the record or not at all: what can be read can be a journal that nobody can
+    /// write to. The transaction changes nothing, so that it costs a lock and no disk.
+    fn require_record(&mut self, own: &JobSettings) -> Result<(), common::Error> {
+        if own.tier != Tier::High {
+            return Ok(());
+        }
+        self.db.write_relaxed("write to", facts::require_writable)
     }
 
     /// Decides and, when the job may run, opens its run; for a probe, with the one lease.
