@@ -54,12 +54,28 @@ fn the_command_gets_one_json_object_and_variables() {
     ] {
         assert!(!alert[key].is_null(), "{key}: {alert}");
     }
-    assert_eq!(alert["stderr_tail"], "no \\u{1b}[31mdisk");
+    assert_eq!(alert["stderr_tail"], "no disk");
+    assert_eq!(alert["signature"], "exit 3: no disk");
     // A database that is not where everybody looks is named.
     let named = sandbox.server().map_or_else(String::new, |(_, url)| format!(" --db {url}"));
     let resume = format!("cron-guard resume{named} 'my job' --reason 'what was repaired'");
     assert_eq!(alert["resume"], resume);
     assert_eq!(std::fs::read_to_string(sandbox.path("said")).unwrap(), "trip my job\n");
+}
+
+#[test]
+fn a_job_that_is_only_watched_is_told_as_one_that_would_be_blocked() {
+    let sandbox = Sandbox::in_a_file();
+    sandbox.settings("[job.j]\nmode = \"observe\"\n");
+    sandbox.fail("j", 3);
+    let alert = &sandbox.alerts()[0];
+    assert_eq!(alert["title"], "j would be blocked (observe)");
+    assert_eq!(alert["state"], "observe");
+    assert!(alert["text"].as_str().unwrap().starts_with("j would be blocked (observe): 3 cons"));
+    sandbox.write(".config/cron-guard/guard.toml", "[job.k]\nmode = \"observe\"\n");
+    sandbox.fail("k", 2);
+    let third = sandbox.exec("k", "exit 1").code(1);
+    assert!(third.stderr.contains("warning: k would be blocked (observe): 3 consecutive failures"));
 }
 
 #[test]

@@ -18,7 +18,7 @@ use super::unrecorded::{self, Unrecorded};
 use crate::TOOL;
 use crate::cli::ExecArgs;
 use crate::guard::{Admission, Block, Guard, Terms, Verdict};
-use crate::settings::Settings;
+use crate::settings::{Mode, Settings};
 use crate::{alert, jitter};
 use supervise::{Recorder, Start, supervise};
 
@@ -98,7 +98,9 @@ fn recorded(
         // Nobody set up a channel; cron mails what stands on stderr, so this one line is the alert.
         let resume = alert::compose::resume_argv(start.job, guard.named_db.as_deref());
         let resume = alert::compose::as_shell(&resume);
-        report::warn(TOOL, &format!("{} is blocked: {reason}; {resume}", start.job));
+        let is_observed = settings.job(start.job).mode == Mode::Observe;
+        let state = if is_observed { "would be blocked (observe)" } else { "is blocked" };
+        report::warn(TOOL, &format!("{} {state}: {reason}; {resume}", start.job));
     }
     result
 }
