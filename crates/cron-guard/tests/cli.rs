@@ -55,3 +55,7 @@ mod page;
 #[cfg(test)]
 #[path = "cli/disk.rs"]
 mod disk;
+
+#[cfg(test)]
+#[path = "cli/told.rs"]
+mod told;

@@ -48,8 +48,10 @@ impl Breaker {
         match self.state {
             State::Closed => {
                 self.forget_streak();
+                // The first success after a fresh resume is the end of what was resumed.
+                let recovers = self.resumes > 0;
                 self.resumes = 0;
-                Vec::new()
+                recovers.then_some(Effect::Recovered).into_iter().collect()
             }
             // A late success of a run from before the trip closes nothing.
             State::Open => Vec::new(),

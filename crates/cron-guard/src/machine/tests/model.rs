@@ -68,7 +68,10 @@ struct Model {
     lease: Option<(Option<String>, i64)>,
     opened_at: i64,
     wait: i64,
+    /// A person has closed it afresh, and no run has shown yet that it works.
+    owes_success: bool,
     n_news: i64,
+    n_recovered: i64,
 }
 
 impl Model {
@@ -81,7 +84,9 @@ impl Model {
             lease: None,
             opened_at: 0,
             wait: HOUR,
+            owes_success: false,
             n_news: 0,
+            n_recovered: 0,
         }
     }
 
@@ -130,7 +135,11 @@ impl Model {
                 }
                 self.probation = false;
             }
+            State::Closed if !failed && std::mem::take(&mut self.owes_success) => {
+                self.n_recovered += 1;
+            }
             State::HalfOpen if self.run_of(false) >= rules.recover => {
+                self.n_recovered += 1;
                 self.state = State::Closed;
                 self.counted.clear();
                 self.by_hand = false;
@@ -143,6 +152,7 @@ impl Model {
 
     fn open(&mut self, now: i64) {
         self.state = State::Open;
+        self.owes_success = false;
         self.opened_at = now;
         self.lease = None;
     }
@@ -160,6 +170,7 @@ struct Pair {
     runs: std::collections::VecDeque<(String, i64)>,
     n_runs: usize,
     n_news: i64,
+    n_recovered: i64,
 }
 
 impl Pair {
@@ -178,10 +189,10 @@ impl Pair {
         };
         let effects = self.breaker.settle(&self.rules, &outcome);
         self.model.end(&self.rules, run, kind, self.now);
-        self.n_news += i64::try_from(
-            effects.iter().filter(|effect| matches!(effect, Effect::Tripped { .. })).count(),
-        )
-        .unwrap();
+        for effect in &effects {
+            self.n_news += i64::from(matches!(effect, Effect::Tripped { .. }));
+            self.n_recovered += i64::from(*effect == Effect::Recovered);
+        }
         if before != self.breaker.state {
             if self.breaker.state == State::Open {
                 let wait = self.model.wait.min(LONGEST);
@@ -304,8 +315,8 @@ impl Pair {
                 assert_eq!(self.breaker.epoch, before.epoch + 1);
                 self.runs.clear();
                 let wait = self.model.wait;
-                let n_news = self.model.n_news;
-                self.model = Model { n_news, ..Model::new() };
+                let Model { n_news, n_recovered, .. } = self.model;
+                self.model = Model { owes_success: fresh, n_news, n_recovered, ..Model::new() };
                 if !fresh {
                     self.model.state = State::HalfOpen;
                     self.model.probation = true;
@@ -324,6 +335,7 @@ impl Pair {
             "one incident for each trip that is news"
         );
         assert_eq!(self.n_news, self.model.n_news, "one alert for each incident");
+        assert_eq!(self.n_recovered, self.model.n_recovered, "one recovery at most for each");
     }
 }
 
@@ -344,6 +356,7 @@ proptest! {
             runs: std::collections::VecDeque::new(),
             n_runs: 0,
             n_news: 0,
+            n_recovered: 0,
         };
         for act in acts {
             pair.step(act);
