@@ -80,31 +80,44 @@ fn a_signal_for_the_wrapper_reaches_the_command_and_counts_as_nothing() {
     assert_eq!(sandbox.events(), ["interrupted"], "three in a row are warned about");
 }
 
+/// The outer end of a terminal, at which a person types, and the inner one, at which programs run.
+#[cfg(target_os = "linux")]
+fn pseudo_terminal() -> (std::fs::File, std::fs::File) {
+    use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
+    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+    let outer = openpt(flags).unwrap();
+    grantpt(&outer).unwrap();
+    unlockpt(&outer).unwrap();
+    let inner = ioctl_tiocgptpeer(&outer, flags).unwrap();
+    (outer.into(), inner.into())
+}
+
 #[test]
+#[cfg(target_os = "linux")]
 fn a_key_at_the_terminal_that_ends_the_command_counts_as_nothing() {
     use std::io::Write as _;
+    use std::os::unix::process::ExitStatusExt as _;
     let sandbox = Sandbox::new();
-    for key in [b"\x03", b"\x1c", b"\x03"] {
-        let guard = env!("CARGO_BIN_EXE_cron-guard");
-        let command = format!("{guard} exec j -- sh -c 'ulimit -c 0; echo > started; sleep 60'");
-        let mut terminal = std::process::Command::new("/usr/bin/script")
-            .args(["--quiet", "--return", "--command", &command, "/dev/null"])
+    for (key, signal) in [(b"\x03", 2), (b"\x1c", 3), (b"\x03", 2)] {
+        let (mut keys, inner) = pseudo_terminal();
+        // The guard leads the session of the terminal, as a shell's command does in the foreground.
+        let mut guard = std::process::Command::new("/usr/bin/setsid");
+        guard
+            .args(["--ctty", env!("CARGO_BIN_EXE_cron-guard"), "exec", "j", "--", "sh", "-c"])
+            .arg("ulimit -c 0; echo > started; exec sleep 60")
             .env_clear()
             .env("HOME", sandbox.home())
             .env("PATH", "/usr/bin:/bin")
-            .env("SHELL", "/bin/sh")
             .envs(sandbox.server())
             .current_dir(sandbox.home())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
+            .stdin(inner.try_clone().unwrap())
+            .stdout(inner.try_clone().unwrap())
+            .stderr(inner);
+        let mut guard = guard.spawn().unwrap();
         wait_until(|| sandbox.path("started").exists());
         std::fs::remove_file(sandbox.path("started")).unwrap();
-        let mut keys = terminal.stdin.take().unwrap();
         keys.write_all(key).unwrap();
-        let signal = if key == b"\x03" { 2 } else { 3 };
-        assert_eq!(terminal.wait().unwrap().code(), Some(128 + signal));
+        assert_eq!(guard.wait().unwrap().signal(), Some(signal));
     }
     let job = sandbox.job("j");
     assert_eq!((&job["state"], &job["streak"]), (&"closed".into(), &0.into()));
