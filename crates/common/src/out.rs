@@ -30,6 +30,8 @@ pub struct Out {
     sink: BufWriter<Box<dyn io::Write>>,
     colored: bool,
     terminal: bool,
+    /// Nobody reads any more, and that is no reason to stop.
+    outlives_reader: bool,
 }
 
 impl Out {
@@ -42,7 +44,7 @@ impl Out {
             Color::Never => false,
             Color::Auto => anstream::AutoStream::choice(&stdout) != anstream::ColorChoice::Never,
         };
-        Self { sink: BufWriter::new(Box::new(stdout)), colored, terminal }
+        Self { sink: BufWriter::new(Box::new(stdout)), colored, terminal, outlives_reader: false }
     }
 
     /// An error when this process was started without a stdout: what is written to it goes nowhere, and
@@ -56,7 +58,20 @@ impl Out {
 
     /// A sink for tests: no terminal, no color.
     pub fn to(sink: impl io::Write + 'static) -> Self {
-        Self { sink: BufWriter::new(Box::new(sink)), colored: false, terminal: false }
+        Self {
+            sink: BufWriter::new(Box::new(sink)),
+            colored: false,
+            terminal: false,
+            outlives_reader: false,
+        }
+    }
+
+    /// Goes on when the pipe is closed, without a word: for commands that end by themselves and whose exit code is
+    /// an answer, whoever reads the rest.
+    #[must_use]
+    pub fn outliving_its_reader(mut self) -> Self {
+        self.outlives_reader = true;
+        self
     }
 
     /// Whether a person is reading: relative times, tables cut to the width, progress.
@@ -66,24 +81,39 @@ impl Out {
 
     /// Writes text and a newline.
     pub fn line(&mut self, text: impl fmt::Display) -> Result<(), Error> {
-        writeln!(self.sink, "{text}").map_err(Error::Output)
+        let written = writeln!(self.sink, "{text}");
+        self.judge(written)
     }
 
     /// Writes bytes as they are.
     pub fn bytes(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        self.sink.write_all(bytes).map_err(Error::Output)
+        let written = self.sink.write_all(bytes);
+        self.judge(written)
     }
 
     /// Writes one JSON document on a line of its own.
     pub fn json(&mut self, value: &impl Serialize) -> Result<(), Error> {
-        serde_json::to_writer(&mut self.sink, value)
-            .map_err(|error| Error::Output(error.into()))?;
-        self.sink.write_all(b"\n").map_err(Error::Output)
+        let written = serde_json::to_writer(&mut self.sink, value)
+            .map_err(io::Error::from)
+            .and_then(|()| self.sink.write_all(b"\n"));
+        self.judge(written)
     }
 
     /// Sends what is buffered; a command calls it once before it returns.
     pub fn flush(&mut self) -> Result<(), Error> {
-        self.sink.flush().map_err(Error::Output)
+        let flushed = self.sink.flush();
+        self.judge(flushed)
+    }
+
+    /// What a write means: when the reader is gone, nothing to those who outlive it.
+    fn judge(&mut self, written: io::Result<()>) -> Result<(), Error> {
+        match written {
+            Err(error) if self.outlives_reader && error.kind() == io::ErrorKind::BrokenPipe => {
+                self.sink = BufWriter::new(Box::new(io::sink()));
+                Ok(())
+            }
+            written => written.map_err(Error::Output),
+        }
     }
 
     /// `text` in the tone, when this output is colored.
@@ -148,7 +178,23 @@ fn is_hostile(character: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::sanitize;
+    use super::{Out, sanitize};
+
+    #[test]
+    fn a_closed_pipe_is_an_error_but_for_those_who_outlive_their_reader() {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let text = "x".repeat(100_000);
+        let mut out = Out::to(writer.try_clone().unwrap());
+        assert!(out.line(&text).is_err());
+        let mut out = Out::to(writer).outliving_its_reader();
+        for _ in 0..3 {
+            out.line(&text).unwrap();
+            out.json(&text).unwrap();
+            out.bytes(text.as_bytes()).unwrap();
+            out.flush().unwrap();
+        }
+    }
 
     #[test]
     fn escapes_and_direction_marks_become_visible_and_the_rest_stays() {

@@ -19,7 +19,7 @@ pub(crate) enum Error {
     Unattended { doing: &'static str, what: String },
     #[error("cannot resume `{job}`: it is held: {reason}")]
     ResumeHeld { job: String, reason: String, release: String },
-    #[error("the journal cannot be read, and `{job}` is of tier high")]
+    #[error("the journal cannot be used, and `{job}` is of tier high")]
     FailClosed { job: String, source: Box<common::Error> },
     #[error("there is no job `{job}`")]
     NoJob { job: String },
@@ -70,6 +70,7 @@ impl Error {
 impl Explain for Error {
     fn exit(&self) -> Exit {
         match self {
+            Self::FailClosed { source, .. } if is_busy(source) => Exit::Again,
             Self::Settings { .. }
             | Self::SettingsEncoding { .. }
             | Self::Unattended { .. }
@@ -94,6 +95,7 @@ impl Explain for Error {
             Self::SettingsBusy { .. } => "busy",
             Self::Unattended { .. } => "unattended",
             Self::ResumeHeld { .. } => "held",
+            Self::FailClosed { source, .. } if is_busy(source) => source.code(),
             Self::FailClosed { .. } => "fail_closed",
             Self::NoJob { .. } => "no_job",
             Self::NotBlocked { .. } => "not_blocked",
@@ -117,6 +119,7 @@ impl Explain for Error {
                     .to_owned()
             }
             Self::ResumeHeld { release, .. } => format!("end the hold first: {release}"),
+            Self::FailClosed { source, .. } if is_busy(source) => return source.hint(),
             Self::FailClosed { .. } => {
                 "repair the journal first; `cron-guard doctor` says what is wrong with it".to_owned()
             }
@@ -136,4 +139,9 @@ impl Explain for Error {
             | Self::Usage(_) => return None,
         })
     }
+}
+
+/// Whether nothing is wrong with the journal but that others wrote for long.
+fn is_busy(error: &common::Error) -> bool {
+    matches!(error, common::Error::Busy { .. })
 }

@@ -2,6 +2,8 @@
 
 use common::fleet::runs::Run;
 
+use crate::tail::plain;
+
 /// How much of the last line counts, in characters.
 const LINE_MAX: usize = 200;
 
@@ -13,7 +15,7 @@ pub(crate) fn of(run: &Run) -> String {
         (None, None, Some(code)) => format!("exit {code}"),
         (None, None, None) => "still running".to_owned(),
     };
-    let tail = run.stderr_tail.as_deref().unwrap_or_default();
+    let tail = plain(run.stderr_tail.as_deref().unwrap_or_default());
     match tail.lines().rev().map(str::trim).find(|line| !line.is_empty()) {
         Some(line) => format!("{end}: {}", without_numbers(line)),
         None => end,

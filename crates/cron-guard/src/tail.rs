@@ -2,6 +2,9 @@
 //!
 //! It goes into the journal, into alerts, and with them to other machines.
 
+use std::iter::Peekable;
+use std::str::Chars;
+
 use common::redact::{Tally, redact};
 
 /// How much is kept, in bytes.
@@ -19,9 +22,66 @@ pub(crate) fn clean(text: &str) -> String {
     redact(whole, &mut Tally::new()).into_owned()
 }
 
+/// The text without terminal escapes and other control characters, as it would read on paper: a carriage
+/// return begins a line anew, which is a line of its own here.
+pub(crate) fn plain(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
+        match character {
+            '\u{1b}' => skip_escape(&mut characters),
+            '\u{9b}' => skip_to_end_of_csi(&mut characters),
+            '\n' | '\r' => plain.push('\n'),
+            '\t' => plain.push(' '),
+            other if other.is_control() => {}
+            other => plain.push(other),
+        }
+    }
+    plain
+}
+
+/// Skips what belongs to an escape character: a sequence of parameters, a string with its end, or one character.
+fn skip_escape(characters: &mut Peekable<Chars<'_>>) {
+    match characters.next_if(|next| !next.is_control()) {
+        Some('[') => skip_to_end_of_csi(characters),
+        Some(']' | 'P' | 'X' | '^' | '_') => {
+            // It ends with BEL or with ESC \; one that was cut off ends with its line.
+            while let Some(next) = characters.next_if(|next| *next != '\n') {
+                if next == '\u{7}' || next == '\u{1b}' && characters.next_if_eq(&'\\').is_some() {
+                    break;
+                }
+            }
+        }
+        Some(' '..='/') => drop(characters.next_if(|next| !next.is_control())),
+        Some(_) | None => {}
+    }
+}
+
+fn skip_to_end_of_csi(characters: &mut Peekable<Chars<'_>>) {
+    while characters.next_if(|next| matches!(next, ' '..='?')).is_some() {}
+    characters.next_if(|next| matches!(next, '@'..='~'));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn escapes_and_controls_are_gone_with_all_that_belongs_to_them() {
+        for (raw, expect) in [
+            ("a\u{1b}[31mred\u{1b}[0m b", "ared b"),
+            ("\u{1b}]0;title\u{7}x\u{1b}]8;;http://a\u{1b}\\link\u{1b}]8;;\u{1b}\\", "xlink"),
+            ("\u{9b}1;2Hx\u{1b}(By\u{1b}7z", "xyz"),
+            ("10 %\r20 %\r\n\tdone\u{7}\u{0}", "10 %\n20 %\n\n done"),
+            ("cut \u{1b}", "cut "),
+            ("cut \u{1b}[31", "cut "),
+            ("cut \u{1b}]0;title\nnext", "cut \nnext"),
+            ("\u{1b}\u{1b}[1mx", "x"),
+            ("grüße ✓", "grüße ✓"),
+        ] {
+            assert_eq!(plain(raw), expect, "{raw:?}");
+        }
+    }
 
     #[test]
     fn secrets_and_halves_of_secrets_are_not_kept() {

@@ -63,3 +63,7 @@ mod disk;
 #[cfg(test)]
 #[path = "cli/doctor.rs"]
 mod doctor;
+
+#[cfg(test)]
+#[path = "cli/told.rs"]
+mod told;

@@ -173,17 +173,19 @@ fn outcome_of(ended: &Ended) -> Outcome {
         End::Code(code) => (Some(i64::from(code)), None),
         End::Signal(signal) => (None, Some(i64::from(signal))),
     };
-    let reason = if ended.lost_lock {
-        Some("lock lost")
+    // A command that had to end has failed, even when it left with 0.
+    let (status, reason) = if ended.lost_lock {
+        (Some(Status::Failed), Some("lock lost".to_owned()))
     } else if ended.fate.timed_out {
-        Some("timed out")
+        (Some(Status::Failed), Some("timed out".to_owned()))
+    } else if let Some(by) = ended.fate.stopped_by() {
+        (Some(Status::Interrupted), Some(format!("stopped by signal {by}")))
     } else {
-        None
+        (None, None)
     };
     Outcome {
-        // A command that had to end has failed, even when it left with 0.
-        status: reason.map(|_| Status::Failed),
-        reason: reason.map(ToOwned::to_owned),
+        status,
+        reason,
         exit_code,
         signal,
         stderr_tail: ended.stderr_tail.clone(),

@@ -117,6 +117,20 @@ fn a_killed_exec_leaves_a_run_found_interrupted_and_a_lock_that_frees_itself() {
 }
 
 #[test]
+fn a_command_that_a_signal_for_the_wrapper_ended_was_interrupted_and_has_not_failed() {
+    let sandbox = Sandbox::new();
+    let child = sandbox.start(["exec", "a", "--", "sh", "-c", "touch ready; exec sleep 60"]);
+    wait_until(|| sandbox.path("ready").exists());
+    kill(child.id(), Signal::TERM);
+    assert_eq!(collect(child).status.signal(), Some(15));
+    let run = &sandbox.run(["run", "list", "--json"]).lines()[0];
+    assert_eq!(
+        (run["status"].as_str(), run["reason"].as_str(), run["signal"].as_i64()),
+        (Some("interrupted"), Some("stopped by signal 15"), Some(15))
+    );
+}
+
+#[test]
 fn a_lock_that_is_lost_ends_the_command_and_fails_the_run() {
     let sandbox = Sandbox::with_agents(["b"]);
     let child = sandbox.start([

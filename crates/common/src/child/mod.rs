@@ -60,6 +60,8 @@ pub struct Fate {
     pub stopped: bool,
     /// The last signal that was sent to us and forwarded to it.
     pub forwarded: Option<i32>,
+    /// It had the terminal, so that keys were for it alone.
+    pub had_terminal: bool,
     /// How long it ran, by the clock that stops while the machine sleeps.
     pub elapsed: Duration,
 }
@@ -72,6 +74,21 @@ impl Fate {
             End::Code(code) => Exit::Code(code),
             End::Signal(signal) => Exit::Signal(signal),
         }
+    }
+
+    /// The signal by which a person or a shutdown ended it from outside, be it through us or by the terminal.
+    ///
+    /// A child that has the terminal is the only one that Ctrl-C, Ctrl-\ and a hang-up reach, so that its own
+    /// death by them is all that is seen of the person.
+    pub fn stopped_by(&self) -> Option<i32> {
+        if self.timed_out || self.stopped || self.end == End::Code(0) {
+            return None;
+        }
+        let by_terminal = match self.end {
+            End::Signal(signal @ (libc::SIGINT | libc::SIGQUIT | libc::SIGHUP)) => Some(signal),
+            End::Signal(_) | End::Code(_) => None,
+        };
+        self.forwarded.or(by_terminal.filter(|_| self.had_terminal))
     }
 }
 
@@ -241,6 +258,7 @@ impl<'a> Running<'a> {
             timed_out: ending.as_ref().is_some_and(|ending| ending.timed_out),
             stopped: ending.is_some_and(|ending| !ending.timed_out),
             forwarded,
+            had_terminal: self.terminal.is_some(),
             elapsed,
         })
     }

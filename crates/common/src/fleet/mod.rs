@@ -10,6 +10,7 @@ mod for_test;
 pub mod liveness;
 pub mod migrate;
 mod place;
+mod remains;
 pub mod runs;
 
 use std::path::PathBuf;
@@ -59,6 +60,7 @@ pub struct DatabaseArgs {
         value_name = "DATABASE",
         env = "AGENT_STATE_DB",
         hide_env_values = true,
+        value_parser = crate::cli::path_or("AGENT_STATE_DB"),
         help_heading = "Database"
     )]
     pub db: Option<PathBuf>,
@@ -90,6 +92,8 @@ impl DatabaseArgs {
         let named = self.db.clone().filter(|named| !named.as_os_str().is_empty())?;
         match Place::of(&named) {
             Ok(place) if place.has_password() => Some(place.name().to_owned()),
+            // Whoever names it again may stand elsewhere.
+            Ok(Place::File(path)) => Some(std::path::absolute(&path).unwrap_or(path)),
             _ => Some(named),
         }
     }
@@ -152,6 +156,8 @@ pub fn outer_run() -> Option<runs::RunId> {
 pub const RUN_ID_VARIABLE: &str = "AGENT_STATE_RUN_ID";
 /// Names the job in the environment of a child.
 pub const JOB_VARIABLE: &str = "AGENT_STATE_JOB";
+/// Names the job in the environment of a command that a guard runs.
+pub const GUARD_VARIABLE: &str = "CRON_GUARD_JOB";
 /// Names the agent in the environment of a child.
 pub const AGENT_VARIABLE: &str = "AGENT_STATE_AGENT";
 /// Gives the agent's id in the environment of a child.

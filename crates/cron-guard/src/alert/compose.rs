@@ -13,10 +13,10 @@ use serde_json::{Value, json};
 
 use crate::TOOL;
 use crate::budget::Standing;
-use crate::machine::Effect;
-use crate::settings::JobSettings;
+use crate::machine::{Effect, State};
+use crate::settings::{JobSettings, Mode};
 use crate::store::jobs::Job;
-use crate::tail::clean;
+use crate::tail::{clean, plain};
 
 pub(crate) const TRIP: &str = "trip";
 pub(crate) const RECOVERED: &str = "recovered";
@@ -107,7 +107,7 @@ pub(crate) fn about_job(event: &str, facts: &Facts<'_>) -> Value {
         "version": 1,
         "event": event,
         "job": facts.job.name,
-        "state": breaker.state.as_str(),
+        "state": if is_observed(facts) { "observe" } else { breaker.state.as_str() },
         "reason": reason,
         "streak": breaker.streak,
         "run_ids": breaker.failed_runs,
@@ -125,7 +125,7 @@ pub(crate) fn about_job(event: &str, facts: &Facts<'_>) -> Value {
         "at": facts.at,
         "stderr_tail": tail,
         "resume": resume,
-        "title": title(event, &facts.job.name),
+        "title": title_of(event, facts),
         "text": text,
     })
 }
@@ -206,9 +206,26 @@ pub(crate) fn title(event: &str, job: &str) -> String {
     }
 }
 
+/// The same for one job, which may be watched only.
+fn title_of(event: &str, facts: &Facts<'_>) -> String {
+    let job = sanitize(&facts.job.name);
+    match event {
+        TRIP if is_observed(facts) => format!("{job} would be blocked (observe)"),
+        BROKEN if is_observed(facts) => {
+            format!("{job} would have been blocked for 14 days (observe)")
+        }
+        _ => title(event, &facts.job.name),
+    }
+}
+
+/// Whether the breaker is not closed, and blocks nothing all the same.
+fn is_observed(facts: &Facts<'_>) -> bool {
+    facts.own.mode == Mode::Observe && facts.job.breaker.state != State::Closed
+}
+
 fn text(event: &str, facts: &Facts<'_>, reason: Option<&str>, resume: &str, tail: &str) -> String {
     let breaker = &facts.job.breaker;
-    let mut text = title(event, &facts.job.name);
+    let mut text = title_of(event, facts);
     if let Some(reason) = reason {
         let _ = write!(text, ": {reason}");
     }
@@ -224,8 +241,7 @@ fn text(event: &str, facts: &Facts<'_>, reason: Option<&str>, resume: &str, tail
         }
     }
     if event == TRIP || event == BROKEN || event == CHANGED {
-        let is_observed = facts.own.mode == crate::settings::Mode::Observe;
-        let what = if is_observed { "it keeps running (observe); reset" } else { "resume" };
+        let what = if is_observed(facts) { "it keeps running (observe); reset" } else { "resume" };
         let _ = writeln!(text, "{what}: {resume}");
     }
     if event == HELD {
@@ -242,7 +258,7 @@ fn text(event: &str, facts: &Facts<'_>, reason: Option<&str>, resume: &str, tail
 
 /// The words of a job: the last of them, without secrets, each line without control characters.
 pub(crate) fn quote(tail: &str) -> String {
-    let tail = clean(tail);
+    let tail = plain(&clean(tail));
     let lines: Vec<String> = tail
         .lines()
         .map(|line| sanitize(line).into_owned())
@@ -271,7 +287,7 @@ mod tests {
 
     #[test]
     fn what_a_job_wrote_is_capped_and_has_no_control_characters() {
-        assert_eq!(quote("a\u{1b}[31mred\n\nb\n"), "a\\u{1b}[31mred\nb");
+        assert_eq!(quote("a \u{1b}[31mred\n\nb\u{202e}\n"), "a red\nb\\u{202e}");
         let long = quote(&"x".repeat(10_000));
         assert_eq!(long.len(), TAIL_MAX);
     }

@@ -41,7 +41,10 @@ pub(crate) fn gather(tx: &Connection, settings: &Alerts, now: Timestamp) -> sql:
 }
 
 fn body(label: &str, members: &[Alert], now: Timestamp) -> Value {
-    let title = format!("{} jobs with {label} are blocked", members.len());
+    // A job that is only watched runs on.
+    let is_watched = |alert: &Alert| alert.text("state") == "observe";
+    let what = if members.iter().any(is_watched) { "have tripped" } else { "are blocked" };
+    let title = format!("{} jobs with {label} {what}", members.len());
     let mut text = format!("{title}\n");
     for alert in members {
         let _ = writeln!(text, "\n{}", alert.text("text").trim_end());

@@ -3,6 +3,7 @@
 //! An alert that cannot be delivered changes no verdict and no exit code; it is tried again by later
 //! commands and shows in `status`.
 
+pub(crate) mod aside;
 pub(crate) mod channel;
 pub(crate) mod compose;
 pub(crate) mod digest;

@@ -8,7 +8,7 @@ use common::fleet::liveness::{Here, Holder};
 
 use super::{channel, group};
 use crate::settings::Alerts;
-use crate::store::alerts;
+use crate::store::alerts::{self, Which};
 
 /// How long a claim holds for a process that cannot be seen from elsewhere.
 const CLAIM: Duration = Duration::from_secs(120);
@@ -32,14 +32,34 @@ pub(crate) fn send_due(
     settings: &Alerts,
     here: &Here,
 ) -> Result<Sent, common::Error> {
+    db.write("write to", |tx| group::gather(tx, settings, clock::now()))?;
+    send_which(db, settings, here, Which::All)
+}
+
+/// Sends what is due about one job and was never tried.
+pub(crate) fn send_new(
+    db: &mut Database,
+    settings: &Alerts,
+    here: &Here,
+    job: &str,
+) -> Result<Sent, common::Error> {
+    send_which(db, settings, here, Which::NewOf(job))
+}
+
+fn send_which(
+    db: &mut Database,
+    settings: &Alerts,
+    here: &Here,
+    which: Which<'_>,
+) -> Result<Sent, common::Error> {
     let mut sent = Sent::default();
     let claimant = Holder::this_process(here);
     let mut after = String::new();
     loop {
         let now = clock::now();
         let claimed = db.write("write to", |tx| {
-            group::gather(tx, settings, now)?;
-            let claimed = alerts::claim(tx, claimant.as_ref(), now.plus(CLAIM), here, now, &after)?;
+            let until = now.plus(CLAIM);
+            let claimed = alerts::claim(tx, claimant.as_ref(), until, here, now, (which, &after))?;
             match claimed {
                 Some(delivery) => {
                     let alert = alerts::get(tx, &delivery.alert_id)?;

@@ -13,7 +13,8 @@ use crate::complete;
 /// `check`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Exit codes: 0 go, 75 blocked (or --blocked-exit), 3 the journal cannot be read and the job is of tier high.
+Exit codes: 0 go, 75 blocked (or --blocked-exit); for a job of tier high: 3 the journal cannot be read or
+written, 4 it was busy for too long.
 Silent; --json prints the reason. When a probe is due it says go, and the job's next run must start within 60 s.
 
 Environment: AGENT_STATE_DB, CRON_GUARD_CONFIG.

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use common::cli::OutputArgs;
+use common::cli::{OutputArgs, path_or};
 use common::duration;
 use common::fleet::DatabaseArgs;
 
@@ -42,7 +42,8 @@ pub(crate) struct Cli {
         global = true,
         value_name = "FILE",
         env = "CRON_GUARD_CONFIG",
-        hide_env_values = true
+        hide_env_values = true,
+        value_parser = path_or("CRON_GUARD_CONFIG")
     )]
     pub(crate) config: Option<PathBuf>,
     #[command(flatten)]
@@ -60,7 +61,7 @@ pub(crate) struct Cli {
 struct Tick {
     #[command(subcommand)]
     verb: TickVerb,
-    #[arg(long, global = true, env = "CRON_GUARD_CONFIG")]
+    #[arg(long, global = true, env = "CRON_GUARD_CONFIG", value_parser = path_or("CRON_GUARD_CONFIG"))]
     config: Option<PathBuf>,
     #[command(flatten)]
     database: DatabaseArgs,

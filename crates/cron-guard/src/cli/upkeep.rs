@@ -62,6 +62,9 @@ pub(crate) enum AlertVerb {
     List(AlertListArgs),
     /// Send again what failed, now
     Retry(AlertRetryArgs),
+    /// Send what is due; the gates start it beside themselves
+    #[command(hide = true)]
+    Deliver,
 }
 
 /// `alert test`.

@@ -13,6 +13,7 @@ use crate::cli::HistoryArgs;
 use crate::error::Error;
 use crate::guard::Guard;
 use crate::machine::Outcome;
+use crate::store::jobs;
 use crate::store::transitions::{self, Transition};
 use crate::tail::clean;
 
@@ -38,13 +39,14 @@ pub(crate) fn run(args: &HistoryArgs, ctx: &mut Ctx<'_>) -> anyhow::Result<Exit>
     let here = Here::now();
     let now = Guard::now();
     let job = args.job.as_str();
-    let (runs, transitions) = db.read("read", |connection| {
+    let (runs, transitions, is_known) = db.read("read", |connection| {
         Ok((
             runs::of_job(connection, job, args.limit)?,
             transitions::concerning(connection, job, &own.labels, args.limit)?,
+            own.declared || jobs::get(connection, job)?.is_some(),
         ))
     })?;
-    if runs.is_empty() && transitions.is_empty() && !own.declared {
+    if runs.is_empty() && transitions.is_empty() && !is_known {
         return Err(Error::NoJob { job: job.to_owned() }.into());
     }
     let mut entries: Vec<Entry> = runs

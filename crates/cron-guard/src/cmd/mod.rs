@@ -22,6 +22,7 @@ use common::fleet::Database;
 use common::fleet::DatabaseArgs;
 use common::out::Out;
 
+use crate::alert::aside::Messenger;
 use crate::cli::{Cli, Verb};
 use crate::guard::Guard;
 use crate::settings::{Settings, Turn};
@@ -56,7 +57,9 @@ impl Ctx<'_> {
 
     /// The guard over the journal, for reading and writing.
     pub(crate) fn guard<'s>(&self, settings: &'s Settings) -> Result<Guard<'s>, common::Error> {
-        Ok(Guard::new(self.cli.database.open()?, settings, self.named_db()))
+        let messenger =
+            Messenger { db: self.cli.database.db.clone(), config: self.cli.config.clone() };
+        Ok(Guard::new(self.cli.database.open()?, settings, self.named_db(), messenger))
     }
 
     /// Which journal it is.
@@ -89,7 +92,9 @@ fn is_stdout(path: &Path) -> bool {
 
 /// Runs what the command line asks for.
 pub(crate) fn run(cli: &Cli) -> anyhow::Result<Exit> {
-    let mut ctx = Ctx { out: Out::stdout(cli.output.color), json: cli.output.json, cli };
+    // Nothing here goes on for ever, and a verdict is one whether or not somebody reads its reasons.
+    let out = Out::stdout(cli.output.color).outliving_its_reader();
+    let mut ctx = Ctx { out, json: cli.output.json, cli };
     let exit = match &cli.verb {
         None => sweep::run(&cli.sweep, &mut ctx),
         Some(Verb::Check(args)) => check::run(args, &mut ctx),

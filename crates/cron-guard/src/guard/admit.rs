@@ -7,12 +7,13 @@ use common::fleet::liveness::Holder;
 use common::fleet::runs::{self, NewRun, Opened, RunId};
 use common::sql::{self, Connection};
 
-use super::look::look;
+use super::look::{Closing, look};
 use super::record::{Scene, record};
 use super::{Guard, Look, rounds};
 use crate::budget::{self, Level};
 use crate::machine::{Answer, State};
-use crate::settings::{JobSettings, Mode, Settings};
+use crate::settings::{JobSettings, Mode, Settings, Tier};
+use crate::store::facts;
 use crate::store::holds::{self, Hold};
 use crate::store::jobs::{self, Job, Pending};
 use crate::store::skips;
@@ -78,6 +79,7 @@ impl Guard<'_> {
         if !budget::concerns(settings, &own)
             && self.db.read("read", |connection| jobs::is_at_rest(connection, name, now))?
         {
+            self.require_record(&own)?;
             return Ok(Verdict::Go { probe: false });
         }
         let here = || self.here().clone();
@@ -92,7 +94,8 @@ impl Guard<'_> {
             Ok((verdict == Verdict::Go { probe: false }).then_some(()))
         })?;
         if quick.is_some() {
-            self.tell();
+            self.require_record(&own)?;
+            self.tell_aside();
             return Ok(Verdict::Go { probe: false });
         }
         let here = self.here().clone();
@@ -118,8 +121,17 @@ impl Guard<'_> {
         if moved {
             self.remember();
         }
-        self.tell();
+        self.tell_aside();
         Ok(verdict)
+    }
+
+    /// A job of tier high runs on the record or not at all: what can be read can be a journal that nobody can
+    /// write to. The transaction changes nothing, so that it costs a lock and no disk.
+    fn require_record(&mut self, own: &JobSettings) -> Result<(), common::Error> {
+        if own.tier != Tier::High {
+            return Ok(());
+        }
+        self.db.write_relaxed("write to", facts::require_writable)
     }
 
     /// Decides and, when the job may run, opens its run; for a probe, with the one lease.
@@ -141,7 +153,10 @@ impl Guard<'_> {
             let mut look = look_now(tx, name, &scene, &here, None)?;
             let moved = record(tx, &mut look, &scene)?;
             let mut retry_at = None;
-            let verdict = match decide(tx, &look.job, &own, settings, &holds::all(tx)?, now)? {
+            // What `check` reserved for the next run is for this one: transactions let in exactly one.
+            let answer = look.job.breaker.ask_to_start(&own.rules, now);
+            let holds = holds::all(tx)?;
+            let verdict = match decide_by(answer, tx, &look.job, &own, settings, &holds, now)? {
                 Verdict::Blocked(block) => Err(block),
                 Verdict::Go { probe } => match refused_by(tx, &look, terms, now)? {
                     Some((block, at)) => {
@@ -180,7 +195,7 @@ impl Guard<'_> {
             }
             let job = &mut look.job;
             job.watermark = run.to_string();
-            job.pending.push(Pending { run: run.to_string(), counts: true });
+            job.pending.push(Pending { run: run.to_string(), counts: true, guarded: true });
             job.last_started_at = Some(now);
             job.last_tick_at = job.last_tick_at.max(Some(now));
             job.last_run = Some(run.to_string());
@@ -209,10 +224,10 @@ pub(super) fn look_now(
     name: &str,
     scene: &Scene<'_>,
     here: &common::fleet::liveness::Here,
-    stopped: Option<&str>,
+    closing: Option<&Closing<'_>>,
 ) -> sql::Result<Look> {
     let stored = jobs::get(tx, name)?.unwrap_or_else(|| Job::new(name));
-    look(tx, &stored, scene.own, &|| here.clone(), scene.now, stopped)
+    look(tx, &stored, scene.own, &|| here.clone(), scene.now, closing)
 }
 
 /// What a person, the breaker and the budgets say, in this order. Observed jobs always go.
@@ -224,10 +239,23 @@ pub(crate) fn decide(
     holds: &[Hold],
     now: Timestamp,
 ) -> sql::Result<Verdict> {
+    decide_by(job.breaker.ask(&own.rules, now), connection, job, own, settings, holds, now)
+}
+
+/// The same, by an answer that the breaker gave already.
+fn decide_by(
+    answer: Answer,
+    connection: &sql::Connection,
+    job: &Job,
+    own: &JobSettings,
+    settings: &Settings,
+    holds: &[Hold],
+    now: Timestamp,
+) -> sql::Result<Verdict> {
     if let Some(block) = block_by_hold(holds, &job.name, own) {
         return Ok(Verdict::Blocked(block));
     }
-    let block = match job.breaker.ask(&own.rules, now) {
+    let block = match answer {
         _ if own.mode == Mode::Observe => return Ok(Verdict::Go { probe: false }),
         answer @ (Answer::Go | Answer::Probe) => {
             if let Some(block) = block_by_budget(connection, settings, &job.name, own, now)? {

@@ -6,6 +6,7 @@ use super::Guard;
 use super::admit::look_now;
 use super::record::{Scene, record};
 use crate::actor::Actor;
+use crate::machine::State;
 use crate::store::holds::{self, Hold, Scope};
 use crate::store::jobs;
 use crate::store::transitions::{self, Transition};
@@ -109,10 +110,12 @@ impl Guard<'_> {
             let scene = Scene { settings, own: &own, named_db: named_db.as_deref(), now };
             let mut look = look_now(tx, name, &scene, &here, None)?;
             record(tx, &mut look, &scene)?;
-            if look.job.last_run.is_none() && !own.declared {
+            if jobs::get(tx, name)?.is_none() && !own.declared {
                 return Ok(Acked::Unknown);
             }
-            if look.job.breaker.state == crate::machine::State::Closed {
+            let breaker = &look.job.breaker;
+            // Who resumed it knows of it, and from then on the job runs.
+            if breaker.state == State::Closed || breaker.probation {
                 return Ok(Acked::NotBlocked);
             }
             look.job.acked_incident = Some(look.job.breaker.incident);

@@ -5,7 +5,7 @@
 //! every later run is new.
 
 use common::clock::Timestamp;
-use common::fleet::liveness::Here;
+use common::fleet::liveness::{Fate, Here};
 use common::fleet::runs::{self, Run, Status};
 use common::sql::{self, Connection};
 
@@ -40,16 +40,21 @@ pub(crate) struct Step {
     pub(crate) at: Timestamp,
 }
 
+/// A run whose guard records its end at this moment.
+pub(crate) struct Closing<'a> {
+    pub(crate) run: &'a str,
+    /// A signal ended it that was not its own: neutral, whatever its row says.
+    pub(crate) stopped: bool,
+}
+
 /// Looks at `stored` with what the journal holds now.
-///
-/// `stopped` is a run that a signal ended which was meant for its wrapper: neutral, whatever its row says.
 pub(crate) fn look(
     connection: &Connection,
     stored: &Job,
     settings: &JobSettings,
     here: &dyn Fn() -> Here,
     now: Timestamp,
-    stopped: Option<&str>,
+    closing: Option<&Closing<'_>>,
 ) -> sql::Result<Look> {
     let mut seen = Seen::default();
     let mut job = stored.clone();
@@ -57,7 +62,9 @@ pub(crate) fn look(
     for pending in std::mem::take(&mut job.pending) {
         // A pruned run will never tell how it ended; without a row it counts as nothing.
         if let Some(run) = runs::get(connection, &pending.run)? {
-            seen.take(run, pending.counts, &mut here_now, here, now);
+            let is_closing = closing.is_some_and(|closing| closing.run == pending.run);
+            let guarded = pending.guarded && !is_closing;
+            seen.take(run, Pending { guarded, ..pending }, &mut here_now, here, now);
         }
     }
     for run in runs::of_job_after(connection, &job.name, &job.watermark, RUNS_MAX)? {
@@ -66,7 +73,8 @@ pub(crate) fn look(
         job.last_tick_at = job.last_tick_at.max(Some(run.started_at));
         job.last_run = Some(run.run_id.to_string());
         job.breaker.bind(&settings.rules, run.run_id.as_str(), run.started_at);
-        seen.take(run, true, &mut here_now, here, now);
+        let pending = Pending { run: run.run_id.to_string(), counts: true, guarded: false };
+        seen.take(run, pending, &mut here_now, here, now);
     }
     seen.ended
         .sort_by(|(a, _), (b, _)| (a.finished_at, &a.run_id).cmp(&(b.finished_at, &b.run_id)));
@@ -77,18 +85,16 @@ pub(crate) fn look(
         interrupted: seen.interrupted,
         running: Vec::new(),
     };
-    look.job.pending = seen
-        .running
-        .iter()
-        .map(|(run, counts)| Pending { run: run.run_id.to_string(), counts: *counts })
-        .collect();
-    for (run, counts) in seen.ended {
+    look.job.pending = seen.running.iter().map(|(_, pending)| pending.clone()).collect();
+    for (run, pending) in seen.ended {
         let Some(mut outcome) = Outcome::of(&run, &settings.codes) else { continue };
-        if stopped == Some(outcome.run.as_str()) && outcome.kind != Kind::Success {
+        let is_stopped =
+            closing.is_some_and(|closing| closing.stopped && closing.run == outcome.run);
+        if is_stopped && outcome.kind != Kind::Success {
             outcome.kind = Kind::Neutral;
             outcome.mark = Mark::Neutral;
         }
-        look.settle(settings, &outcome, counts);
+        look.settle(settings, &outcome, pending.counts);
     }
     look.judge_running(settings, &seen.running, now);
     look.job.breaker.expire_unused_lease(now);
@@ -113,8 +119,8 @@ pub(crate) fn look(
 /// The runs of a job, sorted by whether they have ended.
 #[derive(Default)]
 struct Seen {
-    ended: Vec<(Run, bool)>,
-    running: Vec<(Run, bool)>,
+    ended: Vec<(Run, Pending)>,
+    running: Vec<(Run, Pending)>,
     interrupted: Vec<Run>,
 }
 
@@ -122,23 +128,29 @@ impl Seen {
     fn take(
         &mut self,
         run: Run,
-        counts: bool,
+        pending: Pending,
         here_now: &mut Option<Here>,
         here: &dyn Fn() -> Here,
         now: Timestamp,
     ) {
         if run.status != Status::Running {
-            self.ended.push((run, counts));
+            // Somebody inside has ended the run, and its guard has yet to say how the whole of it ends.
+            let is_held = pending.guarded
+                && run.holder.as_ref().is_some_and(|guard| {
+                    guard.fate(here_now.get_or_insert_with(here)) == Fate::Alive
+                });
+            let list = if is_held { &mut self.running } else { &mut self.ended };
+            list.push((run, pending));
             return;
         }
         let mut run = run.as_seen(here_now.get_or_insert_with(here), now);
         if run.status == Status::Running {
-            self.running.push((run, counts));
+            self.running.push((run, pending));
             return;
         }
         self.interrupted.push(run.clone());
         run.finished_at = Some(now.max(run.started_at));
-        self.ended.push((run, counts));
+        self.ended.push((run, pending));
     }
 }
 
@@ -166,19 +178,32 @@ impl Look {
     }
 
     /// A run that goes on after its maximum runtime is a failure now; what it does later is too late.
-    fn judge_running(&mut self, settings: &JobSettings, running: &[(Run, bool)], now: Timestamp) {
+    fn judge_running(
+        &mut self,
+        settings: &JobSettings,
+        running: &[(Run, Pending)],
+        now: Timestamp,
+    ) {
         for (run, _) in running {
             let limit = settings.rules.max_runtime;
             let is_over = limit.is_some_and(|limit| now > run.started_at.plus(limit));
-            self.judge_overdue(settings, run.run_id.as_str(), is_over, now);
+            let started_at = run.started_at;
+            self.judge_overdue(settings, (run.run_id.as_str(), started_at), is_over, now);
         }
-        let overdue_probe = self.job.breaker.overdue_lease(now).map(ToOwned::to_owned);
-        if let Some(run) = overdue_probe {
-            self.judge_overdue(settings, &run, true, now);
+        let overdue_probe =
+            self.job.breaker.overdue_lease(now).map(|(run, since)| (run.to_owned(), since));
+        if let Some((run, since)) = overdue_probe {
+            self.judge_overdue(settings, (&run, since), true, now);
         }
     }
 
-    fn judge_overdue(&mut self, settings: &JobSettings, run: &str, is_over: bool, now: Timestamp) {
+    fn judge_overdue(
+        &mut self,
+        settings: &JobSettings,
+        (run, started_at): (&str, Timestamp),
+        is_over: bool,
+        now: Timestamp,
+    ) {
         let counting = self
             .job
             .pending
@@ -187,7 +212,7 @@ impl Look {
             .filter(|_| is_over);
         if let Some(pending) = counting {
             pending.counts = false;
-            self.settle(settings, &Outcome::overdue(run, now), true);
+            self.settle(settings, &Outcome::overdue(run, started_at, now), true);
         }
     }
 
@@ -198,11 +223,14 @@ impl Look {
         settings: &JobSettings,
         now: Timestamp,
     ) -> sql::Result<()> {
-        let holder = self.job.breaker.lease.as_ref().and_then(|lease| lease.run.clone());
-        if let Some(run) = holder
+        let lease = self.job.breaker.lease.as_ref();
+        let holder =
+            lease.and_then(|lease| Some((lease.run.clone()?, Timestamp(lease.granted_at))));
+        if let Some((run, started_at)) = holder
             && runs::get(connection, &run)?.is_none()
         {
-            let outcome = Outcome { run, kind: Kind::Failure, mark: Mark::Vanished, at: now };
+            let (kind, mark) = (Kind::Failure, Mark::Vanished);
+            let outcome = Outcome { run, kind, mark, started_at, at: now };
             self.settle(settings, &outcome, true);
         }
         Ok(())

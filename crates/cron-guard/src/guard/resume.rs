@@ -38,7 +38,7 @@ impl Guard<'_> {
             let scene = Scene { settings, own: &own, named_db: named_db.as_deref(), now };
             let mut look = look_now(tx, name, &scene, &here, None)?;
             record(tx, &mut look, &scene)?;
-            if look.job.last_run.is_none() && !own.declared && look.job.breaker.epoch == 0 {
+            if jobs::get(tx, name)?.is_none() && !own.declared {
                 return Ok(Resumed::Unknown);
             }
             let holds = holds::all(tx)?;

@@ -67,8 +67,8 @@ pub(crate) struct Rules {
     pub(crate) policy: Policy,
     /// The wait before the first probe; doubled with each further trip.
     pub(crate) cooldown: Duration,
-    /// How much longer than the cooldown this job waits, from 0 to 1: so that jobs that one outage
-    /// stopped do not all probe at once.
+    /// How much longer than the cooldown this job waits (shorter at its cap), from 0 to 1: so that jobs that one
+    /// outage stopped do not all probe at once.
     pub(crate) jitter: f64,
     /// How long a probe may take, and how long a run may go on before it counts as a failure.
     pub(crate) max_runtime: Option<Duration>,
@@ -188,6 +188,15 @@ pub(crate) enum Answer {
 }
 
 impl Breaker {
+    /// Whether a run that starts at this moment may go. The lease that `check` took is for the job's next run,
+    /// and that is this one.
+    pub(crate) fn ask_to_start(&self, rules: &Rules, now: Timestamp) -> Answer {
+        match &self.lease {
+            Some(lease) if self.state == State::HalfOpen && lease.run.is_none() => Answer::Probe,
+            _ => self.ask(rules, now),
+        }
+    }
+
     /// Whether the job may run now. Changes nothing: a probe is granted by [`Breaker::grant`].
     pub(crate) fn ask(&self, rules: &Rules, now: Timestamp) -> Answer {
         match self.state {
@@ -207,7 +216,8 @@ impl Breaker {
             && self.next_probe_at.is_some_and(|due| due <= now)
     }
 
-    /// Gives the one lease to `run`; to the next run that starts when that is `None`.
+    /// Gives the one lease to `run`, also the one that `check` took; to the next run that starts when that is
+    /// `None`.
     pub(crate) fn grant(&mut self, rules: &Rules, run: Option<&str>, now: Timestamp) {
         if self.state == State::Open {
             self.successes = 0;
@@ -243,9 +253,10 @@ impl Breaker {
         unused
     }
 
-    /// The run of a lease whose time is over.
-    pub(crate) fn overdue_lease(&self, now: Timestamp) -> Option<&str> {
-        self.lease.as_ref().filter(|lease| lease.deadline <= now.0)?.run.as_deref()
+    /// The run of a lease whose time is over, and when the lease was granted.
+    pub(crate) fn overdue_lease(&self, now: Timestamp) -> Option<(&str, Timestamp)> {
+        let lease = self.lease.as_ref().filter(|lease| lease.deadline <= now.0)?;
+        Some((lease.run.as_deref()?, Timestamp(lease.granted_at)))
     }
 
     /// A person opens the job again: a new epoch, on probation or with the full number of failures.

@@ -1,11 +1,17 @@
 //! What a run of the journal means for the breaker: success, failure, or nothing.
 
+use std::time::Duration;
+
 use common::clock::Timestamp;
 use common::fleet::liveness::Interruption;
 use common::fleet::runs::{Run, Status, Verdict};
 
 /// The reason under which a run is recorded whose time ran out.
 pub(crate) const TIMED_OUT: &str = "timed out";
+/// The reason of a run that went on past its maximum runtime.
+pub(crate) const OVERDUE: &str = "past its maximum runtime";
+/// The reason of a run that took longer by the wall clock only.
+pub(crate) const SLEPT: &str = "the machine slept meanwhile";
 
 /// What counts for a job beyond the general rule.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -14,6 +20,41 @@ pub(crate) struct Codes {
     pub(crate) trip_now: Vec<u8>,
     /// Exit codes that are neither success nor failure.
     pub(crate) neutral: Vec<u8>,
+    /// How long a run may take; what took longer has failed, whatever its code.
+    pub(crate) max_runtime: Option<Duration>,
+}
+
+/// The columns of a run that say how it ended.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Columns<'a> {
+    pub(crate) status: Status,
+    pub(crate) reason: Option<&'a str>,
+    pub(crate) exit_code: Option<i64>,
+    pub(crate) verdict: Option<Verdict>,
+    pub(crate) started_at: Timestamp,
+    pub(crate) finished_at: Option<Timestamp>,
+}
+
+impl<'a> From<&'a Run> for Columns<'a> {
+    fn from(run: &'a Run) -> Self {
+        Self {
+            status: run.status,
+            reason: run.reason.as_deref(),
+            exit_code: run.exit_code,
+            verdict: run.verdict,
+            started_at: run.started_at,
+            finished_at: run.finished_at,
+        }
+    }
+}
+
+impl Columns<'_> {
+    /// Whether it took longer than it may, be it that its guard said so or that nobody looked in time.
+    fn is_overdue(&self, limit: Option<Duration>) -> bool {
+        let took = self.finished_at.map(|end| end.since(self.started_at));
+        let is_long = limit.zip(took).is_some_and(|(limit, took)| took > limit);
+        self.reason == Some(OVERDUE) || is_long && self.reason != Some(SLEPT)
+    }
 }
 
 /// What an outcome means for the breaker.
@@ -89,32 +130,27 @@ pub(crate) struct Outcome {
     pub(crate) run: String,
     pub(crate) kind: Kind,
     pub(crate) mark: Mark,
+    pub(crate) started_at: Timestamp,
     pub(crate) at: Timestamp,
 }
 
 impl Outcome {
     /// What `run`, which has ended, means. `None` while it runs.
     pub(crate) fn of(run: &Run, codes: &Codes) -> Option<Self> {
-        let (kind, mark) =
-            classify(run.status, run.reason.as_deref(), run.exit_code, run.verdict, codes)?;
+        let (kind, mark) = classify(&Columns::from(run), codes)?;
         let at = run.finished_at.unwrap_or(run.started_at);
-        Some(Self { run: run.run_id.to_string(), kind, mark, at })
+        Some(Self { run: run.run_id.to_string(), kind, mark, started_at: run.started_at, at })
     }
 
     /// A run that still goes on after its maximum runtime, or after the deadline of its probe.
-    pub(crate) fn overdue(run: &str, at: Timestamp) -> Self {
-        Self { run: run.to_owned(), kind: Kind::Failure, mark: Mark::TimedOut, at }
+    pub(crate) fn overdue(run: &str, started_at: Timestamp, at: Timestamp) -> Self {
+        Self { run: run.to_owned(), kind: Kind::Failure, mark: Mark::TimedOut, started_at, at }
     }
 }
 
 /// What the columns of a run mean; `None` while it runs.
-pub(crate) fn classify(
-    status: Status,
-    reason: Option<&str>,
-    exit_code: Option<i64>,
-    verdict: Option<Verdict>,
-    codes: &Codes,
-) -> Option<(Kind, Mark)> {
+pub(crate) fn classify(run: &Columns<'_>, codes: &Codes) -> Option<(Kind, Mark)> {
+    let Columns { status, reason, exit_code, verdict, .. } = *run;
     let code = exit_code.and_then(|code| u8::try_from(code).ok());
     Some(match status {
         Status::Running => return None,
@@ -133,6 +169,7 @@ pub(crate) fn classify(
             Some(code) if code != 0 && codes.trip_now.contains(&code) => {
                 (Kind::TripNow(code), Mark::Failure)
             }
+            _ if run.is_overdue(codes.max_runtime) => (Kind::Failure, Mark::TimedOut),
             Some(code) if codes.neutral.contains(&code) => (Kind::Neutral, Mark::Neutral),
             _ if verdict == Some(Verdict::Bad) => (Kind::Failure, Mark::Bad),
             _ if status == Status::Failed => (Kind::Failure, Mark::Failure),

@@ -48,8 +48,10 @@ impl Breaker {
         match self.state {
             State::Closed => {
                 self.forget_streak();
+                // The first success after a fresh resume is the end of what was resumed.
+                let recovers = self.resumes > 0;
                 self.resumes = 0;
-                Vec::new()
+                recovers.then_some(Effect::Recovered).into_iter().collect()
             }
             // A late success of a run from before the trip closes nothing.
             State::Open => Vec::new(),
@@ -111,7 +113,7 @@ impl Breaker {
             State::Closed => {
                 self.manual = at_once.is_some();
                 let reason = at_once.unwrap_or_else(|| streak_text(self.streak));
-                self.trip(rules, outcome.at, reason, true);
+                self.trip(rules, outcome, reason, true);
                 self.tripped(false)
             }
             State::HalfOpen => {
@@ -122,7 +124,7 @@ impl Breaker {
                         if after_resume { "failed again after resume" } else { "probe failed" };
                     what.to_owned()
                 });
-                self.trip(rules, outcome.at, reason, after_resume);
+                self.trip(rules, outcome, reason, after_resume);
                 if after_resume { self.tripped(true) } else { vec![Effect::ProbeFailed] }
             }
         }
@@ -138,10 +140,10 @@ impl Breaker {
     }
 
     /// Opens. A trip that is news has an incident of its own; a failed probe belongs to the last one.
-    fn trip(&mut self, rules: &Rules, at: Timestamp, reason: String, is_news: bool) {
+    fn trip(&mut self, rules: &Rules, outcome: &Outcome, reason: String, is_news: bool) {
         if is_news {
             self.incident += 1;
-            self.opened_at = Some(at);
+            self.opened_at = Some(outcome.at);
             self.broken = false;
         }
         self.state = State::Open;
@@ -151,7 +153,7 @@ impl Breaker {
         self.lease = None;
         self.reason = Some(reason);
         self.next_probe_at = (rules.policy == Policy::Probe && !self.manual)
-            .then(|| at.plus(cooldown(rules, self.trips)));
+            .then(|| next_probe(outcome, cooldown(rules, self.trips)));
     }
 
     fn watch_flapping(&mut self, rules: &Rules, outcome: &Outcome, effects: &mut Vec<Effect>) {
@@ -160,7 +162,7 @@ impl Breaker {
             self.flapping = true;
             effects.push(Effect::FlappingStarted(percentage));
             if rules.flap_blocks && self.state == State::Closed {
-                self.trip(rules, outcome.at, format!("flapping ({percentage:.0} % changes)"), true);
+                self.trip(rules, outcome, format!("flapping ({percentage:.0} % changes)"), true);
                 effects.extend(self.tripped(false));
             }
         } else if self.flapping && percentage <= rules.flap.stop {
@@ -170,11 +172,21 @@ impl Breaker {
     }
 }
 
-/// The wait before the next probe: doubled with each trip, spread by the job's jitter, at most a day.
+/// When the next probe is due. The wait is counted from the start of the run that failed, since a job's ticks
+/// are, and is not over before half of it has passed since that run ended.
+fn next_probe(failed: &Outcome, wait: Duration) -> Timestamp {
+    failed.started_at.min(failed.at).plus(wait).max(failed.at.plus(wait / 2))
+}
+
+/// The wait before the next probe: doubled with each trip, spread by the job's jitter, less than a day.
+///
+/// A whole day would be too long for a nightly job by the seconds by which cron is early, or by the hour by which
+/// the clocks change, and would cost it the next night. So the jitter shortens the longest wait.
 pub(super) fn cooldown(rules: &Rules, trips: u32) -> Duration {
     let doublings = trips.saturating_sub(1).min(20);
     let wait = rules.cooldown.saturating_mul(1 << doublings);
-    wait.mul_f64(1.0 + rules.jitter.clamp(0.0, 1.0) / 10.0).min(COOLDOWN_MAX)
+    let jitter = rules.jitter.clamp(0.0, 1.0);
+    wait.mul_f64(1.0 + jitter / 10.0).min(COOLDOWN_MAX.mul_f64(0.95 - jitter / 20.0))
 }
 
 /// `3 consecutive failures`.

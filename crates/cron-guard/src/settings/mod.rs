@@ -152,6 +152,7 @@ impl Settings {
             Some(words::PolicyWord::Probe) if tier != Tier::High => Policy::Probe,
             _ => Policy::Manual,
         };
+        let max_runtime = job.max_runtime.or(defaults.max_runtime).map(|limit| limit.0);
         let rules = Rules {
             threshold: job
                 .threshold
@@ -165,7 +166,7 @@ impl Settings {
                 .or(defaults.cooldown)
                 .map_or_else(|| cooldown(job, every, policy), |wait| wait.0),
             jitter: crate::jitter::fraction(name),
-            max_runtime: job.max_runtime.or(defaults.max_runtime).map(|limit| limit.0),
+            max_runtime,
             flap: flap::Limits::default(),
             flap_blocks: job.flapping.or(defaults.flapping) == Some(words::Flapping::Block),
         };
@@ -178,6 +179,7 @@ impl Settings {
             codes: Codes {
                 trip_now: codes(&job.trip_now, &defaults.trip_now),
                 neutral: codes(&job.neutral, &defaults.neutral),
+                max_runtime,
             },
             mode: job.mode.or(defaults.mode).unwrap_or_default(),
             tier,

@@ -218,6 +218,14 @@ pub(crate) fn is_any_due(connection: &Connection, now: Timestamp) -> sql::Result
     Ok(earliest.is_some_and(|due| due <= now))
 }
 
+/// Which of the due deliveries.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Which<'a> {
+    All,
+    /// Those about one job that were never tried.
+    NewOf(&'a str),
+}
+
 /// Claims one due delivery for `claimant` until `until`; nobody else sends it meanwhile.
 ///
 /// The claim of a process that is gone, or whose time is over, is void.
@@ -227,16 +235,24 @@ pub(crate) fn claim(
     until: Timestamp,
     here: &Here,
     now: Timestamp,
-    after: &str,
+    (which, after): (Which<'_>, &str),
 ) -> sql::Result<Option<Delivery>> {
-    let due: Vec<(Delivery, Option<String>)> = tx
-        .prepare(
+    let select = |clause: &str, values: &[&dyn sql::ToSql]| {
+        tx.prepare(&format!(
             "SELECT alert_id, channel, attempts, due_at, delivered_at, error, claim FROM guard_deliveries
-              WHERE due_at IS NOT NULL AND due_at <= ?1 AND alert_id || channel > ?2
-              ORDER BY alert_id, channel LIMIT 100",
-        )?
-        .query_map(params![now, after], |row| Ok((delivery_of(row)?, row.get(6)?)))?
-        .collect::<sql::Result<_>>()?;
+              WHERE due_at IS NOT NULL AND due_at <= ?1 AND alert_id || channel > ?2 {clause}
+              ORDER BY alert_id, channel LIMIT 100"
+        ))?
+        .query_map(values, |row| Ok((delivery_of(row)?, row.get(6)?)))?
+        .collect::<sql::Result<Vec<(Delivery, Option<String>)>>>()
+    };
+    let due = match which {
+        Which::All => select("", &[&now, &after])?,
+        Which::NewOf(job) => select(
+            "AND attempts = 0 AND alert_id IN (SELECT id FROM guard_alerts WHERE job = ?3)",
+            &[&now, &after, &job],
+        )?,
+    };
     for (delivery, claim) in due {
         if let Some(claim) = claim {
             let claim: Claim = json(&claim)?;

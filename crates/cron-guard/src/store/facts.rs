@@ -26,3 +26,9 @@ pub(crate) fn put(tx: &Connection, name: &str, value: &str, now: Timestamp) -> s
 pub(crate) fn remove(tx: &Connection, name: &str) -> sql::Result<bool> {
     Ok(tx.execute("DELETE FROM guard_facts WHERE name = ?1", [name])? == 1)
 }
+
+/// Fails where nothing can be written; changes nothing.
+pub(crate) fn require_writable(tx: &Connection) -> sql::Result<()> {
+    // An engine lets a transaction begin that can never write, so it takes a statement that would.
+    tx.execute("UPDATE guard_facts SET at = at WHERE 1 = 0", []).map(drop)
+}

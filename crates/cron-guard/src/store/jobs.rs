@@ -39,6 +39,9 @@ pub(crate) struct Pending {
     pub(crate) run: String,
     /// Whether its outcome will count: not after a trip or a resume.
     pub(crate) counts: bool,
+    /// Whether a guard runs it, which has the last word on how it ended.
+    #[serde(default)]
+    pub(crate) guarded: bool,
 }
 
 impl Job {

@@ -34,6 +34,7 @@ pub(crate) struct Brief {
     pub(crate) exit_code: Option<i64>,
     pub(crate) verdict: Option<Verdict>,
     pub(crate) started_at: Timestamp,
+    pub(crate) finished_at: Option<Timestamp>,
     pub(crate) token_usage: Option<i64>,
     pub(crate) cost_usd: Option<f64>,
 }
@@ -46,7 +47,7 @@ pub(crate) fn between(
     mut take: impl FnMut(Brief),
 ) -> sql::Result<()> {
     let mut statement = connection.prepare(
-        "SELECT job, status, reason, exit_code, verdict, started_at, token_usage, cost_usd FROM runs
+        "SELECT job, status, reason, exit_code, verdict, started_at, finished_at, token_usage, cost_usd FROM runs
           WHERE id >= ?1 AND started_at >= ?2 AND started_at <= ?3 AND job IS NOT NULL ORDER BY id",
     )?;
     let mut rows = statement.query(params![first_id_at(since), since, until])?;
@@ -58,8 +59,9 @@ pub(crate) fn between(
             exit_code: row.get(3)?,
             verdict: row.get(4)?,
             started_at: row.get(5)?,
-            token_usage: row.get(6)?,
-            cost_usd: row.get(7)?,
+            finished_at: row.get(6)?,
+            token_usage: row.get(7)?,
+            cost_usd: row.get(8)?,
         });
     }
     Ok(())

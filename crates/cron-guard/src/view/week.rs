@@ -7,7 +7,7 @@ use common::clock::Timestamp;
 
 use crate::guard::fleet::Member;
 use crate::late;
-use crate::machine::outcome::classify;
+use crate::machine::outcome::{Columns, classify};
 use crate::machine::{Kind, Mark};
 use crate::schedule::Schedule;
 use crate::settings::JobSettings;
@@ -93,9 +93,15 @@ impl Week {
         row.starts.push(run.started_at);
         row.tokens = row.tokens.saturating_add(run.token_usage.unwrap_or(0));
         row.usd += run.cost_usd.unwrap_or(0.0);
-        let meaning =
-            classify(run.status, run.reason.as_deref(), run.exit_code, run.verdict, &own.codes);
-        match meaning {
+        let columns = Columns {
+            status: run.status,
+            reason: run.reason.as_deref(),
+            exit_code: run.exit_code,
+            verdict: run.verdict,
+            started_at: run.started_at,
+            finished_at: run.finished_at,
+        };
+        match classify(&columns, &own.codes) {
             Some((Kind::Failure | Kind::TripNow(_), _)) => {
                 self.note(&run.job, run.started_at, 1, |piece| &mut piece.failed);
             }

@@ -86,6 +86,52 @@ fn a_signal_for_the_wrapper_reaches_the_command_and_counts_as_nothing() {
     assert_eq!(sandbox.events(), ["interrupted"], "three in a row are warned about");
 }
 
+/// The outer end of a terminal, at which a person types, and the inner one, at which programs run.
+#[cfg(target_os = "linux")]
+fn pseudo_terminal() -> (std::fs::File, std::fs::File) {
+    use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
+    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+    let outer = openpt(flags).unwrap();
+    grantpt(&outer).unwrap();
+    unlockpt(&outer).unwrap();
+    let inner = ioctl_tiocgptpeer(&outer, flags).unwrap();
+    (outer.into(), inner.into())
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_key_at_the_terminal_that_ends_the_command_counts_as_nothing() {
+    use std::io::Write as _;
+    use std::os::unix::process::ExitStatusExt as _;
+    let sandbox = Sandbox::new();
+    for (key, signal) in [(b"\x03", 2), (b"\x1c", 3), (b"\x03", 2)] {
+        let (mut keys, inner) = pseudo_terminal();
+        // The guard leads the session of the terminal, as a shell's command does in the foreground.
+        let mut guard = std::process::Command::new("/usr/bin/setsid");
+        guard
+            .args(["--ctty", env!("CARGO_BIN_EXE_cron-guard"), "exec", "j", "--", "sh", "-c"])
+            .arg("ulimit -c 0; echo > started; exec sleep 60")
+            .env_clear()
+            .env("HOME", sandbox.home())
+            .env("PATH", "/usr/bin:/bin")
+            .envs(sandbox.server())
+            .current_dir(sandbox.home())
+            .stdin(inner.try_clone().unwrap())
+            .stdout(inner.try_clone().unwrap())
+            .stderr(inner);
+        let mut guard = guard.spawn().unwrap();
+        wait_until(|| sandbox.path("started").exists());
+        std::fs::remove_file(sandbox.path("started")).unwrap();
+        keys.write_all(key).unwrap();
+        assert_eq!(guard.wait().unwrap().signal(), Some(signal));
+    }
+    let job = sandbox.job("j");
+    assert_eq!((&job["state"], &job["streak"]), (&"closed".into(), &0.into()));
+    let history = sandbox.guard("history j").stdout;
+    assert!(history.contains("stopped by signal 2"), "{history}");
+    assert_eq!(sandbox.events(), ["interrupted"]);
+}
+
 #[test]
 fn kill_9_of_the_guard_ends_the_job_and_the_run_is_found_vanished_once() {
     let sandbox = Sandbox::new();
@@ -98,6 +144,30 @@ fn kill_9_of_the_guard_ends_the_job_and_the_run_is_found_vanished_once() {
         assert_eq!(sandbox.job("j")["streak"], n);
     }
     assert_eq!(sandbox.events(), ["trip"]);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn what_goes_on_after_kill_9_of_the_guard_is_a_running_run_and_no_second_one_starts() {
+    let sandbox = Sandbox::new();
+    let script = "until test -e go; do sleep 0.01; done & setsid sleep 60 & echo $! > daemon; wait";
+    let mut guard = sandbox.command(["exec", "j", "--", "sh", "-c", script]).spawn().unwrap();
+    let daemon = || std::fs::read_to_string(sandbox.path("daemon")).unwrap_or_default();
+    wait_until(|| daemon().ends_with('\n'));
+    guard.kill().unwrap();
+    guard.wait().unwrap();
+    for _ in 0..2 {
+        sandbox.guard("exec j --no-overlap -- true").silent(75);
+        let job = sandbox.job("j");
+        assert_eq!((&job["streak"], job["overlays"][0].as_str()), (&0.into(), Some("running")));
+    }
+    sandbox.write("go", "");
+    wait_until(|| sandbox.guard("exec j --no-overlap -- false").code == Some(1));
+    let history = sandbox.guard("history j").stdout;
+    assert!(history.contains("process gone"), "{history}");
+    assert_eq!(sandbox.job("j")["streak"], 2);
+    let daemon = rustix::process::Pid::from_raw(daemon().trim().parse().unwrap()).unwrap();
+    rustix::process::kill_process(daemon, rustix::process::Signal::KILL).unwrap();
 }
 
 #[test]
@@ -176,6 +246,45 @@ fn the_run_of_a_command_that_recorded_its_own_outcome_is_judged_by_it() {
         assert_eq!(child.wait().unwrap().code(), Some(0));
         assert_eq!(sandbox.job("j")["streak"], n);
     }
+    sandbox.guard("check j").silent(75);
+}
+
+#[test]
+fn the_guard_has_the_last_word_on_a_run_that_an_inner_exec_recorded() {
+    let sandbox = Sandbox::new();
+    let run = |end: &str, inner: &str| {
+        let script = format!(
+            "echo $AGENT_STATE_RUN_ID > id.tmp; mv id.tmp id; while [ -e id ]; do sleep 0.01; done; {end}"
+        );
+        let mut child =
+            sandbox.command(["exec", "j", "--", "/bin/sh", "-c", &script]).spawn().unwrap();
+        wait_until(|| sandbox.path("id").exists());
+        let id = std::fs::read_to_string(sandbox.path("id")).unwrap();
+        // As an inner `agent-state exec` leaves the run that it adopted.
+        sandbox.tamper(
+            &format!(
+                "UPDATE runs SET {inner}, agent_id = 'a', finished_at = started_at WHERE id = ?1"
+            ),
+            &[&id.trim()],
+        );
+        // Who looks now sees a run that its guard has not ended.
+        sandbox.guard("check j").silent(0);
+        sandbox.guard("exec j --no-overlap -- true").silent(75);
+        std::fs::remove_file(sandbox.path("id")).unwrap();
+        child.wait().unwrap();
+        sandbox.job("j")["streak"].as_i64().unwrap()
+    };
+    sandbox.tamper(
+        "INSERT INTO agents (id, name, type, created_at, last_seen_at) VALUES ('a', 'a', 'cron', 0, 0)",
+        &[],
+    );
+    let (done, failed) =
+        ("status = 'completed', exit_code = 0", "status = 'failed', exit_code = 1");
+    assert_eq!(run("exit 5", done), 1);
+    assert_eq!(run("exit 5", failed), 2);
+    assert_eq!(run("exit 0", failed), 0, "a part that failed and was caught is no failure");
+    assert_eq!((run("exit 5", done), run("exit 5", done)), (1, 2));
+    assert_eq!(run("kill $$", done), 3);
     sandbox.guard("check j").silent(75);
 }
 

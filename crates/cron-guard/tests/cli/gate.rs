@@ -1,5 +1,6 @@
 //! The gate: three failures block, one alert, resume, recovery; exit codes passed on exactly.
 
+use crate::exec::wait_until;
 use crate::sandbox::Sandbox;
 
 #[test]
@@ -37,6 +38,30 @@ fn after_a_resume_one_failure_blocks_again_and_fresh_gives_the_full_number() {
 }
 
 #[test]
+fn the_run_after_a_check_is_the_probe_that_the_check_granted_and_no_other_is() {
+    let mut sandbox = Sandbox::new();
+    sandbox.fail("j", 3);
+    sandbox.guard("resume j --reason repaired").silent(0);
+    sandbox.guard("check j").silent(0);
+    sandbox.guard("check j").silent(75);
+    let script = "echo $CRON_GUARD_PROBE >> probes; until test -e ended; do sleep 0.01; done";
+    let start = || sandbox.command(["exec", "j", "--", "/bin/sh", "-c", script]).spawn().unwrap();
+    let mut started: Vec<_> = (0..5).map(|_| start()).collect();
+    wait_until(|| sandbox.job("j")["skipped"] == 5);
+    sandbox.write("ended", "");
+    let codes = started.iter_mut().map(|guard| guard.wait().unwrap().code());
+    assert_eq!(codes.filter(|code| *code == Some(0)).count(), 1);
+    assert_eq!(std::fs::read_to_string(sandbox.path("probes")).unwrap(), "1\n");
+    assert_eq!(sandbox.job("j")["state"], "closed");
+    // A lease that no run took for a minute is nobody's.
+    sandbox.fail("j", 3);
+    sandbox.guard("resume j --reason repaired").silent(0);
+    sandbox.guard("check j").silent(0);
+    sandbox.clock("+61s");
+    sandbox.guard("check j").silent(0);
+}
+
+#[test]
 fn a_success_between_failures_keeps_the_job_running() {
     let sandbox = Sandbox::new();
     for _ in 0..3 {
@@ -58,6 +83,38 @@ fn the_exit_code_and_the_signal_of_the_command_are_passed_on() {
     sandbox.run(["exec", "e", "--", "/etc/passwd"]).code(126);
     sandbox.guard("exec f --timeout 0.1 --grace 1 -- sleep 60").silent(124);
     assert_eq!(sandbox.job("f")["streak"], 1);
+}
+
+#[test]
+fn a_run_that_took_longer_than_it_may_has_failed_also_when_nobody_looked_meanwhile() {
+    let sandbox = Sandbox::new();
+    sandbox.settings("[defaults]\nmax_runtime = \"0.1s\"\nthreshold = 2\n");
+    sandbox.exec("slow", "sleep 0.3").silent(0);
+    // What no guard ran is held against the clock of the journal.
+    sandbox.tamper(
+        "INSERT INTO runs (id, job, status, started_at, finished_at, heartbeat_at, lease_ms, lease_until, exit_code)
+         SELECT 'ffffffff-ffff-7fff-8fff-ffffffffffff', job, 'completed', started_at, finished_at, 0, 0, 0, 0 FROM runs",
+        &[],
+    );
+    sandbox.guard("check slow").silent(75);
+    let history = sandbox.guard("history slow").stdout;
+    assert_eq!(history.matches("timed out").count(), 2, "{history}");
+    assert!(history.contains("past its maximum runtime"), "{history}");
+    let report = sandbox.guard("report --json").json();
+    assert_eq!(
+        (&report["jobs"][0]["failed"], &report["jobs"][0]["succeeded"]),
+        (&2.into(), &0.into())
+    );
+    assert_eq!(sandbox.job("slow")["recent"][0], "timed out");
+    // The time in which the machine slept does not count.
+    sandbox.settings("[defaults]\nmax_runtime = \"10m\"\n");
+    let script = "echo > up; until test -e go; do sleep 0.01; done";
+    let mut sleeper = sandbox.command(["exec", "slept", "--", "sh", "-c", script]).spawn().unwrap();
+    wait_until(|| sandbox.path("up").exists());
+    sandbox.tamper("UPDATE runs SET started_at = started_at - 3600000 WHERE job = 'slept'", &[]);
+    sandbox.write("go", "");
+    sleeper.wait().unwrap();
+    assert_eq!(sandbox.job("slept")["recent"][0], "success");
 }
 
 #[test]
@@ -103,6 +160,51 @@ fn the_sweep_prints_its_four_lines_and_writes_them_for_machines() {
     assert_eq!(entry["resume"][1], "resume");
     sandbox.guard("--quiet --output elsewhere.json").silent(1);
     assert!(sandbox.path("elsewhere.json").exists());
+}
+
+#[test]
+fn a_closed_pipe_changes_no_verdict() {
+    let sandbox = Sandbox::new();
+    sandbox.fail("j", 3);
+    for (line, code) in [
+        (&["check", "j", "--json"][..], 75),
+        (&["exec", "j", "--json", "--", "true"], 75),
+        (&[], 1),
+        (&["status", "--nagios"], 2),
+        (&["status"], 0),
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let ended = sandbox.command(line).stdout(writer).output().unwrap();
+        assert_eq!((ended.status.code(), &*ended.stderr), (Some(code), &b""[..]), "{line:?}");
+    }
+}
+
+#[test]
+fn a_variable_that_was_emptied_is_not_set_and_an_empty_flag_is_a_mistake() {
+    let sandbox = Sandbox::in_a_file();
+    let with_empty = |line: &[&str]| {
+        let mut command = sandbox.command(line);
+        command.env("AGENT_STATE_DB", "").env("CRON_GUARD_CONFIG", "");
+        command.output().unwrap().status.code()
+    };
+    for line in [&["check", "j"][..], &["exec", "j", "--", "true"], &["status"], &["--quiet"]] {
+        assert_eq!(with_empty(line), Some(0), "{line:?}");
+    }
+    assert!(sandbox.journal().exists());
+    sandbox.guard("check j --db ''").code(2);
+    sandbox.guard("status --config ''").code(2);
+}
+
+#[test]
+fn the_command_that_resumes_names_the_journal_wherever_it_is_pasted() {
+    let sandbox = Sandbox::in_a_file();
+    for _ in 0..3 {
+        sandbox.guard("exec j --db here.db -- false").code(1);
+    }
+    let resume = sandbox.alerts()[0]["resume"].as_str().unwrap().to_owned();
+    let db = sandbox.home().canonicalize().unwrap().join("here.db");
+    assert!(resume.starts_with(&format!("cron-guard resume --db {} j", db.display())), "{resume}");
 }
 
 #[test]

@@ -123,12 +123,36 @@ fn a_journal_that_is_locked_for_longer_than_the_busy_timeout() {
     let ran = sandbox.guard("exec low --busy-timeout 0.1 -- sh -c 'exit 9'").code(9);
     assert!(ran.stderr.contains("is busy"), "{ran:?}");
     sandbox.guard("exec blocked --busy-timeout 0.1 -- echo no").silent(75);
-    sandbox.guard("exec high --busy-timeout 0.1 -- echo no").code(3);
+    sandbox.guard("check low --busy-timeout 0.1").silent(0);
+    for line in ["exec high --busy-timeout 0.1 -- echo no", "check high --busy-timeout 0.1"] {
+        let busy = sandbox.guard(line).code(4);
+        assert!(
+            busy.stderr.contains("tier high") && busy.stderr.contains("--busy-timeout"),
+            "{busy:?}"
+        );
+    }
     other.execute_batch("ROLLBACK").unwrap();
     sandbox.exec("low", "exit 0").silent(0);
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     sandbox.guard("exec low --busy-timeout 0.1 -- true").code(0);
     assert_eq!(sandbox.events(), ["trip", "journal", "journal"], "a second outage is told again");
+}
+
+#[test]
+fn a_journal_that_can_be_read_and_not_written_lets_no_job_of_tier_high_run() {
+    use std::os::unix::fs::PermissionsExt as _;
+    if rustix::process::getuid().is_root() {
+        // Root may write to everything.
+        return;
+    }
+    let sandbox = damaged(|path| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o400)).unwrap();
+    });
+    for line in ["check high", "exec high -- echo must not run"] {
+        let closed = sandbox.guard(line).code(3);
+        assert!(closed.stdout.is_empty() && closed.stderr.contains("tier high"), "{closed:?}");
+    }
+    sandbox.guard("check low").silent(0);
 }
 
 #[test]

@@ -377,3 +377,20 @@ fn every_help_has_examples_and_completions_are_printed() {
         );
     }
 }
+
+#[test]
+fn a_job_on_probation_is_not_blocked_and_one_that_was_only_skipped_is_known() {
+    let sandbox = Sandbox::new();
+    sandbox.fail("j", 3);
+    sandbox.guard("resume j --reason repaired").silent(0);
+    let no = sandbox.guard("ack j").code(1);
+    assert_eq!(no.stderr, "cron-guard: `j` is not blocked\n");
+    sandbox.guard("exec other --spacing g=30m -- true").silent(0);
+    sandbox.guard("exec skipped --spacing g=30m -- true").silent(75);
+    sandbox.guard("history skipped").code(0);
+    for line in ["ack skipped", "ack nobody"] {
+        let word = if line.ends_with("nobody") { "there is no job" } else { "is not blocked" };
+        assert!(sandbox.guard(line).code(1).stderr.contains(word), "{line}");
+    }
+    sandbox.guard("history nobody").code(1);
+}

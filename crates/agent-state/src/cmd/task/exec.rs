@@ -123,7 +123,7 @@ fn record(args: &Exec, ctx: &Ctx, node: &Node, ended: &Ended) -> anyhow::Result<
         (failure, _) => failure,
     };
     // Who ended the command from outside said nothing about the node.
-    let was_stopped = ended.fate.forwarded.is_some();
+    let was_stopped = ended.fate.stopped_by().is_some();
     let outcome = match &failure {
         None => Outcome::Done(result.as_ref().ok()),
         Some(error) => Outcome::Failed { error: Some(error), retry: args.retry || was_stopped },

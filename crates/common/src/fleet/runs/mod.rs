@@ -233,12 +233,57 @@ pub fn finish(
     if let Some(agent) = &agent {
         agents::seen(tx, agent, now)?;
     }
-    Event { agent: agent.as_ref(), run: Some(run), ..Event::of("run.finish", run.as_str()) }
-        .append(
-            tx,
-            &json!({ "status": status, "reason": outcome.reason, "exit_code": outcome.exit_code }),
+    tell_finished(tx, run, agent.as_ref(), outcome, now)?;
+    Ok(Finished::Done(status))
+}
+
+fn tell_finished(
+    tx: &Connection,
+    run: &RunId,
+    agent: Option<&AgentId>,
+    outcome: &Outcome,
+    now: Timestamp,
+) -> sql::Result<()> {
+    let detail = json!({
+        "status": outcome.resolved(), "reason": outcome.reason, "exit_code": outcome.exit_code,
+    });
+    Event { agent, run: Some(run), ..Event::of("run.finish", run.as_str()) }
+        .append(tx, &detail, now)
+}
+
+/// Finishes a run as the outer `exec` that opened it, which has the last word: where an inner `exec` that
+/// adopted it has recorded another end, this one replaces it. What somebody said of the result stays.
+pub fn conclude(
+    tx: &Connection,
+    run: &RunId,
+    outcome: &Outcome,
+    now: Timestamp,
+) -> sql::Result<Finished> {
+    let row = match finish(tx, run, outcome, now)? {
+        Finished::Already(row) => row,
+        finished => return Ok(finished),
+    };
+    let status = outcome.resolved();
+    if row.status == status && (row.reason.is_some() || outcome.reason.is_none())
+        || row.was_told(status)
+    {
+        return Ok(Finished::Already(row));
+    }
+    tx.execute(
+        "UPDATE runs SET status = ?2, reason = ?3, finished_at = CASE WHEN started_at > ?4 THEN started_at ELSE ?4 END,
+                exit_code = ?5, signal = ?6, stderr_tail = coalesce(?7, stderr_tail)
+          WHERE id = ?1",
+        params![
+            run,
+            status,
+            outcome.reason,
             now,
-        )?;
+            outcome.exit_code,
+            outcome.signal,
+            outcome.stderr_tail,
+        ],
+    )?;
+    tell_finished(tx, run, row.agent_id.as_ref(), outcome, now)?;
     Ok(Finished::Done(status))
 }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::super::agents::AgentId;
-use super::super::liveness::{self, Here, Holder};
-use super::super::{id, words};
+use super::super::liveness::{self, Here, Holder, Interruption};
+use super::super::{id, remains, words};
 use crate::clock::Timestamp;
 
 id! {
@@ -162,7 +162,22 @@ pub enum Finished {
 }
 
 impl Run {
-    /// The run as it stands in truth: a running row whose process is gone is interrupted.
+    /// Whether its end stands against `status`, which the outer `exec` saw: a verdict or a status that somebody
+    /// gave it, other than the code of a command within. That a command failed outweighs all but a bad verdict.
+    pub(super) fn was_told(&self, status: Status) -> bool {
+        let is_measured =
+            (self.exit_code.is_some() || self.signal.is_some() || self.reason.is_some())
+                && self.summary.is_none()
+                && (self.agent_id.is_some() || self.status == Status::Interrupted);
+        match self.status {
+            _ if self.verdict == Some(Verdict::Bad) => true,
+            Status::Failed | Status::Interrupted => !is_measured && status != Status::Failed,
+            Status::Completed | Status::Running => false,
+        }
+    }
+
+    /// The run as it stands in truth: a running row whose process is gone is interrupted, unless it was a guard's
+    /// and what it ran goes on without it.
     ///
     /// For readers, which never write; a writer records the same through `reap`.
     #[must_use]
@@ -170,6 +185,7 @@ impl Run {
         if self.status == Status::Running
             && let Some(why) =
                 liveness::interruption(self.holder.as_ref(), self.lease_until, here, now)
+            && !(why == Interruption::ProcessGone && remains::are_left_of(self.run_id.as_str()))
         {
             self.status = Status::Interrupted;
             self.reason = Some(why.as_str().to_owned());

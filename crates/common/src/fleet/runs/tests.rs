@@ -76,6 +76,42 @@ fn a_run_is_finished_once_and_a_second_finish_changes_nothing() {
 }
 
 #[test]
+fn the_outer_exec_has_the_last_word_but_for_what_somebody_said_of_the_result() {
+    let mut journal = journal();
+    let code = |code| Outcome { exit_code: Some(code), ..Outcome::default() };
+    let said = |status| Outcome { status: Some(status), ..Outcome::default() };
+    let bad = Outcome { verdict: Some(Verdict::Bad), ..code(0) };
+    let summed_up = Outcome { summary: Some("no key".into()), ..code(1) };
+    let stopped =
+        Outcome { status: Some(Status::Interrupted), reason: Some("stopped".into()), ..code(143) };
+    let gone = Outcome { reason: Some("lease expired".into()), ..said(Status::Interrupted) };
+    for (inner, outer, expect) in [
+        (code(0), code(5), Status::Failed),
+        (code(1), code(0), Status::Completed),
+        (code(0), stopped.clone(), Status::Interrupted),
+        (code(143), stopped.clone(), Status::Interrupted),
+        (stopped, code(0), Status::Completed),
+        (gone, code(0), Status::Completed),
+        (bad.clone(), code(0), Status::Failed),
+        (bad, code(5), Status::Failed),
+        (said(Status::Failed), code(0), Status::Failed),
+        (summed_up, code(0), Status::Failed),
+        (said(Status::Interrupted), code(0), Status::Interrupted),
+        (said(Status::Completed), code(5), Status::Failed),
+    ] {
+        let run = journal.open_new(None, 10);
+        journal.finish(&run, &inner, 20);
+        journal.fleet.write("finish", |tx| conclude(tx, &run, &outer, Timestamp(30))).unwrap();
+        let row = journal.get(&run);
+        assert_eq!(row.status, expect, "{inner:?} and then {outer:?}");
+        if inner.resolved() != expect {
+            assert_eq!((row.exit_code, row.finished_at), (outer.exit_code, Some(Timestamp(30))));
+        }
+        assert_eq!(row.verdict, inner.verdict);
+    }
+}
+
+#[test]
 fn a_bad_verdict_fails_a_run_that_exited_zero() {
     for (outcome, expect) in [
         (Outcome::default(), Status::Completed),

@@ -18,7 +18,7 @@ use super::unrecorded::{self, Unrecorded};
 use crate::TOOL;
 use crate::cli::ExecArgs;
 use crate::guard::{Admission, Block, Guard, Terms, Verdict};
-use crate::settings::Settings;
+use crate::settings::{Mode, Settings};
 use crate::{alert, jitter};
 use supervise::{Recorder, Start, supervise};
 
@@ -46,9 +46,9 @@ pub(crate) fn run(args: &ExecArgs, ctx: &mut Ctx<'_>) -> anyhow::Result<Exit> {
             let start = Start { job: args.job.as_str(), run: Some(run), probe };
             recorded(args, &settings, guard, &start)
         }
-        Ok((mut guard, Admission::Blocked { block, .. })) => {
+        Ok((guard, Admission::Blocked { block, .. })) => {
             let exit = blocked(args, block, ctx);
-            guard.tell();
+            guard.tell_aside();
             exit
         }
         Err(error) => without_journal(args, &settings, error, ctx),
@@ -90,7 +90,7 @@ fn recorded(
     let (tripped, has_due_alert) = (recorder.tripped(), recorder.has_due_alert());
     let mut guard = guard.into_inner();
     if has_due_alert {
-        guard.tell();
+        guard.tell_of(start.job);
     }
     if let Some(reason) = tripped
         && alert::configured(settings.alerts()).is_empty()
@@ -98,7 +98,9 @@ fn recorded(
         // Nobody set up a channel; cron mails what stands on stderr, so this one line is the alert.
         let resume = alert::compose::resume_argv(start.job, guard.named_db.as_deref());
         let resume = alert::compose::as_shell(&resume);
-        report::warn(TOOL, &format!("{} is blocked: {reason}; {resume}", start.job));
+        let is_observed = settings.job(start.job).mode == Mode::Observe;
+        let state = if is_observed { "would be blocked (observe)" } else { "is blocked" };
+        report::warn(TOOL, &format!("{} {state}: {reason}; {resume}", start.job));
     }
     result
 }

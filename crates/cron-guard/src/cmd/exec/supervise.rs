@@ -11,20 +11,18 @@ use common::Exit;
 use common::child::{End, Fate, Stream, Supervisor, Tail, Watch};
 use common::error::file;
 use common::fleet::runs::{Outcome, RunId, Status};
-use common::fleet::{JOB_VARIABLE, RUN_ID_VARIABLE};
+use common::fleet::{GUARD_VARIABLE, JOB_VARIABLE, RUN_ID_VARIABLE};
 use common::report::{self, Explain as _};
 
 use super::held::Held;
 use crate::TOOL;
 use crate::cli::ExecArgs;
-use crate::guard::{Guard, LEASE};
+use crate::guard::{Ending, Guard, LEASE};
 use crate::machine::outcome::TIMED_OUT;
 use crate::tail;
 
 /// How long a busy journal is waited for once the command has ended.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Names the job in the environment of the command.
-const JOB: &str = "CRON_GUARD_JOB";
 /// Tells the command that it is a probe, so that it can try without effect.
 const PROBE: &str = "CRON_GUARD_PROBE";
 
@@ -68,10 +66,10 @@ impl<'a, 's> Recorder<'a, 's> {
     /// Records the outcome. The command has run, so what goes wrong here is said and changes no exit code.
     ///
     /// What has happened must not be lost because others write for long, so a busy journal is waited for.
-    fn close(&self, start: &Start<'_>, outcome: &Outcome, stopped: bool) {
+    fn close(&self, start: &Start<'_>, ending: &Ending) {
         let until = Instant::now() + PATIENCE;
         loop {
-            match self.try_close(start, outcome, stopped) {
+            match self.try_close(start, ending) {
                 Ok(()) => return,
                 Err(error) if error.exit() == Exit::Again && Instant::now() < until => {
                     thread::sleep(Duration::from_millis(20));
@@ -84,14 +82,9 @@ impl<'a, 's> Recorder<'a, 's> {
         }
     }
 
-    fn try_close(
-        &self,
-        start: &Start<'_>,
-        outcome: &Outcome,
-        stopped: bool,
-    ) -> Result<(), common::Error> {
+    fn try_close(&self, start: &Start<'_>, ending: &Ending) -> Result<(), common::Error> {
         let (Some(guard), Some(run)) = (self.guard, &start.run) else { return Ok(()) };
-        let closed = guard.borrow_mut().close(start.job, run, outcome, stopped)?;
+        let closed = guard.borrow_mut().close(start.job, run, ending)?;
         self.has_due_alert.set(closed.has_due_alert);
         if closed.tripped.is_some() {
             self.tripped.set(closed.tripped);
@@ -122,7 +115,7 @@ pub(super) fn supervise(
         match redirected {
             Ok(output) => *held.borrow_mut() = Some(output),
             Err(error) => {
-                recorder.close(start, &not_started(&error), false);
+                recorder.close(start, &not_started(&error));
                 report::fail::<crate::error::Error>(TOOL, false, &error.into());
                 return Ok(Exit::NotStarted);
             }
@@ -154,8 +147,9 @@ pub(super) fn supervise(
                 stderr_tail: words(),
                 ..Outcome::default()
             };
+            let ending = Ending { outcome, stopped: false, elapsed: None };
             // A journal that is busy now must not delay the end; the outcome is recorded again after it.
-            let _ = recorder.try_close(start, &outcome, false);
+            let _ = recorder.try_close(start, &ending);
         })
         .with_watch(LEASE / 3, || {
             recorder.keep_alive(start);
@@ -164,7 +158,7 @@ pub(super) fn supervise(
     let mut running = match supervisor.start(command) {
         Ok(running) => running,
         Err(error) => {
-            recorder.close(start, &not_started(&error), false);
+            recorder.close(start, &not_started(&error));
             return Err(error.into());
         }
     };
@@ -173,9 +167,7 @@ pub(super) fn supervise(
         running.read(Stream::new(source, forward, |piece| tail.borrow_mut().push(piece)));
     }
     let fate = running.wait()?;
-    let stopped = is_stopped(&fate);
-    let outcome = outcome_of(&fate, stopped, words());
-    recorder.close(start, &outcome, stopped);
+    recorder.close(start, &ending_of(&fate, words()));
     let exit = fate.exit();
     if exit != Exit::Code(0)
         && let Some(output) = held.borrow_mut().as_mut()
@@ -188,7 +180,7 @@ pub(super) fn supervise(
 fn command(args: &ExecArgs, start: &Start<'_>) -> Command {
     let mut words = args.command.iter();
     let mut command = Command::new(words.next().map_or_else(Default::default, Clone::clone));
-    command.args(words).env(JOB, start.job).env(JOB_VARIABLE, start.job);
+    command.args(words).env(GUARD_VARIABLE, start.job).env(JOB_VARIABLE, start.job);
     match &start.run {
         Some(run) => command.env(RUN_ID_VARIABLE, run.as_str()),
         // A run of somebody further out is not this one.
@@ -202,33 +194,30 @@ fn command(args: &ExecArgs, start: &Start<'_>) -> Command {
     command
 }
 
-fn not_started(error: &common::Error) -> Outcome {
-    Outcome {
+fn not_started(error: &common::Error) -> Ending {
+    let outcome = Outcome {
         status: Some(Status::Failed),
         reason: Some("not started".to_owned()),
         exit_code: Some(error.exit().code().into()),
         stderr_tail: Some(error.to_string()),
         ..Outcome::default()
-    }
+    };
+    Ending { outcome, stopped: false, elapsed: None }
 }
 
-/// A signal that was meant for us ended the command: a shutdown or a person, not a failure of the job.
-fn is_stopped(fate: &Fate) -> bool {
-    fate.forwarded.is_some() && !fate.timed_out && fate.end != End::Code(0)
-}
-
-fn outcome_of(fate: &Fate, stopped: bool, stderr_tail: Option<String>) -> Outcome {
+fn ending_of(fate: &Fate, stderr_tail: Option<String>) -> Ending {
     let (exit_code, signal) = match fate.end {
         End::Code(code) => (Some(code.into()), None),
         End::Signal(signal) => (None, Some(signal.into())),
     };
     let mut outcome = Outcome { exit_code, signal, stderr_tail, ..Outcome::default() };
-    if stopped {
+    if let Some(by) = fate.stopped_by() {
+        // A shutdown or a person ended the command: not a failure of the job.
         outcome.status = Some(Status::Interrupted);
-        outcome.reason = fate.forwarded.map(|signal| format!("stopped by signal {signal}"));
+        outcome.reason = Some(format!("stopped by signal {by}"));
     } else if fate.timed_out {
         outcome.status = Some(Status::Failed);
         outcome.reason = Some(TIMED_OUT.to_owned());
     }
-    outcome
+    Ending { outcome, stopped: fate.stopped_by().is_some(), elapsed: Some(fate.elapsed) }
 }

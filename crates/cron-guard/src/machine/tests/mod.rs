@@ -14,7 +14,8 @@ fn fail(breaker: &mut Breaker, rules: &Rules, at: i64) -> Vec<Effect> {
 
 fn settle(breaker: &mut Breaker, rules: &Rules, kind: Kind, at: i64) -> Vec<Effect> {
     let mark = if kind == Kind::Success { Mark::Success } else { Mark::Failure };
-    breaker.settle(rules, &Outcome { run: format!("r{at}"), kind, mark, at: Timestamp(at) })
+    let at = Timestamp(at);
+    breaker.settle(rules, &Outcome { run: format!("r{at}"), kind, mark, started_at: at, at })
 }
 
 #[test]
@@ -22,10 +23,42 @@ fn the_cooldown_doubles_with_each_failed_probe_and_stays_under_a_day() {
     let rules = Rules { policy: Policy::Probe, ..Rules::default() };
     let hours: Vec<u64> =
         (1..8).map(|trips| settle::cooldown(&rules, trips).as_secs() / 3600).collect();
-    assert_eq!(hours, [1, 2, 4, 8, 16, 24, 24]);
+    assert_eq!(hours, [1, 2, 4, 8, 16, 22, 22]);
     let spread = Rules { jitter: 1.0, ..rules };
     assert_eq!(settle::cooldown(&spread, 1), Duration::from_secs(3960));
-    assert_eq!(settle::cooldown(&spread, u32::MAX), COOLDOWN_MAX);
+    let most = settle::cooldown(&spread, u32::MAX);
+    assert_eq!(
+        most,
+        Duration::from_secs(24 * 3600 * 9 / 10),
+        "the jitter shortens the longest wait"
+    );
+}
+
+#[test]
+fn the_tick_of_the_next_night_is_the_probe_of_a_nightly_job_however_long_it_ran() {
+    let rules = Rules {
+        policy: Policy::Probe,
+        threshold: 1,
+        cooldown: Duration::from_secs(48 * 3600),
+        ..Rules::default()
+    };
+    let night = |n: i64| Timestamp(n * 24 * HOUR);
+    for (took, next) in [(2_000, night(2)), (3 * HOUR, Timestamp(night(2).0 - HOUR))] {
+        let mut breaker = Breaker::default();
+        let started_at = Timestamp(night(1).0 + 2_000);
+        let (kind, mark) = (Kind::Failure, Mark::Failure);
+        let at = Timestamp(started_at.0 + took);
+        breaker.settle(&rules, &Outcome { run: "r".into(), kind, mark, started_at, at });
+        assert_eq!(breaker.ask(&rules, Timestamp(night(1).0 + 20 * HOUR)), Answer::Open);
+        assert_eq!(breaker.ask(&rules, next), Answer::Probe);
+    }
+    // However short the wait, a run that took long is not tried again at once.
+    let rules = Rules { cooldown: Duration::from_secs(3600), ..rules };
+    let mut breaker = Breaker::default();
+    let (kind, mark, at) = (Kind::Failure, Mark::Failure, Timestamp(9 * HOUR));
+    breaker.settle(&rules, &Outcome { run: "r".into(), kind, mark, started_at: Timestamp(0), at });
+    assert_eq!(breaker.ask(&rules, Timestamp(9 * HOUR + HOUR / 2 - 1)), Answer::Open);
+    assert_eq!(breaker.ask(&rules, Timestamp(9 * HOUR + HOUR / 2)), Answer::Probe);
 }
 
 #[test]

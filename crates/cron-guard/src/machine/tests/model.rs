@@ -6,6 +6,8 @@ use proptest::prelude::*;
 use super::super::*;
 
 const HOUR: i64 = 3_600_000;
+/// The longest wait of a job without jitter.
+const LONGEST: i64 = 24 * HOUR * 95 / 100;
 
 /// What can happen to a job.
 #[derive(Debug, Clone, Copy)]
@@ -66,7 +68,10 @@ struct Model {
     lease: Option<(Option<String>, i64)>,
     opened_at: i64,
     wait: i64,
+    /// A person has closed it afresh, and no run has shown yet that it works.
+    owes_success: bool,
     n_news: i64,
+    n_recovered: i64,
 }
 
 impl Model {
@@ -79,7 +84,9 @@ impl Model {
             lease: None,
             opened_at: 0,
             wait: HOUR,
+            owes_success: false,
             n_news: 0,
+            n_recovered: 0,
         }
     }
 
@@ -128,7 +135,11 @@ impl Model {
                 }
                 self.probation = false;
             }
+            State::Closed if !failed && std::mem::take(&mut self.owes_success) => {
+                self.n_recovered += 1;
+            }
             State::HalfOpen if self.run_of(false) >= rules.recover => {
+                self.n_recovered += 1;
                 self.state = State::Closed;
                 self.counted.clear();
                 self.by_hand = false;
@@ -141,6 +152,7 @@ impl Model {
 
     fn open(&mut self, now: i64) {
         self.state = State::Open;
+        self.owes_success = false;
         self.opened_at = now;
         self.lease = None;
     }
@@ -152,15 +164,17 @@ struct Pair {
     breaker: Breaker,
     model: Model,
     now: i64,
-    /// When the last trip happened; the model's own clock of the cooldown.
-    tripped_at: i64,
-    runs: std::collections::VecDeque<String>,
+    /// When the next probe is due; the model's own clock of the cooldown.
+    due_at: i64,
+    /// The runs under way, and when they started.
+    runs: std::collections::VecDeque<(String, i64)>,
     n_runs: usize,
     n_news: i64,
+    n_recovered: i64,
 }
 
 impl Pair {
-    fn ended(&mut self, run: &str, kind: Kind) {
+    fn ended(&mut self, run: &str, started_at: i64, kind: Kind) {
         let before = self.breaker.state;
         let outcome = Outcome {
             run: run.to_owned(),
@@ -170,17 +184,20 @@ impl Pair {
                 Kind::Neutral => Mark::Neutral,
                 Kind::Failure | Kind::TripNow(_) => Mark::Failure,
             },
+            started_at: Timestamp(started_at),
             at: Timestamp(self.now),
         };
         let effects = self.breaker.settle(&self.rules, &outcome);
         self.model.end(&self.rules, run, kind, self.now);
-        self.n_news += i64::try_from(
-            effects.iter().filter(|effect| matches!(effect, Effect::Tripped { .. })).count(),
-        )
-        .unwrap();
+        for effect in &effects {
+            self.n_news += i64::from(matches!(effect, Effect::Tripped { .. }));
+            self.n_recovered += i64::from(*effect == Effect::Recovered);
+        }
         if before != self.breaker.state {
             if self.breaker.state == State::Open {
-                self.tripped_at = self.now;
+                let wait = self.model.wait.min(LONGEST);
+                // From the start of the run; half of it at least from its end.
+                self.due_at = (started_at.min(self.now) + wait).max(self.now + wait / 2);
             }
             // As in the program: what started before a change of state does not count after it.
             self.runs.clear();
@@ -195,23 +212,30 @@ impl Pair {
         format!("run-{}", self.n_runs)
     }
 
-    fn ask(&mut self) -> Answer {
+    fn ask(&mut self, starts: bool) -> Answer {
         let now = Timestamp(self.now);
         self.breaker.expire_unused_lease(now);
         if matches!(&self.model.lease, Some((None, until)) if *until <= self.now) {
             self.model.lease = None;
         }
-        if let Some(run) = self.breaker.overdue_lease(now).map(ToOwned::to_owned) {
-            self.ended(&run, Kind::Failure);
+        let overdue = self.breaker.overdue_lease(now).map(|(run, since)| (run.to_owned(), since.0));
+        if let Some((run, since)) = overdue {
+            self.ended(&run, since, Kind::Failure);
         }
-        let answer = self.breaker.ask(&self.rules, now);
+        let answer = if starts {
+            self.breaker.ask_to_start(&self.rules, now)
+        } else {
+            self.breaker.ask(&self.rules, now)
+        };
         let model = &self.model;
         let is_due = self.rules.policy == Policy::Probe
             && !model.by_hand
             && model.opened_at <= self.now
-            && self.tripped_at + model.wait <= self.now;
+            && self.due_at <= self.now;
         let expect = match model.state {
             State::Closed => Answer::Go,
+            // What `check` took is for the next run that starts.
+            State::HalfOpen if starts && matches!(&model.lease, Some((None, _))) => Answer::Probe,
             State::HalfOpen if model.lease.is_some() => Answer::ProbeRunning,
             State::HalfOpen => Answer::Probe,
             State::Open if is_due => Answer::Probe,
@@ -229,7 +253,11 @@ impl Pair {
                 .max_runtime
                 .map_or(24 * HOUR, |limit| i64::try_from(limit.as_millis()).unwrap()),
         };
-        assert!(self.breaker.lease.is_none(), "never two leases");
+        let is_free = match &self.breaker.lease {
+            None => true,
+            Some(lease) => lease.run.is_none() && run.is_some(),
+        };
+        assert!(is_free, "never two leases");
         self.breaker.grant(&self.rules, run.as_deref(), Timestamp(self.now));
         if self.model.state == State::Open {
             self.model.counted.clear();
@@ -247,16 +275,16 @@ impl Pair {
                     lease.0 = Some(run.clone());
                     lease.1 = i64::MAX;
                 }
-                self.ended(&run, kind);
+                self.ended(&run, self.now, kind);
             }
-            Act::Start => match self.ask() {
+            Act::Start => match self.ask(true) {
                 Answer::Go => {
                     let run = self.new_run();
-                    self.runs.push_back(run);
+                    self.runs.push_back((run, self.now));
                 }
                 Answer::Probe => {
                     let run = self.new_run();
-                    self.runs.push_back(run.clone());
+                    self.runs.push_back((run.clone(), self.now));
                     self.lease_to(Some(run));
                 }
                 Answer::Open => {
@@ -265,13 +293,13 @@ impl Pair {
                 Answer::ProbeRunning => {}
             },
             Act::Check => {
-                if self.ask() == Answer::Probe {
+                if self.ask(false) == Answer::Probe {
                     self.lease_to(None);
                 }
             }
             Act::End(kind) => {
-                if let Some(run) = self.runs.pop_front() {
-                    self.ended(&run, kind);
+                if let Some((run, started_at)) = self.runs.pop_front() {
+                    self.ended(&run, started_at, kind);
                 }
             }
             Act::Pass(by) => self.now += by,
@@ -287,8 +315,8 @@ impl Pair {
                 assert_eq!(self.breaker.epoch, before.epoch + 1);
                 self.runs.clear();
                 let wait = self.model.wait;
-                let n_news = self.model.n_news;
-                self.model = Model { n_news, ..Model::new() };
+                let Model { n_news, n_recovered, .. } = self.model;
+                self.model = Model { owes_success: fresh, n_news, n_recovered, ..Model::new() };
                 if !fresh {
                     self.model.state = State::HalfOpen;
                     self.model.probation = true;
@@ -307,6 +335,7 @@ impl Pair {
             "one incident for each trip that is news"
         );
         assert_eq!(self.n_news, self.model.n_news, "one alert for each incident");
+        assert_eq!(self.n_recovered, self.model.n_recovered, "one recovery at most for each");
     }
 }
 
@@ -323,10 +352,11 @@ proptest! {
             breaker: Breaker::default(),
             model: Model::new(),
             now: 1_000 * HOUR,
-            tripped_at: 0,
+            due_at: 0,
             runs: std::collections::VecDeque::new(),
             n_runs: 0,
             n_news: 0,
+            n_recovered: 0,
         };
         for act in acts {
             pair.step(act);
