@@ -49,6 +49,7 @@ const ANYWHERE: &[&str] = &[
     "newer_database",
     "foreign_database",
     "scheme",
+    "not_a_url",
     "file",
     "process",
     "output",

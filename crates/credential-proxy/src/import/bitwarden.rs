@@ -81,7 +81,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Export, ReadError> {
     let mut export = Export::new(Format::Bitwarden);
     for (line, item) in (1..).zip(items) {
         let Some(login) = item.login else {
-            export.skipped.push(Skipped { line, reason: "it is no login" });
+            export.skipped.push(Skipped::at(line, "it is no login"));
             export.check_size()?;
             continue;
         };

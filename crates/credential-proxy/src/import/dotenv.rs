@@ -54,7 +54,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Export, ReadError> {
             continue;
         }
         let Some((key, behind)) = key_of(head) else {
-            export.skipped.push(Skipped { line, reason: "it is no KEY=value" });
+            export.skipped.push(Skipped::at(line, "it is no KEY=value"));
             rest = tail;
             continue;
         };
@@ -75,7 +75,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Export, ReadError> {
             _ => (Secret::new(unquoted(behind)), 0, tail),
         };
         if value.is_empty() {
-            export.skipped.push(Skipped { line, reason: "it has no value" });
+            export.skipped.push(Skipped::at(line, "it has no value"));
         } else {
             let mut row = Row::new(line);
             key.clone_into(&mut row.name);

@@ -46,9 +46,12 @@ pub(crate) fn read(path: &Path) -> Result<Export, ReadError> {
     let mut export = Export::new(Format::Hermes);
     for one in rows {
         let line = u64::try_from(one.id).unwrap_or(0);
-        match opened(one, &seal, line) {
-            Some(row) => export.take(row)?,
-            None => export.skipped.push(Skipped { line, reason: "its key does not open it" }),
+        let service = one.service.clone();
+        if let Some(row) = opened(one, &seal, line) {
+            export.take(row)?;
+        } else {
+            let skipped = Skipped::at(line, "its key does not open it");
+            export.skipped.push(Skipped { service, ..skipped });
         }
     }
     Ok(export)

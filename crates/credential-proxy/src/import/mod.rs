@@ -127,6 +127,15 @@ impl Row {
 pub(crate) struct Skipped {
     pub(crate) line: u64,
     pub(crate) reason: &'static str,
+    /// What the row is of, where its line is no line of a text; empty elsewhere.
+    pub(crate) service: String,
+}
+
+impl Skipped {
+    /// A row of a text.
+    pub(crate) fn at(line: u64, reason: &'static str) -> Self {
+        Self { line, reason, service: String::new() }
+    }
 }
 
 /// What a file holds.
@@ -146,7 +155,7 @@ impl Export {
     /// Takes a row, or lists it when it has no password.
     fn take(&mut self, row: Row) -> Result<(), ReadError> {
         if row.password.is_empty() {
-            self.skipped.push(Skipped { line: row.line, reason: "it has no password" });
+            self.skipped.push(Skipped::at(row.line, "it has no password"));
         } else {
             self.rows.push(row);
         }

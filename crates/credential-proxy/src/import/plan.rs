@@ -94,7 +94,7 @@ impl Planner {
     }
 
     fn skip(&mut self, row: &Row, reason: &'static str) {
-        self.plan.skipped.push(Skipped { line: row.line, reason });
+        self.plan.skipped.push(Skipped::at(row.line, reason));
     }
 
     fn take(&mut self, row: &Row, service: String) {
@@ -335,6 +335,6 @@ mod tests {
     fn a_row_that_belongs_nowhere_is_listed() {
         let rows = [row(5, "", "a", "1")];
         let plan = plan(Vec::new(), &rows, Conflicts::KeepBoth, NOW);
-        assert_eq!(plan.skipped, [Skipped { line: 5, reason: "it has neither a URL nor a name" }]);
+        assert_eq!(plan.skipped, [Skipped::at(5, "it has neither a URL nor a name")]);
     }
 }

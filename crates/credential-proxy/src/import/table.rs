@@ -165,7 +165,7 @@ pub(super) fn read(bytes: &[u8], named: Option<Format>) -> Result<Export, ReadEr
         last_line = line;
         match row(&record, &columns, &header, line)? {
             Ok(row) => export.rows.push(row),
-            Err(Some(reason)) => export.skipped.push(Skipped { line, reason }),
+            Err(Some(reason)) => export.skipped.push(Skipped::at(line, reason)),
             Err(None) => {}
         }
         export.check_size()?;

@@ -94,7 +94,7 @@ fn bitwarden_tables_keep_fields_of_several_lines_and_list_notes() {
         fields(&export.rows[0]),
         [("group", "Work"), ("PIN", "1234"), ("key", "a\nb"), ("totp", "JBSW")]
     );
-    assert_eq!(export.skipped, [Skipped { line: 5, reason: "it is a note without a password" }]);
+    assert_eq!(export.skipped, [Skipped::at(5, "it is a note without a password")]);
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn bitwarden_json_is_read_and_an_encrypted_one_refused() {
         {"id":"2","type":2,"name":"Note","notes":"x","secureNote":{"type":0}}]}"#);
     assert_eq!(export.rows[0].password.expose(), " p ");
     assert_eq!(fields(&export.rows[0]), [("PIN", "1234"), ("group", "Work")]);
-    assert_eq!(export.skipped, [Skipped { line: 2, reason: "it is no login" }]);
+    assert_eq!(export.skipped, [Skipped::at(2, "it is no login")]);
     assert_eq!(error(r#"{"encrypted":true,"data":"x"}"#), ReadError::Encrypted);
     assert!(matches!(error(r#"{"encrypted":fal"#), ReadError::Json { .. }));
 }
@@ -167,7 +167,7 @@ fn a_1password_archive_is_read_stored_and_deflated() {
         );
         assert_eq!(row.urls, ["https://a.com", "https://b.com"]);
         assert_eq!(fields(row), [("totp", "otpauth://x"), ("PIN", "1234"), ("group", "Private")]);
-        assert_eq!(export.skipped, [Skipped { line: 2, reason: "it has no password" }]);
+        assert_eq!(export.skipped, [Skipped::at(2, "it has no password")]);
     }
     let other = read(&zip("x.txt", b"x", true), None, Path::new("x")).err().unwrap();
     assert!(matches!(other, ReadError::Archive(_)));
@@ -195,10 +195,7 @@ fn env_files_have_quotes_comments_exports_and_values_of_several_lines() {
     );
     assert_eq!(
         export.skipped,
-        [
-            Skipped { line: 6, reason: "it has no value" },
-            Skipped { line: 10, reason: "it is no KEY=value" },
-        ]
+        [Skipped::at(6, "it has no value"), Skipped::at(10, "it is no KEY=value"),]
     );
     assert_eq!(
         read_as("A=\"open\nB=x\n", Some(Format::Env)).err(),

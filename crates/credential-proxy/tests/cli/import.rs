@@ -110,6 +110,15 @@ fn the_store_of_the_python_original_comes_in_whole_and_stays_where_it_is() {
         "2026-05-04T10:00:00.123Z"
     );
     assert!(store.join("credentials.db").exists());
+    let other = fernet::Fernet::new(&fernet::Fernet::generate_key()).unwrap().encrypt(b"lost");
+    connection
+        .execute(
+            "INSERT INTO credentials (service, password_encrypted, created_at, updated_at) VALUES ('lost.example', ?1, '', '')",
+            [other],
+        )
+        .unwrap();
+    let again = home.run(&["import", "hermes", store.to_str().unwrap()]).code(0);
+    assert!(again.stdout.contains("row 3 (lost.example): its key does not open it"), "{again:?}");
     // At rest it is read without a trace: not even the files that SQLite keeps beside such a database.
     drop(connection);
     let listing = || {

@@ -63,7 +63,7 @@ impl Report<'_> {
             "merged": plan.n_merged,
             "replaced": plan.n_replaced,
             "conflicts": plan.conflicts.iter().map(|one| json!({ "line": one.line, "service": one.service, "username": one.username })).collect::<Vec<_>>(),
-            "skipped": self.skipped().iter().map(|one| json!({ "line": one.line, "reason": one.reason })).collect::<Vec<_>>(),
+            "skipped": self.skipped().iter().map(|one| json!({ "line": one.line, "service": one.service, "reason": one.reason })).collect::<Vec<_>>(),
             "dry_run": self.is_dry_run(),
             "deleted": matches!(self.kept, Kept::Deleted),
             "kept_because": because,
@@ -123,8 +123,12 @@ impl Report<'_> {
         }
         let were = if self.is_dry_run() { "would be skipped" } else { "skipped" };
         out.line(format_args!("  {} {were}:", skipped.len()))?;
-        skipped
-            .iter()
-            .try_for_each(|one| out.line(format_args!("    line {}: {}", one.line, one.reason)))
+        skipped.iter().try_for_each(|one| {
+            let place = match one.service.as_str() {
+                "" => format!("line {}", one.line),
+                service => format!("row {} ({})", one.line, sanitize(service)),
+            };
+            out.line(format_args!("    {place}: {}", one.reason))
+        })
     }
 }
