@@ -168,7 +168,8 @@ pub fn usage(mut error: clap::Error) -> ExitCode {
     }
     // A closed stream leaves the exit code to tell.
     let _ = if wants_json {
-        let mut object = json!({ "error": { "code": "usage", "message": usage_message(&error) } });
+        let mut object =
+            json!({ "error": { "code": "usage", "message": first_paragraph(&error.to_string()) } });
         let tip = text.lines().find_map(|line| line.trim_start().strip_prefix("tip: "));
         if let (Some(tip), Some(error)) = (tip, object["error"].as_object_mut()) {
             error.insert("hint".to_owned(), tip.into());
@@ -206,8 +207,12 @@ fn unprinted(error: io::Error) -> Exit {
 }
 
 /// What is wrong with the arguments, in one line that names all of them.
-pub fn usage_message(error: &clap::Error) -> String {
-    let text = error.to_string();
+pub fn usage_message(mut error: clap::Error) -> String {
+    escape_what_was_typed(&mut error);
+    first_paragraph(&error.to_string())
+}
+
+fn first_paragraph(text: &str) -> String {
     let mut lines = text.lines().take_while(|line| !line.is_empty()).map(str::trim);
     let first = lines.next().unwrap_or_default().trim_start_matches("error: ");
     let rest: Vec<&str> = lines.collect();
@@ -249,7 +254,7 @@ mod tests {
             .args([clap::Arg::new("FROM").required(true), clap::Arg::new("TO").required(true)]);
         let error = command.try_get_matches_from(["tool"]).unwrap_err();
         assert_eq!(
-            usage_message(&error),
+            usage_message(error),
             "the following required arguments were not provided: <FROM>, <TO>"
         );
     }

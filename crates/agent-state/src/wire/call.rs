@@ -89,7 +89,7 @@ impl Parser {
         let parsed = parser
             .try_get_matches_from_mut(words)
             .and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches))
-            .map_err(|error| Failure::new("usage", shortened(&report::usage_message(&error))));
+            .map_err(|error| Failure::new("usage", shortened(&report::usage_message(error))));
         spare().push(parser);
         parsed
     }
