@@ -55,8 +55,8 @@ fn role() {
             let mut database = Database::open(&path, &TWO, BUSY_TIMEOUT).unwrap();
             for n in 0.. {
                 insert(&mut database, format!("{me}-{n}"));
-                // What was promised is told only after the commit.
-                writeln!(io::stderr(), "{me}-{n}").unwrap();
+                // What was promised is told only after the commit, and whole: stderr has no buffer.
+                io::stderr().write_all(format!("{me}-{n}\n").as_bytes()).unwrap();
             }
         }
         other => panic!("no role {other}"),
