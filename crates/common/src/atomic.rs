@@ -1,6 +1,6 @@
 //! Replaces a file so that a reader, or a crash at any instant, sees the old or the new content.
 //!
-//! A private temporary file beside the target, fsync, rename, fsync of the directory. [`write`] never
+//! A private temporary file beside the target, fsync, rename, fsync of the directory. [`write()`] never
 //! writes through a symbolic link: the link itself is replaced, so resolve it first where it matters.
 //! A [`Draft`] does, for files that belong to the user and not to a tool, and keeps what the file was.
 //! What is no file, as a device or a pipe, is never replaced but written to.
