@@ -32,6 +32,8 @@ pub mod secret_forms;
 pub mod sql;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+#[cfg(any(target_os = "linux", feature = "fleet"))]
+mod stat;
 mod sys;
 pub mod table;
 #[cfg(test)]

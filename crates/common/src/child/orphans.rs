@@ -6,6 +6,9 @@ use std::time::{Duration, Instant};
 #[cfg(target_os = "linux")]
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, wait};
 
+#[cfg(target_os = "linux")]
+use crate::stat;
+
 /// Kills every child that this process still has, at most for two seconds.
 ///
 /// On Linux orphans of the child are children of this process, a subreaper. Elsewhere the process
@@ -39,8 +42,7 @@ fn children_of_this_process() -> Vec<Pid> {
         .filter(|pid| {
             std::fs::read_to_string(format!("/proc/{pid}/stat"))
                 .ok()
-                // The name in parentheses can hold anything, so the fields are counted behind it.
-                .and_then(|stat| stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse::<i32>().ok())
+                .and_then(|stat| stat::fields(&stat)?.nth(1)?.parse::<i32>().ok())
                 == Some(parent)
         })
         .filter_map(Pid::from_raw)

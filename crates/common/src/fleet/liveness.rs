@@ -11,6 +11,7 @@ use rustix::process::{Pid, test_kill_process};
 use serde::Serialize;
 
 use crate::clock::Timestamp;
+use crate::stat;
 
 /// This machine as it runs now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -156,8 +157,7 @@ impl Interruption {
 /// The start time of a process in clock ticks since boot; `None` for none and for a zombie.
 fn started(pid: i64) -> Option<i64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name in parentheses can hold anything, so the fields are counted behind the last one.
-    let mut fields = stat.rsplit_once(") ")?.1.split(' ');
+    let mut fields = stat::fields(&stat)?;
     let state = fields.next()?;
     if matches!(state, "Z" | "X") {
         return None;

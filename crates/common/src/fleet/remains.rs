@@ -12,6 +12,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::{GUARD_VARIABLE, RUN_ID_VARIABLE};
+use crate::stat;
 
 /// How long one look at all processes answers for the runs that are judged together.
 const FRESH: Duration = Duration::from_millis(50);
@@ -52,8 +53,7 @@ fn run_of(process: &Path) -> Option<String> {
     value(GUARD_VARIABLE)?;
     let run = std::str::from_utf8(value(RUN_ID_VARIABLE)?).ok()?.to_owned();
     let stat = fs::read_to_string(process.join("stat")).ok()?;
-    // The name in parentheses can hold anything, so the fields are counted behind the last one.
-    let mut fields = stat.rsplit_once(") ")?.1.split(' ');
+    let mut fields = stat::fields(&stat)?;
     let (state, group, session) = (fields.next()?, fields.nth(1)?, fields.next()?);
     let is_daemon = group == session;
     (!is_daemon && !matches!(state, "Z" | "X") && !is_killed(process)).then_some(run)

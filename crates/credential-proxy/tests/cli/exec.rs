@@ -196,7 +196,7 @@ fn on_a_terminal_the_child_has_one_too_and_is_masked() {
     let script = format!(
         "{BIN} exec --env T=github.com -- sh -c 'test -t 0 && test -t 1 && test -t 2 && echo a-terminal; echo \"$T\"; read line; echo \"got $line\"; exit 4'"
     );
-    let shown = seen(home.program("script", &["-qec", &script, "/dev/null"]), "typed\n").code(4);
+    let shown = seen(home.on_terminal(&script), "typed\n").code(4);
     assert!(shown.stdout.contains("a-terminal") && shown.stdout.contains("got typed"), "{shown:?}");
     assert!(
         shown.stdout.contains("[redacted:github.com]") && !shown.stdout.contains("pass>word"),
@@ -210,14 +210,7 @@ fn the_stop_key_stops_the_masked_command_and_the_shell_brings_it_back() {
         return;
     }
     let home = home();
-    let mut script = home
-        .program("script", &["-qec", "bash --norc --noprofile -i", "/dev/null"])
-        .env("PS1", "<prompt>")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let (mut keyboard, mut screen) = (script.stdin.take().unwrap(), script.stdout.take().unwrap());
+    let (mut script, mut keyboard, mut screen) = home.at_terminal("bash --norc --noprofile -i");
     let mut shown = String::new();
     let child = "echo up-$((1+1)) $T; until [ -e go ]; do sleep 0.02; done; echo gone-$((1+1)) on";
     for (keys, answer) in [

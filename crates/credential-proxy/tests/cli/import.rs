@@ -174,7 +174,7 @@ fn a_large_import_shows_its_progress_on_a_terminal_only() {
     }
     let file = home.write("e.csv", &text);
     let script = format!("{} import {file} --keep", crate::sandbox::BIN);
-    let shown = seen(home.program("script", &["-qec", &script, "/dev/null"]), "").code(0);
+    let shown = seen(home.on_terminal(&script), "").code(0);
     assert!(shown.stdout.contains("of 3000"), "{shown:?}");
     let quiet = home.run(&["import", &file]).code(0);
     assert_eq!(quiet.stderr, "");

@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 pub(crate) const BIN: &str = env!("CARGO_BIN_EXE_credential-proxy");
@@ -92,6 +92,20 @@ impl Sandbox {
             .current_dir(self.home())
             .stdin(Stdio::null());
         command
+    }
+
+    /// A command line on a terminal of its own, not yet started.
+    pub(crate) fn on_terminal(&self, line: &str) -> Command {
+        self.program("script", &["-qec", line, "/dev/null"])
+    }
+
+    /// The same, started: with what is typed, and what is shown.
+    pub(crate) fn at_terminal(&self, line: &str) -> (Child, ChildStdin, ChildStdout) {
+        let mut command = self.on_terminal(line);
+        command.env("PS1", "<prompt>").stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut script = command.spawn().unwrap();
+        let (keyboard, screen) = (script.stdin.take().unwrap(), script.stdout.take().unwrap());
+        (script, keyboard, screen)
     }
 
     pub(crate) fn run(&self, args: &[&str]) -> Seen {

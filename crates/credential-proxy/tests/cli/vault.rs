@@ -2,7 +2,6 @@
 
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
-use std::process::Stdio;
 
 use crate::sandbox::{Sandbox, has, seen, wait_for};
 
@@ -56,13 +55,7 @@ fn a_prompt_does_not_echo() {
     let home = Sandbox::new();
     home.write("watch", WATCH);
     let line = format!("timeout --foreground 120 sh watch & {} add a.com", crate::sandbox::BIN);
-    let mut script = home
-        .program("script", &["-qec", &line, "/dev/null"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let (mut keyboard, mut screen) = (script.stdin.take().unwrap(), script.stdout.take().unwrap());
+    let (mut script, mut keyboard, mut screen) = home.at_terminal(&line);
     let mut shown = String::new();
     for (n, prompt) in [(1, "Secret: "), (2, "Once more: ")] {
         let mut piece = [0; 256];

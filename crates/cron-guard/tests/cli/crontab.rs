@@ -157,14 +157,7 @@ fn a_wrapped_line_does_what_the_line_did() {
     let wrapped = sandbox.guard("crontab --print --file tab").code(0).stdout;
     // As cron does: the shell gets what stands behind the fields.
     let command = wrapped.trim_start_matches("* * * * * ");
-    let output = std::process::Command::new("/bin/sh")
-        .args(["-c", command])
-        .env_clear()
-        .env("HOME", sandbox.home())
-        .env("PATH", "/usr/bin:/bin")
-        .envs(sandbox.server())
-        .output()
-        .unwrap();
+    let output = sandbox.program("/bin/sh").args(["-c", command]).output().unwrap();
     assert_eq!(output.status.code(), Some(3));
     let home = sandbox.home().display().to_string().to_uppercase();
     assert_eq!(String::from_utf8_lossy(&output.stdout), format!("IT'S {home}\n"));

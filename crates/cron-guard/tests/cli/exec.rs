@@ -107,15 +107,10 @@ fn a_key_at_the_terminal_that_ends_the_command_counts_as_nothing() {
     for (key, signal) in [(b"\x03", 2), (b"\x1c", 3), (b"\x03", 2)] {
         let (mut keys, inner) = pseudo_terminal();
         // The guard leads the session of the terminal, as a shell's command does in the foreground.
-        let mut guard = std::process::Command::new("/usr/bin/setsid");
+        let mut guard = sandbox.program("/usr/bin/setsid");
         guard
             .args(["--ctty", env!("CARGO_BIN_EXE_cron-guard"), "exec", "j", "--", "sh", "-c"])
             .arg("ulimit -c 0; echo > started; exec sleep 60")
-            .env_clear()
-            .env("HOME", sandbox.home())
-            .env("PATH", "/usr/bin:/bin")
-            .envs(sandbox.server())
-            .current_dir(sandbox.home())
             .stdin(inner.try_clone().unwrap())
             .stdout(inner.try_clone().unwrap())
             .stderr(inner);
@@ -207,13 +202,10 @@ fn held_output_is_printed_whole_only_when_the_command_failed() {
         sandbox.guard("exec j --timeout 3 --mail-on-failure -- sh -c 'echo begun; sleep 60'");
     assert_eq!((timed_out.code, &*timed_out.stdout), (Some(124), "begun\n"));
     // Under cron both streams are one pipe, and then their order is kept.
-    let merged = std::process::Command::new("/bin/sh")
+    let merged = sandbox
+        .program("/bin/sh")
         .args(["-c", "exec \"$0\" exec j2 --mail-on-failure -- sh -c 'echo 1; echo 2 >&2; echo 3; exit 1' 2>&1"])
         .arg(env!("CARGO_BIN_EXE_cron-guard"))
-        .env_clear()
-        .env("HOME", sandbox.home())
-        .env("PATH", "/usr/bin:/bin")
-        .envs(sandbox.server())
         .output()
         .unwrap();
     assert_eq!(String::from_utf8_lossy(&merged.stdout), "1\n2\n3\n");

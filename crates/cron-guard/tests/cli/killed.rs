@@ -3,7 +3,7 @@
 //! strace kills it at its Nth call of one kind. Where there is no strace, it dies after so many milliseconds.
 
 use std::path::Path;
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use common::sql::Connection;
@@ -34,18 +34,12 @@ const JOB: [&str; 4] = ["--", "/bin/sh", "-c", "echo ran >> ledger.$CRON_GUARD_J
 
 /// Runs a failing job whose guard dies before its `nth` call.
 fn die_at(sandbox: &Sandbox, job: &str, call: &str, nth: usize) -> ExitStatus {
-    let mut strace = Command::new("/usr/bin/strace");
+    let mut strace = sandbox.program("/usr/bin/strace");
     strace
         .args(["-o", "/dev/null", "-e", &format!("trace={call}"), "-e"])
         .arg(format!("inject={call}:signal=KILL:when={nth}"))
         .args([env!("CARGO_BIN_EXE_cron-guard"), "exec", job])
         .args(JOB)
-        .env_clear()
-        .env("HOME", sandbox.home())
-        .env("PATH", "/usr/bin:/bin")
-        .envs(sandbox.server())
-        .current_dir(sandbox.home())
-        .stdin(Stdio::null())
         .stderr(Stdio::null());
     strace.status().unwrap()
 }

@@ -134,19 +134,24 @@ impl Sandbox {
         &self,
         arguments: I,
     ) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_cron-guard"));
-        command
-            .args(arguments)
-            .env_clear()
-            .env("HOME", self.home())
-            .env("PATH", "/usr/bin:/bin")
-            .env("TZ", "UTC")
-            .current_dir(self.home())
-            .stdin(Stdio::null());
+        let mut command = self.program(env!("CARGO_BIN_EXE_cron-guard"));
+        command.args(arguments).env("TZ", "UTC");
         if let Some(clock) = &self.clock {
             command.env("AGENT_PLUMBING_CLOCK", clock);
         }
-        command.envs(self.server());
+        command
+    }
+
+    /// Another program in this home, with as little around it as cron leaves, not yet started.
+    pub(crate) fn program(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command
+            .env_clear()
+            .env("HOME", self.home())
+            .env("PATH", "/usr/bin:/bin")
+            .envs(self.server())
+            .current_dir(self.home())
+            .stdin(Stdio::null());
         command
     }
 

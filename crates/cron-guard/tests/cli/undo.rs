@@ -1,7 +1,5 @@
 //! Agents cannot quietly undo what a person decided: not a hold, not a block, not by an edit.
 
-use std::process::Stdio;
-
 use crate::sandbox::{Done, Sandbox};
 
 /// A sandbox whose settings allow nothing without a terminal.
@@ -14,15 +12,10 @@ fn strict(settings: &str) -> Sandbox {
 /// Runs the guard as a person at a terminal does.
 fn at_terminal(sandbox: &Sandbox, line: &str) -> Done {
     let command = format!("{} {line}", env!("CARGO_BIN_EXE_cron-guard"));
-    let output = std::process::Command::new("/usr/bin/script")
+    let output = sandbox
+        .program("/usr/bin/script")
         .args(["--quiet", "--return", "--command", &command, "/dev/null"])
-        .env_clear()
-        .env("HOME", sandbox.home())
-        .env("PATH", "/usr/bin:/bin")
         .env("SHELL", "/bin/sh")
-        .envs(sandbox.server())
-        .current_dir(sandbox.home())
-        .stdin(Stdio::null())
         .output()
         .unwrap();
     Done {

@@ -14,7 +14,7 @@ use std::thread;
 
 use super::tests::{run, sh};
 use super::*;
-use crate::{environment, sys, turn};
+use crate::{environment, stat, sys, turn};
 
 const SCRIPT: &str = "COMMON_TEST_CHILD";
 
@@ -81,7 +81,7 @@ fn send(child: &Child, signal: Signal) {
 /// The state of a process as one letter; `None` when there is none.
 fn state_of(pid: &str) -> Option<char> {
     let stat = fs::read_to_string(format!("/proc/{}/stat", pid.trim())).ok()?;
-    stat.rsplit_once(") ")?.1.chars().next()
+    stat::fields(&stat)?.next()?.chars().next()
 }
 
 fn pseudo_terminal() -> (OwnedFd, OwnedFd) {
