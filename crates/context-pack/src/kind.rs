@@ -1,6 +1,8 @@
 //! What a file is, by its name and its place alone, and the language that it is written in.
 
-use std::path::{Component, Path};
+use std::path::Path;
+
+use crate::parts;
 
 /// What a file is to somebody who must work in the tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -198,11 +200,8 @@ const TEST_FOLDERS: &[&str] =
     &["__tests__", "e2e", "spec", "specs", "test", "tests", "testsuite", "testing"];
 
 fn has_folder(path: &Path, names: &[&str]) -> bool {
-    path.parent().is_some_and(|parent| {
-        parent.components().any(|part| {
-            matches!(part, Component::Normal(name) if names.iter().any(|known| name.eq_ignore_ascii_case(known)))
-        })
-    })
+    let is_one = |part: &[u8]| names.iter().any(|name| part.eq_ignore_ascii_case(name.as_bytes()));
+    parts::folders(path).any(is_one)
 }
 
 fn is_named_like_a_test(name: &str, stem: &str) -> bool {
@@ -218,7 +217,7 @@ fn is_named_like_a_test(name: &str, stem: &str) -> bool {
 }
 
 fn is_entry(path: &Path, lower: &str, stem: &str) -> bool {
-    let depth = path.components().count();
+    let depth = parts::depth(path);
     let is_program = matches!(
         stem,
         "main"
@@ -233,8 +232,8 @@ fn is_entry(path: &Path, lower: &str, stem: &str) -> bool {
             | "program"
     );
     let extension = lower.rsplit_once('.').map_or("", |(_, extension)| extension);
-    depth <= 4 && is_program && is_source(extension) && stem != "mod"
-        || depth <= 2
+    depth < 4 && is_program && is_source(extension) && stem != "mod"
+        || depth < 2
             && matches!(
                 lower,
                 "makefile" | "justfile" | "dockerfile" | "rakefile" | "taskfile.yml" | "procfile"

@@ -25,6 +25,7 @@ mod look;
 mod named;
 mod outline;
 mod pack;
+mod parts;
 mod patch;
 mod piece;
 mod prepare;

@@ -3,14 +3,17 @@
 //! Only a few files are read for it, all of which are read for the document anyway. A name stands
 //! for a file when the tree has it once or twice; what resolves imports exactly is a compiler.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+
+use foldhash::HashMap;
 
 use crate::kind::Kind;
 use crate::lines::lines;
-use crate::text;
 use crate::threads::on_threads;
 use crate::value::{NAMED, NAMED_IN_DOCUMENT, Value};
+use crate::{parts, text};
 
 /// The most files whose imports are looked at.
 const MOST: usize = 24;
@@ -21,7 +24,8 @@ const LINES: usize = 400;
 /// A name that more files have than this stands for none of them.
 const AMBIGUOUS: usize = 2;
 
-/// What each of the files at `paths` is worth because others name it; `real` says where they are.
+/// What each of the files at `paths`, which are sorted, is worth because others name it; `real` says
+/// where they are.
 pub(crate) fn worth(paths: &[&Path], real: &[PathBuf], values: &[Value]) -> Vec<f64> {
     let mut worth = vec![0.0; paths.len()];
     let moves = |index: &usize| values[*index].movement + values[*index].changed;
@@ -32,7 +36,7 @@ pub(crate) fn worth(paths: &[&Path], real: &[PathBuf], values: &[Value]) -> Vec<
         moves(right).total_cmp(&moves(left)).then(paths[*left].cmp(paths[*right]))
     });
     moving.truncate(MOST);
-    let mut modules: HashMap<&str, Vec<usize>> = HashMap::new();
+    let mut modules: HashMap<&str, Vec<usize>> = HashMap::default();
     if !moving.is_empty() {
         for (index, path) in paths.iter().enumerate().filter(|(at, _)| is_code(values[*at].kind)) {
             if let Some(module) = module(path) {
@@ -40,7 +44,8 @@ pub(crate) fn worth(paths: &[&Path], real: &[PathBuf], values: &[Value]) -> Vec<
             }
         }
     }
-    let imported = on_threads(&moving, |index| named(&real[*index], imports, &modules));
+    let module_files = |word: &str| modules.get(word).cloned().unwrap_or_default();
+    let imported = on_threads(&moving, |index| named(&real[*index], imports, module_files));
     for (index, imported) in moving.into_iter().zip(imported) {
         let share = NAMED * moves(&index);
         for named in imported.into_iter().filter(|at| *at != index) {
@@ -50,22 +55,20 @@ pub(crate) fn worth(paths: &[&Path], real: &[PathBuf], values: &[Value]) -> Vec<
     let documents: Vec<usize> = (0..paths.len())
         .filter(|index| {
             matches!(values[*index].kind, Kind::Instruction | Kind::Readme | Kind::Guide)
-                && paths[*index].components().count() == 1
+                && parts::depth(paths[*index]) == 0
         })
         .take(MOST)
         .collect();
     if documents.is_empty() {
         return worth;
     }
-    let whole: HashMap<&str, Vec<usize>> = paths
-        .iter()
-        .enumerate()
-        .filter_map(|(index, path)| Some((path.to_str()?, vec![index])))
-        .filter(|(path, _)| path.contains('/'))
-        .collect();
+    let whole = |word: &str| {
+        let found = paths.binary_search_by(|path| path.as_os_str().cmp(OsStr::new(word)));
+        found.into_iter().collect()
+    };
     let mut in_documents = BTreeSet::new();
     for index in documents {
-        in_documents.extend(named(&real[index], mentions, &whole));
+        in_documents.extend(named(&real[index], mentions, whole));
     }
     for index in in_documents {
         worth[index] += NAMED_IN_DOCUMENT;
@@ -81,7 +84,7 @@ fn is_code(kind: Kind) -> bool {
 fn named(
     path: &Path,
     words: impl Fn(&str) -> Vec<&str>,
-    known: &HashMap<&str, Vec<usize>>,
+    known: impl Fn(&str) -> Vec<usize>,
 ) -> BTreeSet<usize> {
     let Some(body) = text::head(path).ok().and_then(|(bytes, _)| text::decode(&bytes)) else {
         return BTreeSet::new();
@@ -89,9 +92,9 @@ fn named(
     let files = lines(&body)
         .take(LINES)
         .flat_map(words)
-        .filter_map(|word| known.get(word))
+        .map(known)
         .filter(|files| files.len() <= AMBIGUOUS);
-    files.flatten().copied().collect()
+    files.flatten().collect()
 }
 
 /// The name by which other code calls the file: its own, or that of its folder.
@@ -145,7 +148,7 @@ mod tests {
     /// The worth of files with these paths and texts, of which the first moved.
     fn worth_of(files: &[(&str, &str)]) -> Vec<f64> {
         let Written { paths, real, .. } = &Written::new(files);
-        let movement = HashMap::from([(paths[0].into(), 1.0)]);
+        let movement = HashMap::from_iter([(paths[0].into(), 1.0)]);
         let values = of_all(paths, &Signals { movement, ..Signals::default() });
         worth(paths, real, &values)
     }

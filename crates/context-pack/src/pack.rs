@@ -18,8 +18,9 @@ use crate::render::{Depth, Heading, Place, Renderer, State};
 use crate::request::Request;
 use crate::select::{self, Candidate, Selection};
 use crate::text::Refusal;
+use crate::threads::map_all;
 use crate::value::Value;
-use crate::walk::{self, Found, Progress, Reason, Root, Rules};
+use crate::walk::{self, Entry, Found, Progress, Reason, Root, Rules};
 use crate::{Error, fit, identity, tree};
 
 /// A document and what there is to say about it.
@@ -129,9 +130,11 @@ fn choose(
     let renderer = Renderer::new(request.format);
     let maker =
         Maker { renderer, tokenizer: request.budget.tokenizer, line_numbers: request.line_numbers };
+    let entries: Vec<&Entry> = found.entries.iter().collect();
+    let names = map_all(&entries, |_, entry| entry_name(&entry.path, &roots[entry.root]));
     let (mut candidates, (mut frame, mut redacted)) = std::thread::scope(|scope| {
-        let frame = scope.spawn(|| frame(roots, &found, known, maker, limit));
-        let candidates = rank(request, &found, roots, known)?;
+        let frame = scope.spawn(|| frame(roots, &names, known, maker, limit));
+        let candidates = rank(request, &found, &names, roots, known)?;
         let frame = frame.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         Ok::<_, Error>((candidates, frame))
     })?;
@@ -197,7 +200,7 @@ fn agents_in(request: &Request, roots: &[Root], found: &Found) -> Result<Vec<Str
 /// The heading, the tree and the commit, and the secrets that were replaced in them.
 fn frame(
     roots: &[Root],
-    found: &Found,
+    names: &[String],
     known: &[Known],
     maker: Maker,
     limit: usize,
@@ -211,12 +214,10 @@ fn frame(
         branch: branch.map(|branch| redact(branch, &mut redacted).into_owned()),
     };
     let mut frame = vec![(Place::Heading, maker.piece(renderer.heading(&heading)))];
-    let names: Vec<String> =
-        found.entries.iter().map(|entry| entry_name(&entry.path, &roots[entry.root])).collect();
     // A line of the tree has about eight tokens; the share is a twentieth of the budget.
     let n_lines = (limit / 20).min(3000) / 8;
     if n_lines > 3 && !names.is_empty() {
-        let tree = tree::render(&names, n_lines);
+        let tree = tree::render(names, n_lines);
         let tree = redact(&tree, &mut redacted);
         frame.push((Place::Tree, maker.piece(renderer.tree(&tree))));
     }

@@ -8,14 +8,16 @@ use crate::select::Candidate;
 use crate::threads::{self, map_all};
 use crate::value::{self, Signals};
 use crate::walk::{self, Found, Root};
-use crate::{Error, named, recent};
-use std::collections::{BTreeSet, HashMap};
+use crate::{Error, named, parts, recent};
+use foldhash::HashMap;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// The files with their values, best first.
+/// The files with their values, best first; `names` are those of the files in the document.
 pub(crate) fn rank(
     request: &Request,
     found: &Found,
+    names: &[String],
     roots: &[Root],
     known: &[Known],
 ) -> Result<Vec<Candidate>, Error> {
@@ -44,13 +46,15 @@ pub(crate) fn rank(
             signals.movement = recent::movement(&paths, &real);
         }
         let mut values = value::of_all(&paths, &signals);
-        let named = named::worth(&paths, &real, &values);
-        for (value, worth) in values.iter_mut().zip(named) {
+        let worth = named::worth(&paths, &real, &values);
+        for (value, worth) in values.iter_mut().zip(worth) {
             value.related += worth;
         }
+        // The files of a root stand together.
+        let first = candidates.len();
         let made = map_all(&paths, |at, path| Candidate {
-            name: entry_name(path, root),
-            depth: path.components().count().saturating_sub(1),
+            name: names[first + at].clone(),
+            depth: parts::depth(path),
             pinned: pins.as_ref().is_some_and(|pins| pins.is_match(path)),
             root: index,
             under_root: path.to_path_buf(),
@@ -66,9 +70,9 @@ pub(crate) fn rank(
         .map(|(index, candidate)| (candidate.pinned, candidate.value.total(), index))
         .collect();
     threads::sort(&mut order, |left, right| {
-        let name = |index: usize| &candidates[index].name;
         let by_value = right.1.total_cmp(&left.1);
-        right.0.cmp(&left.0).then(by_value).then_with(|| name(left.2).cmp(name(right.2)))
+        // The files stand by root and path.
+        right.0.cmp(&left.0).then(by_value).then(left.2.cmp(&right.2))
     });
     let mut candidates: Vec<Option<Candidate>> = candidates.into_iter().map(Some).collect();
     Ok(order.into_iter().filter_map(|(_, _, index)| candidates[index].take()).collect())
@@ -90,7 +94,7 @@ fn signals(known: &Known, paths: &[&Path]) -> Signals {
             changed.extend(untracked);
         }
     }
-    Signals { movement, changed, since: known.changed_since.clone(), focus: HashMap::new() }
+    Signals { movement, changed, since: known.changed_since.clone(), focus: HashMap::default() }
 }
 
 /// The name of a file in the document.

@@ -2,10 +2,11 @@
 //!
 //! A tree that was copied or unpacked has one time on all of its files, and then times say nothing.
 
-use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use foldhash::HashMap;
 
 use crate::value::to_f64;
 
@@ -26,10 +27,12 @@ pub(crate) fn movement(paths: &[&Path], real: &[PathBuf]) -> HashMap<OsString, f
         .filter_map(|(path, real)| Some((real.symlink_metadata().ok()?.modified().ok()?, *path)))
         .collect();
     times.sort_by(|left, right| right.0.cmp(&left.0).then(left.1.cmp(right.1)));
-    let (Some(newest), Some(oldest)) = (times.first(), times.last()) else { return HashMap::new() };
+    let (Some(newest), Some(oldest)) = (times.first(), times.last()) else {
+        return HashMap::default();
+    };
     let newest = newest.0;
     if newest.duration_since(oldest.0).unwrap_or_default() < COPY {
-        return HashMap::new();
+        return HashMap::default();
     }
     let age = |time| newest.duration_since(time).unwrap_or_default().as_secs();
     let weight = |seconds: u64| {

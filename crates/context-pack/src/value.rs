@@ -4,11 +4,14 @@
 //! and what was asked for, never on a clock, and is made of sums and quotients only, which every
 //! machine computes alike.
 
-use std::collections::{BTreeSet, HashMap};
-use std::ffi::{OsStr, OsString};
+use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use foldhash::HashMap;
+
 use crate::kind::Kind;
+use crate::parts;
 use crate::threads::map_all;
 
 /// What a kind is worth by itself, before anything is known about the file.
@@ -205,10 +208,10 @@ impl Signals {
 /// The values of the files at `paths`, all of one root.
 pub(crate) fn of_all(paths: &[&Path], signals: &Signals) -> Vec<Value> {
     let known = map_all(paths, |_, path| (Kind::of(path), signals.movement(path)));
-    let mut folders: HashMap<&OsStr, (f64, usize)> = HashMap::new();
-    let mut subjects: HashMap<String, (f64, f64)> = HashMap::new();
+    let mut folders: HashMap<&[u8], (f64, usize)> = HashMap::default();
+    let mut subjects: HashMap<String, (f64, f64)> = HashMap::default();
     for (path, (kind, movement)) in paths.iter().zip(&known) {
-        let folder = folders.entry(parent(path).as_os_str()).or_default();
+        let folder = folders.entry(parts::folder(path)).or_default();
         folder.0 += movement;
         folder.1 += 1;
         if *movement > 0.0 {
@@ -219,10 +222,9 @@ pub(crate) fn of_all(paths: &[&Path], signals: &Signals) -> Vec<Value> {
     }
     map_all(paths, |index, path| {
         let (kind, moved) = known[index];
-        let depth = path.components().count().saturating_sub(1);
-        let base = (0..depth).fold(base(kind), |base, _| base * DEEPER);
+        let base = (0..parts::depth(path)).fold(base(kind), |base, _| base * DEEPER);
         let movement = moved * mobility(kind);
-        let beside = folders.get(parent(path).as_os_str()).copied().unwrap_or_default();
+        let beside = folders.get(parts::folder(path)).copied().unwrap_or_default();
         let is_paired = matches!(kind, Kind::Test | Kind::Source | Kind::Entry);
         let pair = if is_paired { subjects.get(&subject(path)) } else { None };
         let counterpart =
@@ -235,10 +237,6 @@ pub(crate) fn of_all(paths: &[&Path], signals: &Signals) -> Vec<Value> {
         let focus = signals.focus.get(path).copied().unwrap_or(0.0) * answers(kind);
         Value { kind, base, movement, related, changed, focus }
     })
-}
-
-fn parent(path: &Path) -> &Path {
-    path.parent().unwrap_or(Path::new(""))
 }
 
 /// What a file or its test is about: its name without the words that mark a test.
@@ -270,7 +268,7 @@ mod tests {
             Path::new("tests/a.rs"),
             Path::new("tests/b.rs"),
         ];
-        let movement = HashMap::from([("src/a.rs".into(), 1.0)]);
+        let movement = HashMap::from_iter([("src/a.rs".into(), 1.0)]);
         let values = of_all(&paths, &Signals { movement, ..Signals::default() });
         assert!(values[0].total() > values[1].total());
         assert!(
@@ -283,8 +281,10 @@ mod tests {
     fn a_line_of_a_long_file_or_of_a_test_is_worth_less_unless_the_file_was_asked_for() {
         let paths = [Path::new("src/a.rs"), Path::new("tests/a.rs")];
         let movement = paths.map(|path| (path.into(), 1.0));
-        let values =
-            of_all(&paths, &Signals { movement: HashMap::from(movement), ..Signals::default() });
+        let values = of_all(
+            &paths,
+            &Signals { movement: HashMap::from_iter(movement), ..Signals::default() },
+        );
         assert!(values[0].of_a_line(100) > values[0].of_a_line(1000));
         assert!(values[0].of_a_line(100) > 2.0 * values[1].of_a_line(100));
         let changed = Value { changed: CHANGED, ..values[1] };
@@ -294,7 +294,7 @@ mod tests {
     #[test]
     fn a_changelog_that_has_the_words_comes_after_the_source_that_has_some() {
         let paths = [Path::new("CHANGELOG.md"), Path::new("src/limit.rs")];
-        let focus = HashMap::from([
+        let focus = HashMap::from_iter([
             (PathBuf::from(paths[0]), focus(0.0, 1.0)),
             (PathBuf::from(paths[1]), focus(0.5, 0.5)),
         ]);

@@ -1,8 +1,9 @@
 //! What moved lately: the files of the last commits, as far back as it changes the answer.
 
-use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
+
+use foldhash::HashMap;
 
 use super::{Failure, Git, OUTPUT_LIMIT, to_path};
 
@@ -65,7 +66,7 @@ impl History {
     /// How much each file moved: for every commit that touched it, a weight that says how late and how narrow it was.
     pub(crate) fn movement(&self, weight: impl Fn(usize, usize) -> f64) -> HashMap<OsString, f64> {
         // A path hashes by its parts, which takes longer than by its bytes.
-        let mut movement: HashMap<&OsStr, f64> = HashMap::new();
+        let mut movement: HashMap<&OsStr, f64> = HashMap::default();
         for (age, commit) in self.commits.iter().enumerate() {
             let weight = weight(age, commit.files.len());
             for file in &commit.files {

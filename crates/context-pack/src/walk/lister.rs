@@ -1,14 +1,18 @@
 //! Lists one folder: what of it may be packed, what is left out and why, which folders come next.
 
-use std::ffi::OsString;
-use std::fs::{self, FileType};
+use std::ffi::{CStr, OsStr, OsString};
+use std::io;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, openat, statat};
+
 use super::ignores::{Has, Ignores};
 use super::names::{self, Reason};
-use super::queue::Taken;
+use super::queue::Worker;
 use super::{Entry, Found, Progress, Rules, secrets};
 
 /// A folder that is to be listed.
@@ -21,25 +25,41 @@ pub(super) struct Waiting {
 }
 
 /// What all folders of a root are listed with.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) struct Lister<'a> {
     /// The index of the root.
-    pub(super) root: usize,
+    root: usize,
     /// Where it is.
-    pub(super) folder: &'a Path,
+    folder: &'a Path,
+    /// The same, opened: the system finds a folder faster from there.
+    top: OwnedFd,
     /// What the user adds.
-    pub(super) rules: &'a Rules,
+    rules: &'a Rules,
     /// How far the walk is.
-    pub(super) progress: &'a Progress,
+    progress: &'a Progress,
 }
 
-impl Lister<'_> {
-    /// Lists a folder.
-    pub(super) fn list(self, taken: &mut Taken<'_, Waiting>, found: &mut Found) {
-        let Waiting { path, ignores } = &taken.work;
-        let real = self.folder.join(path);
-        let mut has = Has::default();
-        let listed: Vec<(OsString, FileType)> = match entries(&real) {
+impl<'a> Lister<'a> {
+    /// A lister of the root in `folder`, which can be gone.
+    pub(super) fn new(
+        root: usize,
+        folder: &'a Path,
+        rules: &'a Rules,
+        progress: &'a Progress,
+    ) -> io::Result<Self> {
+        let top = open(CWD, folder)?;
+        Ok(Self { root, folder, top, rules, progress })
+    }
+
+    /// Lists a folder; those in it come next.
+    pub(super) fn list(
+        &self,
+        waiting: &Waiting,
+        worker: &mut Worker<'_, Waiting>,
+        found: &mut Found,
+    ) {
+        let Waiting { path, ignores } = waiting;
+        let listed = match entries(self.top.as_fd(), path) {
             Ok(listed) => listed,
             Err(error) => {
                 let name = if path.as_os_str().is_empty() { Path::new(".") } else { path };
@@ -47,6 +67,7 @@ impl Lister<'_> {
                 return;
             }
         };
+        let mut has = Has::default();
         let is_below = !path.as_os_str().is_empty();
         for (name, kind) in &listed {
             if is_below && kind.is_file() && names::is_marker(name) {
@@ -54,8 +75,10 @@ impl Lister<'_> {
             }
             has.note(name);
         }
+        let real = self.folder.join(path);
         let ignores = ignores.within(&real, path, &has, &mut found.problems);
         self.progress.0.fetch_add(listed.len(), Ordering::Relaxed);
+        let mut folders = Vec::new();
         for (name, kind) in listed {
             if name == ".git" || !(kind.is_file() || kind.is_dir()) {
                 continue;
@@ -69,13 +92,14 @@ impl Lister<'_> {
             if kind.is_file() {
                 self.take_file(path, is_ignored, found);
             } else if self.enters(&path, is_ignored, found) {
-                taken.more.push(Waiting { path, ignores: Arc::clone(&ignores) });
+                folders.push(Waiting { path, ignores: Arc::clone(&ignores) });
             }
         }
+        worker.add(folders);
     }
 
     /// Notes what becomes of a file.
-    fn take_file(self, path: PathBuf, is_ignored: bool, found: &mut Found) {
+    fn take_file(&self, path: PathBuf, is_ignored: bool, found: &mut Found) {
         if !is_ignored {
             found.n_scanned += 1;
         }
@@ -98,7 +122,7 @@ impl Lister<'_> {
     }
 
     /// Whether a folder is looked into.
-    fn enters(self, path: &Path, is_ignored: bool, found: &mut Found) -> bool {
+    fn enters(&self, path: &Path, is_ignored: bool, found: &mut Found) -> bool {
         let real = self.folder.join(path);
         if self.rules.is_of_another_agent(self.folder, path) {
             return false;
@@ -112,12 +136,36 @@ impl Lister<'_> {
     }
 }
 
-/// What is in a folder, but for what vanishes meanwhile.
-fn entries(real: &Path) -> std::io::Result<Vec<(OsString, FileType)>> {
-    fs::read_dir(real)?
-        .filter_map(|entry| match entry {
-            Ok(entry) => Some(Ok((entry.file_name(), entry.file_type().ok()?))),
-            Err(error) => Some(Err(error)),
-        })
-        .collect()
+/// Opens a folder, and nothing that a link at its end leads to.
+fn open(from: BorrowedFd<'_>, path: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    Ok(openat(from, path, flags, Mode::empty())?)
+}
+
+/// What is in the folder at `path` under `top`, by name, but for what vanishes meanwhile.
+fn entries(top: BorrowedFd<'_>, path: &Path) -> io::Result<Vec<(OsString, FileType)>> {
+    let folder = open(top, if path.as_os_str().is_empty() { Path::new(".") } else { path })?;
+    let mut folder = Dir::new(folder)?;
+    let mut listed = Vec::new();
+    while let Some(entry) = folder.read() {
+        let entry = entry?;
+        let name = entry.file_name();
+        if matches!(name.to_bytes(), b"." | b"..") {
+            continue;
+        }
+        if let Some(kind) = kind(folder.fd()?, name, entry.file_type()) {
+            listed.push((OsStr::from_bytes(name.to_bytes()).to_owned(), kind));
+        }
+    }
+    listed.sort_unstable_by(|left, right| left.0.cmp(&right.0));
+    Ok(listed)
+}
+
+/// What something in a folder is; file systems that do not say it with the name are asked.
+fn kind(folder: BorrowedFd<'_>, name: &CStr, said: FileType) -> Option<FileType> {
+    if said != FileType::Unknown {
+        return Some(said);
+    }
+    let stat = statat(folder, name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
+    Some(FileType::from_raw_mode(stat.st_mode))
 }

@@ -72,7 +72,8 @@ pub(crate) struct Found {
 impl Found {
     /// Sorts by root and by the bytes of the path, which is what every machine has alike.
     fn sort(&mut self) {
-        self.entries.sort_unstable_by(|left, right| {
+        // Folders were listed in their order, and a stable sort makes use of it.
+        self.entries.sort_by(|left, right| {
             (left.root, left.path.as_os_str()).cmp(&(right.root, right.path.as_os_str()))
         });
     }
@@ -204,14 +205,21 @@ pub(crate) fn is_gone(of: &Root, path: &Path, rules: &Rules) -> bool {
 /// Lists the files under a folder.
 fn folder(root: usize, folder: &Path, rules: &Rules, progress: &Progress) -> Found {
     let mut found = Found::default();
+    let lister = match Lister::new(root, folder, rules, progress) {
+        Ok(lister) => lister,
+        Err(error) => {
+            found.problems.push(format!("cannot read .: {error}"));
+            return found;
+        }
+    };
     let above = Ignores::above(folder, &mut found.problems);
     let total = Mutex::new(found);
     let queue = Queue::new(Waiting { path: PathBuf::new(), ignores: above });
-    let lister = Lister { root, folder, rules, progress };
     let work = || {
         let mut own = Found::default();
-        while let Some(mut taken) = queue.next() {
-            lister.list(&mut taken, &mut own);
+        let mut worker = queue.worker();
+        while let Some(waiting) = worker.next() {
+            lister.list(&waiting, &mut worker, &mut own);
         }
         total.lock().unwrap_or_else(PoisonError::into_inner).absorb(own);
     };

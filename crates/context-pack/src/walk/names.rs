@@ -3,7 +3,9 @@
 //! Names only; what a file holds is looked at when it is read.
 
 use std::ffi::OsStr;
-use std::path::{Component, Path};
+use std::path::Path;
+
+use crate::parts;
 
 use super::lists::{
     BINARY, BUILD_BESIDE, BUILD_OF_PROJECT, BUILD_OUTPUT, DATA, DEPENDENCIES, GENERATED_ENDS,
@@ -69,11 +71,7 @@ pub(super) fn folder(path: &Path, real: &Path) -> Option<Reason> {
         return Some(Reason::BuildOutput);
     }
     // Below a folder of sources, `target` or `logs` is the name of a module.
-    let under_source = path.parent().is_some_and(|parent| {
-        parent
-            .components()
-            .any(|part| matches!(part, Component::Normal(name) if name == "src" || name == "lib"))
-    });
+    let under_source = parts::folders(path).any(|part| part == b"src" || part == b"lib");
     if !under_source {
         if BUILD_OUTPUT.contains(&name)
             || name.starts_with("cmake-build-")

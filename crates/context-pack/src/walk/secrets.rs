@@ -1,6 +1,9 @@
 //! Files that are secrets by their names: never packed unless the user names them exactly.
 
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
+
+use crate::parts;
 
 /// Names that are secrets as they stand.
 const NAMES: &[&str] = &[
@@ -115,13 +118,18 @@ pub(crate) fn is_secret(path: &Path) -> bool {
     let name = name.to_string_lossy().to_ascii_lowercase();
     is_secret_name(&name)
         || original(&name).is_some_and(is_secret_name)
-        || IN_FOLDERS.iter().any(|end| path.ends_with(end))
+        || IN_FOLDERS.iter().any(|end| ends(path, end))
         || is_in_key_folder(path)
 }
 
 /// Whether the file at `path` under a root is a secret by its name and by that of the root.
 pub(super) fn is_secret_in(root: &Path, path: &Path) -> bool {
-    root.file_name().map_or_else(|| is_secret(path), |name| is_secret(&Path::new(name).join(path)))
+    // Only one of a file directly in the root is told by the name of that.
+    let is_of_root = |name| {
+        FOLDERS.iter().any(|folder| name == *folder)
+            || path.parent() == Some(Path::new("")) && is_secret(&Path::new(name).join(path))
+    };
+    is_secret(path) || root.file_name().is_some_and(is_of_root)
 }
 
 fn is_secret_name(name: &str) -> bool {
@@ -161,10 +169,15 @@ fn is_environment(name: &str, extension: &str) -> bool {
     !is_template && (is_own || extension == "env")
 }
 
+/// Whether a path ends with these parts.
+fn ends(path: &Path, parts: &str) -> bool {
+    path.as_os_str().as_bytes().ends_with(parts.as_bytes()) && path.ends_with(parts)
+}
+
 /// Whatever lies in the folders where programs keep keys.
 fn is_in_key_folder(path: &Path) -> bool {
-    let parts = path.parent().into_iter().flat_map(Path::components);
-    parts.into_iter().any(|part| FOLDERS.iter().any(|folder| part.as_os_str() == *folder))
+    let is_one = |part: &[u8]| FOLDERS.iter().any(|folder| part == folder.as_bytes());
+    parts::folders(path).any(|part| part.starts_with(b".") && is_one(part))
 }
 
 #[cfg(test)]
