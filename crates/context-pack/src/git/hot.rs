@@ -8,7 +8,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::path::PathBuf;
 
 use super::{Git, to_path};
-use crate::lines;
+use crate::{lines, text};
 
 /// The most bytes of patches that are looked at.
 const LIMIT: usize = 6_000_000;
@@ -67,8 +67,13 @@ impl Hot {
     pub(crate) fn read(git: &Git, n_commits: usize) -> Self {
         let prefixes = ["--src-prefix=a/", "--dst-prefix=b/"];
         let mut show = vec!["--no-merges", "-p", "-U0", "--no-color", "--format=%x01%H"];
+        // What was deleted has no lines, and short names of blobs take long to find.
+        show.extend(["--irreversible-delete", "--full-index"]);
         show.extend(prefixes);
-        let arguments = git.log(n_commits, &show);
+        // Lines of a file of which not even all is read are not worth the time that they take.
+        let large = format!("core.bigFileThreshold={}", text::LIMIT);
+        let mut arguments = vec!["-c".to_owned(), large];
+        arguments.extend(git.log(n_commits, &show));
         let mut parser = Parser {
             git,
             hot: Self::default(),

@@ -55,6 +55,16 @@ const SETTINGS: &[(&str, &str)] = &[
     ("submodule.recurse", "false"),
 ];
 
+/// How glibc keeps memory in git, in bytes; other allocators know nothing of it.
+///
+/// By default it gives every large file back to the system, which takes a seventh of the time of a
+/// log with patches.
+const ALLOCATOR: [(&str, &str); 3] = [
+    ("MALLOC_MMAP_THRESHOLD_", "33554432"),
+    ("MALLOC_TRIM_THRESHOLD_", "67108864"),
+    ("MALLOC_TOP_PAD_", "4194304"),
+];
+
 /// Why git gave no answer.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -277,6 +287,9 @@ impl Git {
             .env("GIT_NO_LAZY_FETCH", "1")
             .env("GIT_NO_REPLACE_OBJECTS", "1")
             .env("GIT_ALLOW_PROTOCOL", "none");
+        for (name, n_bytes) in ALLOCATOR {
+            command.env(name, n_bytes);
+        }
         let filters = self.filters.iter().flat_map(|filter| {
             [("clean", ""), ("smudge", ""), ("process", ""), ("required", "false")]
                 .map(|(key, value)| (format!("{filter}.{key}"), value))
