@@ -1,7 +1,7 @@
 //! What was asked for in words: how well a file's path and content match.
 
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use regex::bytes::{Regex, RegexBuilder};
 
@@ -58,13 +58,13 @@ impl Focus {
         self.0.iter().any(|word| word.is_match(line.as_bytes()))
     }
 
-    /// How well each of the files at `paths` matches; `real` says where they are.
+    /// How well each of the files at `paths` in a folder matches.
     ///
     /// A word that few files have says more about those than one that all have.
-    pub(crate) fn of_files(&self, paths: &[&Path], real: &[PathBuf]) -> Vec<Match> {
-        let searched: Vec<&PathBuf> = real.iter().take(MOST).collect();
+    pub(crate) fn of_files(&self, paths: &[&Path], folder: &Path) -> Vec<Match> {
+        let searched: Vec<&Path> = paths.iter().copied().take(MOST).collect();
         let contents = on_threads(&searched, |path| {
-            let head = text::head(path).map(|(bytes, _)| bytes).unwrap_or_default();
+            let head = text::head(&folder.join(path)).map(|(bytes, _)| bytes).unwrap_or_default();
             self.0.iter().map(|word| occurrences(word, &head)).collect::<Vec<u8>>()
         });
         let n_files = to_f64(contents.len().max(1));
@@ -121,7 +121,7 @@ mod tests {
     /// How well files with these paths and texts match.
     fn matches(words: &str, files: &[(&str, &str)]) -> Vec<Match> {
         let written = Written::new(files);
-        Focus::of(&[words.to_owned()]).unwrap().of_files(&written.paths, &written.real)
+        Focus::of(&[words.to_owned()]).unwrap().of_files(&written.paths, written.folder())
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 use std::path::Path;
 
+use crate::git::index::Index;
 use crate::kind::Language;
 use crate::outline::Outline;
 use crate::render::{Depth, Heading, Place, Renderer, Section, State, name_of};
@@ -79,6 +80,19 @@ pub fn settings(bytes: &[u8]) {
     let width = text.split('\n').nth(line - 1).map_or(0, |line| line.chars().count());
     assert!((1..=width + 1).contains(&column), "column {column} of {width}");
     assert!(!said.is_empty() && !said.contains('\n'), "{said:?}");
+}
+
+/// Any bytes as git's index: it is refused, or has at most as many files as bytes for them, whose
+/// paths end where they should.
+///
+/// # Panics
+///
+/// When that is not so.
+pub fn index(bytes: &[u8]) {
+    let Some(index) = Index::parse(bytes) else { return };
+    assert!(index.seen.len() <= bytes.len() / 64);
+    assert!(index.seen.iter().all(|seen| !index.path(seen).contains(&0)));
+    assert!(index.tree.is_none_or(|tree| tree.len() == 40));
 }
 
 /// A document of one file with this content, a patch with the same, and the end.
@@ -173,12 +187,60 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// The bytes of an index of these versions and paths, as git lays them out.
+    fn written(version: u8, names: &[&str]) -> Vec<u8> {
+        let mut bytes =
+            [&b"DIRC"[..], &[0, 0, 0, version, 0, 0, 0], &[u8::try_from(names.len()).unwrap()]]
+                .concat();
+        for name in names {
+            let entry = [&[0; 24][..], &[0, 0, 0x81, 0xA4], &[0; 34]].concat();
+            bytes.extend(entry);
+            if version == 4 {
+                // All of the path before it is removed, of which there is none before the first.
+                bytes.push(if *name == names[0] {
+                    0
+                } else {
+                    u8::try_from(names[0].len()).unwrap()
+                });
+            }
+            bytes.extend(name.as_bytes());
+            let n_zeros = if version == 4 { 1 } else { 8 - (62 + name.len()) % 8 };
+            bytes.extend(vec![0; n_zeros]);
+        }
+        bytes.extend(b"TREE\0\0\0\x19\x002 0\n");
+        bytes.extend([0xAB; 20]);
+        bytes.extend([0; 20]);
+        bytes
+    }
+
+    #[test]
+    fn an_index_has_the_paths_that_were_written_and_the_tree() {
+        for version in [2, 3, 4] {
+            let bytes = written(version, &["a/b", "c/d"]);
+            let index = Index::parse(&bytes).unwrap();
+            let paths: Vec<&[u8]> = index.seen.iter().map(|seen| index.path(seen)).collect();
+            assert_eq!(paths, [b"a/b", b"c/d"]);
+            assert_eq!(index.tree, Some("ab".repeat(20)));
+            super::index(&bytes);
+        }
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
         #[test]
         fn any_bytes_have_an_outline(language: u8, share: u8, text in "[a-z(){}:;#\n\t =\\[\\]`'\"/*<é]{0,300}") {
             outline(&[&[language, share], text.as_bytes()].concat());
+        }
+
+        #[test]
+        fn any_bytes_are_an_index_or_none(version in 1_u8..6, at in 0_usize..200, byte: u8, cut in 0_usize..220) {
+            let mut bytes = written(version, &["a/b", "c/d"]);
+            if let Some(place) = bytes.get_mut(at) {
+                *place = byte;
+            }
+            bytes.truncate(cut.max(20));
+            index(&bytes);
         }
 
         #[test]

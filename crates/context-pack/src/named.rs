@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use foldhash::HashMap;
 
@@ -24,9 +24,9 @@ const LINES: usize = 400;
 /// A name that more files have than this stands for none of them.
 const AMBIGUOUS: usize = 2;
 
-/// What each of the files at `paths`, which are sorted, is worth because others name it; `real` says
-/// where they are.
-pub(crate) fn worth(paths: &[&Path], real: &[PathBuf], values: &[Value]) -> Vec<f64> {
+/// What each of the files at `paths` in a folder, which are sorted, is worth because others name it.
+pub(crate) fn worth(paths: &[&Path], folder: &Path, values: &[Value]) -> Vec<f64> {
+    let real = |index: usize| folder.join(paths[index]);
     let mut worth = vec![0.0; paths.len()];
     let moves = |index: &usize| values[*index].movement + values[*index].changed;
     let mut moving: Vec<usize> = (0..paths.len())
@@ -45,7 +45,7 @@ pub(crate) fn worth(paths: &[&Path], real: &[PathBuf], values: &[Value]) -> Vec<
         }
     }
     let module_files = |word: &str| modules.get(word).cloned().unwrap_or_default();
-    let imported = on_threads(&moving, |index| named(&real[*index], imports, module_files));
+    let imported = on_threads(&moving, |index| named(&real(*index), imports, module_files));
     for (index, imported) in moving.into_iter().zip(imported) {
         let share = NAMED * moves(&index);
         for named in imported.into_iter().filter(|at| *at != index) {
@@ -68,7 +68,7 @@ pub(crate) fn worth(paths: &[&Path], real: &[PathBuf], values: &[Value]) -> Vec<
     };
     let mut in_documents = BTreeSet::new();
     for index in documents {
-        in_documents.extend(named(&real[index], mentions, whole));
+        in_documents.extend(named(&real(index), mentions, whole));
     }
     for index in in_documents {
         worth[index] += NAMED_IN_DOCUMENT;
@@ -147,10 +147,11 @@ mod tests {
 
     /// The worth of files with these paths and texts, of which the first moved.
     fn worth_of(files: &[(&str, &str)]) -> Vec<f64> {
-        let Written { paths, real, .. } = &Written::new(files);
+        let written = Written::new(files);
+        let paths = &written.paths;
         let movement = HashMap::from_iter([(paths[0].into(), 1.0)]);
         let values = of_all(paths, &Signals { movement, ..Signals::default() });
-        worth(paths, real, &values)
+        worth(paths, written.folder(), &values)
     }
 
     #[test]

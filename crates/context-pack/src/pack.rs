@@ -147,8 +147,15 @@ fn choose(
         max_file: request.max_file,
         focus: Focus::of(&request.focus),
     };
-    let selection =
-        select::select(&candidates, limit.saturating_sub(spent), maker, &wanted, moved, ahead);
+    let selection = select::select(
+        &candidates,
+        roots,
+        limit.saturating_sub(spent),
+        maker,
+        &wanted,
+        moved,
+        ahead,
+    );
     for (index, refusal) in &selection.refused {
         refuse(&mut found, &candidates[*index], refusal);
     }

@@ -3,7 +3,7 @@
 //! A tree that was copied or unpacked has one time on all of its files, and then times say nothing.
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use foldhash::HashMap;
@@ -19,13 +19,11 @@ const HALF_AT: Duration = Duration::from_secs(24 * 60 * 60);
 /// How many of the newest files count.
 const MOST: usize = 50;
 
-/// How much each of the newest files moved; `real` says where the files at `paths` are.
-pub(crate) fn movement(paths: &[&Path], real: &[PathBuf]) -> HashMap<OsString, f64> {
-    let mut times: Vec<_> = paths
-        .iter()
-        .zip(real)
-        .filter_map(|(path, real)| Some((real.symlink_metadata().ok()?.modified().ok()?, *path)))
-        .collect();
+/// How much each of the newest files moved, of those at `paths` in a folder.
+pub(crate) fn movement(paths: &[&Path], folder: &Path) -> HashMap<OsString, f64> {
+    let modified = |path: &&Path| folder.join(path).symlink_metadata().ok()?.modified().ok();
+    let mut times: Vec<_> =
+        paths.iter().filter_map(|path| Some((modified(path)?, *path))).collect();
     times.sort_by(|left, right| right.0.cmp(&left.0).then(left.1.cmp(right.1)));
     let (Some(newest), Some(oldest)) = (times.first(), times.last()) else {
         return HashMap::default();
@@ -55,14 +53,13 @@ mod tests {
     fn the_newest_files_moved_unless_all_are_of_one_copy() {
         let folder = tempfile::tempdir().unwrap();
         let names = [Path::new("a"), Path::new("b")];
-        let real: Vec<PathBuf> = names.iter().map(|name| folder.path().join(name)).collect();
-        for path in &real {
-            File::create(path).unwrap();
+        for name in names {
+            File::create(folder.path().join(name)).unwrap();
         }
-        assert!(movement(&names, &real).is_empty());
+        assert!(movement(&names, folder.path()).is_empty());
         let old = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
-        File::open(&real[0]).unwrap().set_modified(old).unwrap();
-        let movement = movement(&names, &real);
+        File::open(folder.path().join("a")).unwrap().set_modified(old).unwrap();
+        let movement = movement(&names, folder.path());
         assert!(movement[OsStr::new("b")] > movement[OsStr::new("a")]);
     }
 }

@@ -5,7 +5,7 @@
 //! the document may end on a terminal.
 
 use std::fmt::Write as _;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
@@ -64,8 +64,8 @@ pub(crate) fn read(path: &Path) -> Result<Text, Refusal> {
     Ok(Text { body, n_unread })
 }
 
-/// The first bytes of a regular file, and its size.
-pub(crate) fn head(path: &Path) -> io::Result<(Vec<u8>, u64)> {
+/// Opens a regular file.
+pub(crate) fn open(path: &Path) -> io::Result<(File, Metadata)> {
     // A FIFO that took the place of the file since the walk must not block, nor a link lead away.
     let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOFOLLOW;
     let file: File =
@@ -74,6 +74,12 @@ pub(crate) fn head(path: &Path) -> io::Result<(Vec<u8>, u64)> {
     if !metadata.is_file() {
         return Err(io::Error::other("it is no regular file any more"));
     }
+    Ok((file, metadata))
+}
+
+/// The first bytes of a regular file, and its size.
+pub(crate) fn head(path: &Path) -> io::Result<(Vec<u8>, u64)> {
+    let (file, metadata) = open(path)?;
     // What is added meanwhile is not waited for. A system's own files have content and no size.
     let wanted = if metadata.len() == 0 { LIMIT } else { metadata.len().min(LIMIT) };
     let mut bytes = Vec::with_capacity(usize::try_from(metadata.len().min(LIMIT)).unwrap_or(0));

@@ -1,25 +1,48 @@
 //! The tree of the files as text, cut to a number of lines: folders that do not fit are counted.
+//!
+//! Only folders that may be shown are looked into: a large tree has thousands of others.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-/// A folder: its folders by name, and its files.
-#[derive(Debug, Default)]
+/// A folder: the names of all files in it, sorted by their bytes, and how long its own path is.
+#[derive(Debug, Clone, Copy)]
 struct Folder<'a> {
-    folders: BTreeMap<&'a str, Folder<'a>>,
+    names: &'a [&'a str],
+    start: usize,
+}
+
+/// What is directly in a folder: folders, by name, and files.
+#[derive(Debug, Default)]
+struct Children<'a> {
+    folders: Vec<(&'a str, Folder<'a>)>,
     files: Vec<&'a str>,
-    n_files: usize,
 }
 
 impl<'a> Folder<'a> {
-    fn insert(&mut self, path: &'a str) {
-        self.n_files += 1;
-        match path.split_once('/') {
-            Some((first, rest)) => self.folders.entry(first).or_default().insert(rest),
-            None => self.files.push(path),
+    fn children(self) -> Children<'a> {
+        let mut children = Children::default();
+        let mut rest = self.names;
+        while let Some(first) = rest.first() {
+            let own = first.get(self.start..).unwrap_or_default();
+            let Some((name, _)) = own.split_once('/') else {
+                children.files.push(own);
+                rest = &rest[1..];
+                continue;
+            };
+            let start = self.start + name.len() + 1;
+            let path = first.get(..start).unwrap_or_default();
+            // What is in a folder stands together.
+            let (names, others) =
+                rest.split_at(rest.partition_point(|name| name.starts_with(path)));
+            children.folders.push((name, Folder { names, start }));
+            rest = others;
         }
+        children.folders.sort_by_key(|(name, _)| *name);
+        children
     }
+}
 
+impl Children<'_> {
     fn n_lines(&self) -> usize {
         self.folders.len() + self.files.len()
     }
@@ -29,22 +52,22 @@ impl<'a> Folder<'a> {
 ///
 /// The folders nearest to the root are opened first; one that does not fit says how many files it has.
 pub(crate) fn render(names: &[String], n_lines: usize) -> String {
-    let mut root = Folder::default();
-    for name in names {
-        root.insert(name);
-    }
+    let mut names: Vec<&str> = names.iter().map(String::as_str).collect();
+    names.sort_unstable();
+    let root = Folder { names: &names, start: 0 }.children();
     let mut left = n_lines.saturating_sub(root.n_lines().min(n_lines));
     let mut open = Vec::new();
-    let mut level: Vec<(String, &Folder<'_>)> = vec![(String::new(), &root)];
+    let mut level = vec![(String::new(), root.folders.clone())];
     while !level.is_empty() {
         let mut next = Vec::new();
-        for (path, folder) in level {
-            for (name, child) in &folder.folders {
-                let path = format!("{path}{name}/");
-                if child.n_lines() <= left {
-                    left -= child.n_lines();
+        for (path, folders) in level {
+            for (name, folder) in folders {
+                let children = folder.children();
+                if children.n_lines() <= left {
+                    left -= children.n_lines();
+                    let path = format!("{path}{name}/");
                     open.push(path.clone());
-                    next.push((path, child));
+                    next.push((path, children.folders));
                 }
             }
         }
@@ -61,16 +84,17 @@ pub(crate) fn render(names: &[String], n_lines: usize) -> String {
     text
 }
 
-fn write(folder: &Folder<'_>, path: &str, depth: usize, open: &[String], text: &mut String) {
+fn write(folder: &Children<'_>, path: &str, depth: usize, open: &[String], text: &mut String) {
     let indent = "  ".repeat(depth);
     for (name, child) in &folder.folders {
         let child_path = format!("{path}{name}/");
         if open.binary_search(&child_path).is_ok() {
             let _ = writeln!(text, "{indent}{name}/");
-            write(child, &child_path, depth + 1, open, text);
+            write(&child.children(), &child_path, depth + 1, open, text);
         } else {
-            let word = if child.n_files == 1 { "file" } else { "files" };
-            let _ = writeln!(text, "{indent}{name}/ ({} {word})", child.n_files);
+            let n_files = child.names.len();
+            let word = if n_files == 1 { "file" } else { "files" };
+            let _ = writeln!(text, "{indent}{name}/ ({n_files} {word})");
         }
     }
     for name in &folder.files {
@@ -97,5 +121,12 @@ mod tests {
         let names = names(&["a/1", "a/2", "a/3", "b/1", "c"]);
         assert_eq!(render(&names, 4), "a/ (3 files)\nb/\n  1\nc\n");
         assert_eq!(render(&names, 2), "a/ (3 files)\n… 2 lines omitted …\n");
+    }
+
+    #[test]
+    fn folders_stand_by_name_whatever_order_their_files_have() {
+        let names = names(&["z/a/1", "a-b/1", "a/b/2", "a/1", "a"]);
+        let expect = "a/\n  b/\n    2\n  1\na-b/\n  1\nz/\n  a/\n    1\na\n";
+        assert_eq!(render(&names, 20), expect);
     }
 }

@@ -6,8 +6,6 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Written<'a> {
     /// Their paths in the folder.
     pub(crate) paths: Vec<&'a Path>,
-    /// Where they really are.
-    pub(crate) real: Vec<PathBuf>,
     folder: tempfile::TempDir,
 }
 
@@ -22,7 +20,7 @@ impl<'a> Written<'a> {
             #[expect(clippy::disallowed_methods, reason = "a file of a test")]
             std::fs::write(path, text).unwrap();
         }
-        Self { paths, real, folder }
+        Self { paths, folder }
     }
     /// The folder.
     pub(crate) fn folder(&self) -> &Path {

@@ -8,8 +8,11 @@
 mod changes;
 mod history;
 pub(crate) mod hot;
+pub(crate) mod index;
 #[cfg(test)]
 mod tests;
+mod tracked;
+mod unchanged;
 
 use std::ffi::OsStr;
 use std::io::Read as _;
@@ -32,7 +35,8 @@ const TIME_LIMIT: Duration = Duration::from_secs(20);
 /// The most that is read of one call's output.
 const OUTPUT_LIMIT: usize = 64 * 1024 * 1024;
 
-/// Settings that keep git from running or fetching anything.
+/// Settings that keep git from running or fetching anything, from reading files that are no part of
+/// the repository, and from saying the same in other words.
 const SETTINGS: &[(&str, &str)] = &[
     ("core.fsmonitor", "false"),
     ("core.hooksPath", "/dev/null"),
@@ -64,6 +68,9 @@ const ALLOCATOR: [(&str, &str); 3] = [
     ("MALLOC_TRIM_THRESHOLD_", "67108864"),
     ("MALLOC_TOP_PAD_", "4194304"),
 ];
+
+/// What a configuration has that continues in another file.
+const INCLUDES: &str = "include";
 
 /// Why git gave no answer.
 #[derive(Debug)]
@@ -125,7 +132,7 @@ impl Git {
     ///
     /// Comparing a file with the index would otherwise run them.
     pub(crate) fn without_filters(mut self) -> Self {
-        if self.surely_has_no_filter() {
+        if self.surely_lacks(&["filter", INCLUDES]) {
             return self;
         }
         let listed = self.run(&["config", "-z", "--name-only", "--get-regexp", r"^filter\."]);
@@ -140,16 +147,16 @@ impl Git {
         self
     }
 
-    /// Whether the configuration can be seen to name no filter, without asking git.
-    fn surely_has_no_filter(&self) -> bool {
+    /// Whether the configuration can be seen to have none of these words, without asking git.
+    fn surely_lacks(&self, words: &[&str]) -> bool {
         let folder = self.top.join(".git");
         folder.is_dir()
             && ["config", "config.worktree"].iter().all(|name| {
                 match text::head(&folder.join(name)) {
                     Ok((config, size)) => {
                         let config = String::from_utf8_lossy(&config).to_ascii_lowercase();
-                        let names_one = config.contains("filter") || config.contains("include");
-                        config.len() as u64 >= size && !names_one
+                        let has_one = words.iter().any(|word| config.contains(word));
+                        config.len() as u64 >= size && !has_one
                     }
                     Err(error) => error.kind() == std::io::ErrorKind::NotFound && *name != "config",
                 }

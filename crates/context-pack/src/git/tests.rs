@@ -57,11 +57,11 @@ fn a_configuration_without_filters_is_not_asked_for_them() {
     let write = |name: &str, text: &str| {
         common::atomic::write(&folder.path().join(name), text.as_bytes(), 0o644).unwrap();
     };
-    assert!(!git.surely_has_no_filter(), "there is no configuration to see");
+    assert!(!git.surely_lacks(&["filter", INCLUDES]), "there is no configuration to see");
     write(".git/config", "[core]\n\tbare = false\n");
-    assert!(git.surely_has_no_filter());
+    assert!(git.surely_lacks(&["filter", INCLUDES]));
     write(".git/config.worktree", "[Filter \"x\"]\n\tclean = touch sprung\n");
-    assert!(!git.surely_has_no_filter());
+    assert!(!git.surely_lacks(&["filter", INCLUDES]));
     write(".git/config.worktree", "[includeIf \"gitdir:/\"]\n\tpath = x\n");
-    assert!(!git.surely_has_no_filter());
+    assert!(!git.surely_lacks(&["filter", INCLUDES]));
 }

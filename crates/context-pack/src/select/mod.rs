@@ -21,6 +21,7 @@ use crate::render::{Depth, Place};
 use crate::text::Refusal;
 use crate::threads::on_threads;
 use crate::value::Value;
+use crate::walk::Root;
 use excerpts::Limits;
 
 /// A file that the walk found, with its value.
@@ -28,8 +29,6 @@ use excerpts::Limits;
 pub(crate) struct Candidate {
     /// Its name in the document.
     pub(crate) name: String,
-    /// Where it is.
-    pub(crate) path: PathBuf,
     /// What it is worth.
     pub(crate) value: Value,
     /// Whether the user wants it first and in full.
@@ -133,9 +132,10 @@ pub(crate) fn n_read(limit: usize) -> usize {
     (limit / EXCERPT).clamp(8, MOST_READ)
 }
 
-/// Selects from `candidates`, best first, what fits `limit` tokens.
+/// Selects from `candidates` under `roots`, best first, what fits `limit` tokens.
 pub(crate) fn select(
     candidates: &[Candidate],
+    roots: &[Root],
     limit: usize,
     maker: Maker,
     wanted: &Wanted,
@@ -145,6 +145,7 @@ pub(crate) fn select(
     let shares = Shares::of(limit, wanted);
     let mut run = Run {
         candidates,
+        roots,
         maker,
         shares,
         focus: wanted.focus.as_ref(),
@@ -181,6 +182,7 @@ pub(crate) fn select(
 
 struct Run<'a> {
     candidates: &'a [Candidate],
+    roots: &'a [Root],
     maker: Maker,
     shares: Shares,
     focus: Option<&'a Focus>,
@@ -199,13 +201,18 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
+    /// Where a candidate is.
+    fn place(&self, index: usize) -> PathBuf {
+        let Candidate { root, under_root, .. } = &self.candidates[index];
+        self.roots[*root].folder.join(under_root)
+    }
+
     /// Reads the candidates among these that were not read before.
     fn prepare(&mut self, indices: &[usize]) {
         let is_new =
             |index: &usize| self.prepared[*index].is_none() && !self.refused.contains(index);
         let new: Vec<usize> = indices.iter().copied().filter(is_new).collect();
-        let paths: Vec<PathBuf> =
-            new.iter().map(|index| self.candidates[*index].path.clone()).collect();
+        let paths: Vec<PathBuf> = new.iter().map(|index| self.place(*index)).collect();
         for (index, result) in new.into_iter().zip(self.reader.read_all(&paths)) {
             match result {
                 Ok(prepared) => self.prepared[index] = Some(prepared),

@@ -59,8 +59,8 @@ impl Reason {
 ///
 /// What holds a mark is known by [`is_marker`] when it is listed.
 pub(super) fn folder(path: &Path, real: &Path) -> Option<Reason> {
-    let name = lower(path)?;
-    let name = name.as_str();
+    let name = parts::lower_name(path);
+    let name = name.as_ref();
     if DEPENDENCIES.contains(&name) || name.ends_with(".egg-info") {
         return Some(Reason::Dependencies);
     }
@@ -109,8 +109,8 @@ pub(super) fn is_marker(name: &OsStr) -> bool {
 
 /// Why the file at `path` is left out.
 pub(super) fn file(path: &Path) -> Option<Reason> {
-    let name = lower(path)?;
-    let name = name.as_str();
+    let name = parts::lower_name(path);
+    let name = name.as_ref();
     let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
     if LOCKS.contains(&name) || extension == "lock" {
         return Some(Reason::Lock);
@@ -138,11 +138,6 @@ fn is_log(name: &str, extension: &str) -> bool {
         .split_once(".log.")
         .is_some_and(|(_, rest)| rest.starts_with(|first: char| first.is_ascii_digit()));
     extension == "log" || rotated || name.ends_with("nohup.out")
-}
-
-/// The last part of the path in lower case, unusual bytes replaced.
-fn lower(path: &Path) -> Option<String> {
-    path.file_name().map(|name| name.to_string_lossy().to_ascii_lowercase())
 }
 
 #[cfg(test)]

@@ -40,6 +40,9 @@ impl Rules {
 
     /// Whether the pack itself writes the file at `path` under its root, or a killed one left it there.
     pub(super) fn is_output(&self, root: &Path, path: &Path) -> bool {
+        if self.outputs.is_empty() {
+            return false;
+        }
         let is_left = path.file_name().is_some_and(atomic::is_temporary);
         self.outputs
             .iter()

@@ -114,8 +114,7 @@ const EXPORT_FORMATS: &[&str] = &["csv", "json", "txt", "xml", "yaml", "yml"];
 
 /// Whether the file is a secret by its name, or the copy of one.
 pub(crate) fn is_secret(path: &Path) -> bool {
-    let Some(name) = path.file_name() else { return false };
-    let name = name.to_string_lossy().to_ascii_lowercase();
+    let name = parts::lower_name(path);
     is_secret_name(&name)
         || original(&name).is_some_and(is_secret_name)
         || IN_FOLDERS.iter().any(|end| ends(path, end))

@@ -1,11 +1,16 @@
 //! What is not committed, and what changed since a revision.
 
-use std::collections::{BTreeSet, HashSet};
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
-use super::{Failure, Git, to_path};
+use super::index::Index;
+use super::tracked::Tracked;
+use super::{Failure, Git, INCLUDES, is_hash, to_path, unchanged};
 
 /// Files that differ from what is committed.
 #[derive(Debug, Default)]
@@ -13,7 +18,7 @@ pub(crate) struct Changes {
     /// Staged or changed in the work tree.
     pub(crate) changed: BTreeSet<PathBuf>,
     /// The files that git tracks under the packed folder.
-    pub(crate) tracked: Option<HashSet<OsString>>,
+    pub(crate) tracked: Option<Tracked>,
     /// Why there is no answer.
     pub(crate) failure: Option<Failure>,
 }
@@ -21,6 +26,43 @@ pub(crate) struct Changes {
 impl Changes {
     /// Compares the work tree with HEAD.
     pub(crate) fn read(git: &Git) -> Self {
+        Self::by_index(git).unwrap_or_else(|| Self::by_status(git))
+    }
+
+    /// Looks at the files that git saw, and asks it only about those that may have changed; `None`
+    /// when the index is one that only git understands, or git does not answer.
+    ///
+    /// Most often nothing has changed. Then this takes half the time of git, which looks at each
+    /// file from the top of the tree, twice.
+    fn by_index(git: &Git) -> Option<Self> {
+        if !git.surely_lacks(&["objectformat", INCLUDES]) {
+            return None;
+        }
+        let (index, written) = Index::read(&git.top.join(".git/index"))?;
+        let suspects = unchanged::suspects(&index, written, &git.top, &git.prefix)?;
+        let committed = git.tree()?;
+        let names = ["--name-only", "-z", "--no-renames", "--ignore-submodules=all"];
+        let mut listed = Vec::new();
+        if index.tree.as_ref() != Some(&committed) {
+            let mut arguments = vec!["diff-index", "--cached"];
+            arguments.extend(names);
+            arguments.extend([committed.as_str(), "--"]);
+            listed = git.run(&arguments).ok()?;
+        }
+        if !suspects.is_empty() {
+            let arguments = ["diff", "--no-ext-diff", "--no-textconv"].into_iter().chain(names);
+            let arguments = arguments.chain(["--"]).map(OsStr::new);
+            let paths = suspects.iter().map(|path| OsStr::from_bytes(path));
+            listed.extend(git.run(&arguments.chain(paths).collect::<Vec<_>>()).ok()?);
+        }
+        let changed = fields(&listed).filter_map(|file| git.strip(file)).map(to_path).collect();
+        let seen = index.seen.iter().filter_map(|seen| git.strip(index.path(seen)));
+        let tracked = Some(seen.collect());
+        Some(Self { changed, tracked, failure: None })
+    }
+
+    /// Has git look at every file.
+    fn by_status(git: &Git) -> Self {
         let status = git.run(&[
             "status",
             "--porcelain=v1",
@@ -38,15 +80,20 @@ impl Changes {
         // What took too long once would take as long again.
         let is_slow = matches!(failure, Some(Failure::TimedOut));
         let tracked = if is_slow { None } else { git.run(&["ls-files", "-z"]).ok() };
-        let tracked = tracked.map(|listed| {
-            let under = fields(&listed).filter_map(|file| git.strip(file));
-            under.map(|file| to_path(file).into_os_string()).collect()
-        });
+        let tracked =
+            tracked.map(|listed| fields(&listed).filter_map(|file| git.strip(file)).collect());
         Self { changed, tracked, failure }
     }
 }
 
 impl Git {
+    /// The tree object of the commit that is checked out.
+    fn tree(&self) -> Option<String> {
+        let name = self.run(&["rev-parse", "--verify", "-q", "HEAD^{tree}"]).ok()?;
+        let name = String::from_utf8_lossy(&name).trim().to_owned();
+        is_hash(&name).then_some(name)
+    }
+
     /// The files that differ between a commit and the work tree.
     pub(crate) fn changed_since(&self, commit: &str) -> Result<BTreeSet<PathBuf>, Failure> {
         let listed = self.run(&[
