@@ -167,6 +167,47 @@ fn nothing_that_the_configuration_names_is_run() {
 }
 
 #[test]
+fn the_configuration_of_a_repository_changes_no_byte() {
+    let sandbox = repository();
+    let tree = sandbox.tree();
+    sandbox.file("src/main.rs", "fn main() {\n\n    boil();\n}\n");
+    let arguments = [".", "--log", "3", "--diff", "--changed-since", "HEAD~1"];
+    let plain = sandbox.run(&arguments).exits(0).says_nothing().stdout;
+    let pipe = sandbox.home().join("pipe");
+    ran({
+        let mut mkfifo = sandbox.command("mkfifo");
+        mkfifo.arg(&pipe);
+        mkfifo
+    })
+    .exits(0);
+    for (key, value) in [
+        ("diff.orderFile", pipe.to_str().unwrap()),
+        ("log.showRoot", "false"),
+        ("log.diffMerges", "off"),
+        ("diff.algorithm", "patience"),
+        ("diff.indentHeuristic", "false"),
+        ("diff.interHunkContext", "9"),
+        ("diff.suppressBlankEmpty", "true"),
+        ("diff.submodule", "log"),
+        ("diff.relative", "true"),
+        ("core.bigFileThreshold", "1"),
+        ("core.abbrev", "4"),
+        ("i18n.logOutputEncoding", "UTF-16"),
+        ("format.pretty", "oneline"),
+        ("log.abbrevCommit", "true"),
+        ("log.decorate", "full"),
+        ("color.ui", "always"),
+        ("status.short", "true"),
+        ("status.showUntrackedFiles", "all"),
+        ("status.relativePaths", "false"),
+    ] {
+        git(&sandbox, &tree, &["config", key, value]).exits(0);
+        let odd = sandbox.run(&arguments).exits(0).says_nothing().stdout;
+        assert_eq!(odd, plain, "{key}");
+    }
+}
+
+#[test]
 fn neither_variables_nor_the_configuration_lead_git_to_another_tree() {
     let sandbox = repository();
     let tree = sandbox.tree();
