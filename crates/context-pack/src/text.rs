@@ -174,12 +174,29 @@ fn windows_1252(byte: u8) -> char {
 /// Whether cleaning would change nothing.
 fn is_clean(text: &str) -> bool {
     let is_plain = |byte: &u8| matches!(byte, b' '..=b'~' | b'\t' | b'\n');
-    text.ends_with('\n')
-        && text
-            .as_bytes()
-            .chunks(64)
-            .all(|chunk| chunk.iter().filter(|byte| !is_plain(byte)).count() == 0)
-        && has_short_lines(text)
+    let is_ascii = || {
+        let mut chunks = text.as_bytes().chunks(64);
+        chunks.all(|chunk| chunk.iter().filter(|byte| !is_plain(byte)).count() == 0)
+    };
+    let stays = |character: char| character == '\n' || stays(character);
+    text.ends_with('\n') && has_short_lines(text) && (is_ascii() || text.chars().all(stays))
+}
+
+/// Whether a character within a line is shown as it is.
+fn stays(character: char) -> bool {
+    !character.is_control() && !is_trick(character) || character == '\t'
+}
+
+/// Direction marks, which hide what a line does, and noncharacters, which XML does not allow.
+fn is_trick(character: char) -> bool {
+    matches!(
+        character,
+        '\u{202a}'..='\u{202e}'
+            | '\u{2066}'..='\u{2069}'
+            | '\u{fffe}'
+            | '\u{ffff}'
+            | '\u{feff}'
+    )
 }
 
 /// Whether no line of a text that ends with a newline is too long.
@@ -218,25 +235,16 @@ fn push_line(clean: &mut String, line: &str) {
         line.char_indices().nth(LINE).map(|(index, _)| index)
     };
     let kept = line.get(..cut.unwrap_or(line.len())).unwrap_or_default();
-    if kept.bytes().any(|byte| byte < b' ' && byte != b'\t' || byte == 0x7F) || !kept.is_ascii() {
+    if kept.chars().all(stays) {
+        clean.push_str(kept);
+    } else {
         for character in kept.chars() {
             match character {
-                '\t' => clean.push('\t'),
                 '\u{b}' | '\u{c}' => {}
-                // Direction marks hide what a line does; noncharacters are not allowed in XML.
-                '\u{202a}'..='\u{202e}'
-                | '\u{2066}'..='\u{2069}'
-                | '\u{fffe}'
-                | '\u{ffff}'
-                | '\u{feff}' => {
-                    clean.extend(character.escape_unicode());
-                }
-                character if character.is_control() => clean.extend(character.escape_unicode()),
-                character => clean.push(character),
+                character if stays(character) => clean.push(character),
+                character => clean.extend(character.escape_unicode()),
             }
         }
-    } else {
-        clean.push_str(kept);
     }
     if let Some(cut) = cut {
         let n_omitted = line.get(cut..).unwrap_or_default().chars().count();
@@ -308,12 +316,15 @@ mod tests {
             "a\r\n",
             "é\n",
             "\u{1b}\n",
+            "é\u{85}\n",
+            "\u{202e}x\n",
+            "\u{feff}x\n",
             &"x".repeat(2000),
             &format!("{0}\n{0}\n", "x".repeat(1000)),
         ] {
             assert!(!is_clean(text) || clean(text) == text, "{text:?}");
         }
-        assert!(is_clean("\ta\n\nb\n"));
+        assert!(is_clean("\ta\n\nb\n") && is_clean("\té\n"));
         assert_eq!(clean("red \u{1b}[31m\u{c}"), "red \\u{1b}[31m\n");
         let long = clean(&"é".repeat(5000));
         assert_eq!(long, format!("{}… 4,000 characters omitted …\n", "é".repeat(1000)));
