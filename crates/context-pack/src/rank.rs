@@ -30,7 +30,7 @@ pub(crate) fn rank(
             .map(|entry| entry.path.as_path())
             .collect();
         let real = map_all(&paths, |_, path| root.folder.join(path));
-        let mut signals = signals(known, &paths);
+        let mut signals = signals(known, &paths, root);
         if let Some(focus) = &focus {
             let matches = paths.iter().zip(focus.of_files(&paths, &real));
             signals.focus = matches
@@ -77,13 +77,15 @@ pub(crate) fn rank(
 /// New files are as interesting as changed ones, unless there are too many to be new work.
 const MOST_UNTRACKED: usize = 60;
 
-fn signals(known: &Known, paths: &[&Path]) -> Signals {
+fn signals(known: &Known, paths: &[&Path], root: &Root) -> Signals {
     let movement = known.history.movement(value::weight);
     let mut changed = known.changes.changed.clone();
     if let Some(tracked) = &known.changes.tracked {
+        let mut checkouts = HashMap::new();
         let untracked: BTreeSet<PathBuf> = paths
             .iter()
             .filter(|path| !tracked.contains(path.as_os_str()))
+            .filter(|path| !is_of_another_checkout(path, root, &mut checkouts))
             .map(|path| path.to_path_buf())
             .collect();
         if untracked.len() <= MOST_UNTRACKED {
@@ -91,6 +93,22 @@ fn signals(known: &Known, paths: &[&Path]) -> Signals {
         }
     }
     Signals { movement, changed, since: known.changed_since.clone(), focus: HashMap::new() }
+}
+
+/// Whether a file lies in a checkout of its own below the root, as a submodule or another clone:
+/// what is not committed there is not known, and what is committed is not new. `known` remembers
+/// what was found out about each folder.
+fn is_of_another_checkout<'a>(
+    path: &'a Path,
+    root: &Root,
+    known: &mut HashMap<&'a Path, bool>,
+) -> bool {
+    let folders = path.ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty());
+    folders.into_iter().any(|folder| {
+        *known.entry(folder).or_insert_with(|| {
+            root.folder.join(folder).join(".git").symlink_metadata().is_ok()
+        })
+    })
 }
 
 /// The name of a file in the document.

@@ -221,6 +221,23 @@ fn a_submodule_is_packed_with_its_own_history_and_as_part_of_the_tree_above() {
 }
 
 #[test]
+fn what_another_checkout_below_the_tree_has_committed_is_not_new() {
+    let sandbox = repository();
+    let clone = sandbox.tree().join("parts/other");
+    git(&sandbox, sandbox.home(), &["clone", "-q", "tree", clone.to_str().unwrap()]).exits(0);
+    git(&sandbox, &sandbox.tree(), &["submodule", "--quiet", "add", "../tree", "sub"]).exits(0);
+    sandbox.file("src/new.rs", "pub fn new() {}\n");
+    let explained = sandbox.run(&[".", "--explain", "--json"]).exits(0).stdout;
+    let changed: Vec<&str> = explained
+        .lines()
+        .filter(|line| line.contains("\"changed\":20.0"))
+        .filter_map(|line| line.strip_prefix("{\"path\":\"")?.split('"').next())
+        .collect();
+    assert_eq!(changed, ["src/new.rs", ".gitmodules"], "{explained}");
+    assert!(explained.contains("\"sub/src/heat.rs\""), "{explained}");
+}
+
+#[test]
 fn a_corrupt_object_or_index_costs_the_history_and_not_the_pack() {
     let sandbox = repository();
     let tree = sandbox.tree();
