@@ -105,9 +105,9 @@ fn is_of_another_checkout<'a>(
 ) -> bool {
     let folders = path.ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty());
     folders.into_iter().any(|folder| {
-        *known.entry(folder).or_insert_with(|| {
-            root.folder.join(folder).join(".git").symlink_metadata().is_ok()
-        })
+        *known
+            .entry(folder)
+            .or_insert_with(|| root.folder.join(folder).join(".git").symlink_metadata().is_ok())
     })
 }
 
