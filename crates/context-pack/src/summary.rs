@@ -72,7 +72,7 @@ fn priority(pack: &Pack) -> Vec<String> {
 }
 
 /// `3 logs`, `1 log`.
-fn counted(count: usize, plural: &str) -> String {
+pub(crate) fn counted(count: usize, plural: &str) -> String {
     let word = if count == 1 { plural.strip_suffix('s').unwrap_or(plural) } else { plural };
     format!("{} {word}", thousands(count))
 }
