@@ -38,6 +38,15 @@ fn no_budget_is_exceeded_and_one_that_is_too_small_gives_nothing_and_says_no() {
 }
 
 #[test]
+fn a_number_below_zero_is_named_for_what_it_is() {
+    let sandbox = Sandbox::with_project();
+    for flag in ["--budget", "--max-file", "--margin", "--log"] {
+        let ran = sandbox.run(&[".", flag, "-1"]).exits(2);
+        assert!(ran.stderr.starts_with("error: invalid value '-1' for '"), "{}", ran.stderr);
+    }
+}
+
+#[test]
 fn count_prints_one_number_and_names_for_several_files() {
     let sandbox = Sandbox::with_project();
     let of = |name: &str| tokens(&std::fs::read_to_string(sandbox.tree().join(name)).unwrap());

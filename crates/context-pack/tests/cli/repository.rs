@@ -121,6 +121,8 @@ fn uncommitted_changes_come_first_and_can_be_shown_as_a_patch() {
         unknown.stderr
     );
     sandbox.run(&[".", "--changed-since", "--output=x"]).exits(2);
+    let unset = sandbox.run(&[".", "--changed-since", ""]).exits(3);
+    assert!(unset.stderr.starts_with("context-pack: cannot find the revision ''\n"));
 }
 
 #[test]
