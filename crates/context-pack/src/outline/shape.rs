@@ -10,6 +10,10 @@ pub(super) fn items(text: &str, tag: &str) -> Vec<Item> {
         "toml" => tables(text),
         "yaml" => keys(text, ':', 2),
         "json" => keys(text, ':', 4),
+        "sql" => outermost(text, |line| begins(line, &["create"])),
+        "dockerfile" => outermost(text, |line| begins(line, &["from", "entrypoint", "cmd"])),
+        "hcl" => outermost(text, |line| line.ends_with('{')),
+        "makefile" | "just" => outermost(text, is_target),
         _ => declarations(text, tag),
     }
 }
@@ -79,6 +83,27 @@ fn keys(text: &str, mark: char, indent: usize) -> Vec<Item> {
         })
     });
     items.collect()
+}
+
+/// The lines at the margin that say what is made there.
+fn outermost(text: &str, says: impl Fn(&str) -> bool) -> Vec<Item> {
+    let at_margin = |line: &str| line.starts_with(|first: char| first.is_alphanumeric());
+    let items = lines(text).map(str::trim_end).enumerate();
+    items
+        .filter(|(_, line)| at_margin(line) && says(line))
+        .map(|(at, line)| Item { at, depth: 0, line: line.to_owned() })
+        .collect()
+}
+
+/// Whether a line begins with one of these words, in capitals or not.
+fn begins(line: &str, words: &[&str]) -> bool {
+    let first = line.split_whitespace().next().unwrap_or_default();
+    words.iter().any(|word| first.eq_ignore_ascii_case(word))
+}
+
+/// Whether a line names something to make, and is no variable.
+fn is_target(line: &str) -> bool {
+    line.split_once(':').is_some_and(|(name, rest)| !name.contains('=') && !rest.starts_with('='))
 }
 
 /// Whether a word may stand before the word that declares something.
@@ -190,17 +215,30 @@ fn declarations(text: &str, tag: &str) -> Vec<Item> {
             continue;
         }
         let depth = (line.len() - start.len()) / unit;
-        if depth > 2 {
+        if depth > 2 || says_only_where_from(start) {
             continue;
         }
         if is_declaration(start, depth)
             || start.starts_with("#define ")
-            || c_like && is_function(start, depth)
+            || c_like && (is_function(start, depth) || depth == 0 && names_function(start))
         {
             items.push(Item { at, depth, line: line.trim_end().to_owned() });
         }
     }
     items
+}
+
+/// Whether a line names what it takes from elsewhere, or the package that it is in.
+pub(super) fn says_only_where_from(line: &str) -> bool {
+    let is_package =
+        line.strip_prefix("package ").is_some_and(|name| !name.trim_end().ends_with('{'));
+    is_package && !line.contains("::") || line.contains("= require(")
+}
+
+/// A function that an assignment gives a name: `app.use = function use(fn) {`.
+fn names_function(start: &str) -> bool {
+    let value = start.split_once(" = ").map(|(_, value)| value.trim_start_matches("async "));
+    start.ends_with('{') && value.is_some_and(|value| value.starts_with("function"))
 }
 
 /// How many bytes one step of indentation has here: a tab, or the smallest run of blanks.
@@ -281,6 +319,37 @@ mod tests {
     fn settings_are_outlined_by_their_tables_and_keys() {
         check("x = 1\n[a]\ny = 2\n# c\n[[b]]\n", "toml", &["x = 1", "[a]", "y = 2", "[[b]]"]);
         check("on:\n  push:\n    branches: x\njobs:\n", "yaml", &["on:", "  push:", "jobs:"]);
+    }
+
+    #[test]
+    fn files_of_statements_are_outlined_by_what_is_made_there() {
+        check(
+            "CREATE TABLE cup (\n  id int\n);\nINSERT INTO cup VALUES (1);\ncreate view v as\n",
+            "sql",
+            &["CREATE TABLE cup (", "create view v as"],
+        );
+        check(
+            "FROM a AS b\nRUN x\nFROM c\nCMD [\"d\"]\n",
+            "dockerfile",
+            &["FROM a AS b", "FROM c", "CMD [\"d\"]"],
+        );
+        check("variable \"x\" {\n  y = 1\n}\nz = 1\n", "hcl", &["variable \"x\" {"]);
+        check(
+            "X := 1\nY=a:b\n.PHONY: all\nall: build\n\techo a: b\nbuild:\n",
+            "makefile",
+            &["all: build", "build:"],
+        );
+    }
+
+    #[test]
+    fn what_a_file_takes_from_elsewhere_is_not_what_is_in_it() {
+        check("package fzf\n\nfunc Run() {\n", "go", &["func Run() {"]);
+        check(
+            "var http = require('http');\nvar app = exports;\napp.use = function use(fn) {\n",
+            "javascript",
+            &["var app = exports;", "app.use = function use(fn) {"],
+        );
+        check("package Tea::Pot;\nsub pour {\n", "perl", &["package Tea::Pot;", "sub pour {"]);
     }
 
     #[test]
