@@ -62,6 +62,20 @@ fn count_prints_one_number_and_names_for_several_files() {
 }
 
 #[test]
+fn what_is_no_text_is_not_counted_and_a_device_without_an_end_not_waited_for() {
+    let sandbox = Sandbox::with_project();
+    let count = |name: &str| sandbox.run(&["count", name]);
+    let ran = count("/dev/zero").exits(3);
+    assert!(ran.stderr.starts_with("context-pack: cannot count /dev/zero: it is not text\n"));
+    let units = "x😀".repeat(30_000);
+    let wide: Vec<u8> =
+        [0xFF, 0xFE].into_iter().chain(units.encode_utf16().flat_map(u16::to_le_bytes)).collect();
+    sandbox.file("wide.txt", wide);
+    let expect = format!("{}\n", tokens(&units));
+    assert_eq!(count("wide.txt").exits(0).stdout, expect);
+}
+
+#[test]
 fn no_file_has_more_tokens_than_the_most_that_one_may_have_at_any_depth() {
     let sandbox = Sandbox::with_project();
     sandbox
