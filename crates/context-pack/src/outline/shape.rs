@@ -21,14 +21,18 @@ pub(super) fn items(text: &str, tag: &str) -> Vec<Item> {
 /// Headings with their marks, outside of fences; underlined ones too.
 fn headings(text: &str) -> Vec<Item> {
     let mut items = Vec::new();
-    let mut fence: Option<&str> = None;
+    let mut fence: Option<(u8, usize)> = None;
     let mut previous = "";
     for (at, line) in lines(text).enumerate() {
         let start = line.trim_start();
-        let opens = ["```", "~~~"].into_iter().find(|mark| start.starts_with(mark));
-        match (fence, opens) {
-            (None, Some(mark)) => fence = Some(mark),
-            (Some(mark), Some(_)) if start.starts_with(mark) => fence = None,
+        match (fence, marks(start)) {
+            (None, Some(opened)) => fence = Some(opened),
+            // What closes a fence is as long as what opened it, and nothing follows.
+            (Some((mark, n)), Some((same, n_closing)))
+                if mark == same && n_closing >= n && start.trim_end().len() == n_closing =>
+            {
+                fence = None;
+            }
             (Some(_), _) => {}
             (None, None) => {
                 let level = line.bytes().take_while(|byte| *byte == b'#').count();
@@ -44,6 +48,13 @@ fn headings(text: &str) -> Vec<Item> {
         previous = line;
     }
     items
+}
+
+/// The letter of the fence that a line begins with, and how many of it there are.
+fn marks(start: &str) -> Option<(u8, usize)> {
+    let mark = start.bytes().next().filter(|first| matches!(first, b'`' | b'~'))?;
+    let n_marks = start.bytes().take_while(|byte| *byte == mark).count();
+    (n_marks >= 3).then_some((mark, n_marks))
 }
 
 /// The depth of the heading that a line of marks underlines.
@@ -313,6 +324,8 @@ mod tests {
     #[test]
     fn documents_are_outlined_by_their_headings() {
         check("# A\ntext\n```\n# no\n```\n## B\n\nC\n===\n", "markdown", &["# A", "## B", "C"]);
+        let nested = "# A\n````md\n```sh\n# no\n```\n# no\n````\n~~~ x\n# no\n```\n~~~\n# B\n";
+        check(nested, "markdown", &["# A", "# B"]);
     }
 
     #[test]
