@@ -10,6 +10,7 @@ use super::ignores::{Has, Ignores};
 use super::names::{self, Reason};
 use super::queue::Taken;
 use super::{Entry, Found, Progress, Rules, secrets};
+use crate::text;
 
 /// A folder that is to be listed.
 #[derive(Debug)]
@@ -52,6 +53,9 @@ impl Lister<'_> {
             if is_below && kind.is_file() && names::is_marker(name) {
                 return found.leave_out(Reason::BuildOutput);
             }
+            if is_below && name == ".git" && kind.is_file() && self.is_worktree(&real) {
+                return found.leave_out(Reason::WorkTree);
+            }
             has.note(name);
         }
         let ignores = ignores.within(&real, path, &has, &mut found.problems);
@@ -72,6 +76,17 @@ impl Lister<'_> {
                 taken.more.push(Waiting { path, ignores: Arc::clone(&ignores) });
             }
         }
+    }
+
+    /// Whether a folder is another work tree of the repository that is packed.
+    fn is_worktree(self, real: &Path) -> bool {
+        let said = text::head(&real.join(".git")).map(|(said, _)| said).unwrap_or_default();
+        let said = String::from_utf8_lossy(&said);
+        let main = said
+            .strip_prefix("gitdir: ")
+            .and_then(|at| at.trim_end().rsplit_once("/.git/worktrees/"))
+            .and_then(|(main, _)| fs::canonicalize(real.join(main)).ok());
+        main.is_some_and(|main| self.folder.starts_with(main))
     }
 
     /// Notes what becomes of a file.

@@ -17,6 +17,8 @@ pub(crate) enum Reason {
     Dependencies,
     /// A folder of build output.
     BuildOutput,
+    /// Another work tree of the packed repository, which has its files once more.
+    WorkTree,
     /// A log, or a folder of logs.
     Log,
     /// A lock file.
@@ -41,6 +43,7 @@ impl Reason {
         match self {
             Self::Dependencies => "dependency folders",
             Self::BuildOutput => "build folders",
+            Self::WorkTree => "other worktrees",
             Self::Log => "logs",
             Self::Lock => "lock files",
             Self::Generated => "generated files",

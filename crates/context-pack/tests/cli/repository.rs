@@ -223,6 +223,22 @@ fn a_submodule_is_packed_with_its_own_history_and_as_part_of_the_tree_above() {
 }
 
 #[test]
+fn another_worktree_of_the_same_repository_is_not_packed_once_more() {
+    let sandbox = repository();
+    for worktree in [".claude/worktrees/ada", "../beside/ada"] {
+        let add = ["worktree", "add", "-q", "--detach", worktree];
+        git(&sandbox, &sandbox.tree(), &add).exits(0);
+    }
+    let stats = sandbox.run(&[".", "-o", "../pack.md", "--stats", "-"]).exits(0).stdout;
+    assert!(stats.contains("\"other_worktrees\":1") && !stats.contains(".claude"), "{stats}");
+    // One that is asked for, and one of a repository that is not packed, are trees like others.
+    for paths in [&[".claude/worktrees/ada"][..], &["../beside"]] {
+        let listed = sandbox.run(&[paths, &["--list"]].concat()).exits(0).stdout;
+        assert!(listed.contains("src/heat.rs\n"), "{paths:?}: {listed}");
+    }
+}
+
+#[test]
 fn what_another_checkout_below_the_tree_has_committed_is_not_new() {
     let sandbox = repository();
     let clone = sandbox.tree().join("parts/other");
