@@ -100,7 +100,7 @@ pub const FORMS: &[(&str, &[&str], &str)] = &[
     ("azure-key", &["AccountKey="], r"AccountKey=(?P<secret>[A-Za-z0-9+/]{40,}={0,2})"),
     ("azure-key", &["SharedAccessKey="], r"SharedAccessKey=(?P<secret>[A-Za-z0-9+/]{40,}={0,2})"),
     ("azure-key", &["sig="], r"\bsig=(?P<secret>[A-Za-z0-9%+/]{40,}(?:%3[Dd]|=))"),
-    ("azure-key", &["Q~"], r"\b[A-Za-z0-9_~.-]{3}[0-9]Q~[A-Za-z0-9_~.-]{31,34}"),
+    ("azure-key", &["7Q~", "8Q~"], r"\b[A-Za-z0-9_~.-]{3}[78]Q~[A-Za-z0-9_~.-]{31,34}"),
     ("groq-key", &["gsk_"], r"\bgsk_[A-Za-z0-9]{40,}"),
     ("xai-key", &["xai-"], r"\bxai-[A-Za-z0-9]{60,}"),
     ("perplexity-key", &["pplx-"], r"\bpplx-[A-Za-z0-9]{40,}"),
