@@ -126,6 +126,11 @@ fn a_token_is_replaced_wherever_it_comes_from() {
     let listed =
         sandbox.run_with_stdin(&[".", "--files-from", "-"], &format!("README.md\n{token}.rs"));
     assert!(listed.stderr.contains("cannot read [redacted:github-token].rs"), "{}", listed.stderr);
+    let summary = sandbox.run(&[".", "-v", "--include", &token]).exits(0).stderr;
+    assert!(
+        summary.contains("[redacted:github-token].rs") && !summary.contains("ghp_"),
+        "{summary}"
+    );
 }
 
 #[test]
