@@ -83,7 +83,9 @@ fn tables(text: &str) -> Vec<Item> {
 fn keys(text: &str, mark: char, indent: usize) -> Vec<Item> {
     let items = lines(text).enumerate().filter_map(|(at, line)| {
         let start = line.trim_start();
-        let width = line.len() - start.len();
+        // A tab is one step, as two blanks are.
+        let tabs = line.bytes().take_while(|byte| *byte == b'\t').count();
+        let width = line.len() - start.len() + tabs;
         let is_key = start.starts_with(|first: char| {
             first.is_alphanumeric() || matches!(first, '"' | '_' | '.' | '\'')
         });
@@ -331,6 +333,8 @@ mod tests {
     #[test]
     fn settings_are_outlined_by_their_tables_and_keys() {
         check("x = 1\n[a]\ny = 2\n# c\n[[b]]\n", "toml", &["x = 1", "[a]", "y = 2", "[[b]]"]);
+        let tabs = "{\n\t\"a\": {\n\t\t\"b\": {\n\t\t\t\"c\": 1\n";
+        check(tabs, "json", &["\t\"a\": {", "\t\t\"b\": {"]);
         check("on:\n  push:\n    branches: x\njobs:\n", "yaml", &["on:", "  push:", "jobs:"]);
     }
 
