@@ -86,6 +86,8 @@ fn signals(known: &Known, paths: &[&Path], root: &Root) -> Signals {
             .iter()
             .filter(|path| !tracked.contains(path.as_os_str()))
             .filter(|path| !is_of_another_checkout(path, root, &mut checkouts))
+            // One more than the most says enough.
+            .take(MOST_UNTRACKED + 1)
             .map(|path| path.to_path_buf())
             .collect();
         if untracked.len() <= MOST_UNTRACKED {
