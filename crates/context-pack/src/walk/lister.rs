@@ -61,7 +61,7 @@ impl Lister<'_> {
         let ignores = ignores.within(&real, path, &has, &mut found.problems);
         self.progress.0.fetch_add(listed.len(), Ordering::Relaxed);
         for (name, kind) in listed {
-            if name == ".git" || !(kind.is_file() || kind.is_dir()) {
+            if name == ".git" || names::is_own(&name) || !(kind.is_file() || kind.is_dir()) {
                 continue;
             }
             let is_ignored =

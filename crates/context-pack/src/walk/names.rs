@@ -112,6 +112,11 @@ pub(super) fn is_marker(name: &OsStr) -> bool {
     MARKERS.iter().any(|marker| name == *marker)
 }
 
+/// Whether a file says how this tool packs, and nothing of what is packed.
+pub(super) fn is_own(name: &OsStr) -> bool {
+    name == ".context-pack.toml" || name == ".context-packignore"
+}
+
 /// Why the file at `path` is left out.
 pub(super) fn file(path: &Path) -> Option<Reason> {
     let name = lower(path)?;

@@ -272,6 +272,9 @@ fn settings_are_read_flags_win_and_a_typo_is_named() {
     assert!(sandbox.run(&["init"]).exits(0).says_nothing().stdout.is_empty());
     sandbox.run(&["init"]).exits(1);
     sandbox.run(&["."]).exits(0).says_nothing();
+    sandbox.file(".context-packignore", "absent\n");
+    let listed = sandbox.run(&[".", "--list"]).exits(0).stdout;
+    assert!(!listed.contains(".context-pack"), "{listed}");
     sandbox.file(".context-pack.toml", "format = \"json\"\nexclude = [\"tests\"]\n");
     let ran = sandbox.run(&["."]).exits(0);
     assert!(ran.stdout.starts_with('{') && !ran.stdout.contains("boil.rs"), "{}", ran.stdout);
