@@ -170,10 +170,11 @@ pub fn sanitize(text: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
-/// Control characters, and the marks that change the direction of the text around them.
+/// Control characters, the marks that change the direction of the text around them, and letters
+/// that nobody sees.
 fn is_hostile(character: char) -> bool {
     character.is_control()
-        || matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2028}' | '\u{2029}' | '\u{2066}'..='\u{2069}')
+        || matches!(character, '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2028}' | '\u{2029}' | '\u{2060}' | '\u{2066}'..='\u{2069}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
 }
 
 #[cfg(test)]
@@ -205,6 +206,7 @@ mod tests {
             ("\u{202e}gpj.exe", "\\u{202e}gpj.exe"),
             ("\u{9b}31m", "\\u{9b}31m"),
             ("\u{61c}1", "\\u{61c}1"),
+            ("a\u{200b}b\u{e0041}", "a\\u{200b}b\\u{e0041}"),
         ] {
             assert_eq!(sanitize(raw), safe);
         }

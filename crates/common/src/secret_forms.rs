@@ -15,7 +15,7 @@ pub type Tally = BTreeMap<&'static str, usize>;
 const PASSWORD: &str = "password";
 
 /// What stands before a password in a connection string without an at sign.
-pub const PASSWORD_WORDS: &[&str] = &["assword=", "passwd=", "Pwd=", "pwd="];
+pub const PASSWORD_WORDS: &[&str] = &["assword=", "PASSWORD=", "passwd=", "Pwd=", "pwd=", "PWD="];
 
 /// Kinds of secrets: the name, the literals of which every one of its kind has one, the form as a pattern.
 ///
@@ -46,7 +46,11 @@ pub const FORMS: &[(&str, &[&str], &str)] = &[
     ),
     ("github-token", &["ghp_", "gho_", "ghu_", "ghs_", "ghr_"], r"\bgh[pousr]_[A-Za-z0-9]{30,255}"),
     ("github-token", &["github_pat_"], r"\bgithub_pat_[A-Za-z0-9_]{22,255}"),
-    ("gitlab-token", &["glpat-"], r"\bglpat-[A-Za-z0-9_-]{20,}"),
+    (
+        "gitlab-token",
+        &["glpat-", "gldt-", "glrt-", "glptt-", "glft-", "gloas-"],
+        r"\bgl(?:pat|dt|rt|ptt|ft|oas)-[A-Za-z0-9_-]{20,}",
+    ),
     ("aws-key", &["AKIA", "ASIA"], r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"),
     (
         "aws-secret",
@@ -64,13 +68,13 @@ pub const FORMS: &[(&str, &[&str], &str)] = &[
     ),
     (
         "slack-token",
-        &["xoxa-", "xoxb-", "xoxp-", "xoxr-", "xoxs-", "xapp-"],
-        r"\b(?:xox[abprs]|xapp)-[A-Za-z0-9-]{10,}",
+        &["xoxa-", "xoxb-", "xoxc-", "xoxd-", "xoxp-", "xoxr-", "xoxs-", "xapp-"],
+        r"\b(?:xox[abcdprs]|xapp)-[A-Za-z0-9%-]{10,}",
     ),
     (
         "slack-webhook",
         &["hooks.slack.com"],
-        r"hooks\.slack\.com/services/(?P<secret>[A-Za-z0-9/]{20,})",
+        r"hooks\.slack\.com/(?:services|workflows|triggers)/(?P<secret>[A-Za-z0-9/]{20,})",
     ),
     (
         "discord-webhook",
@@ -78,11 +82,12 @@ pub const FORMS: &[(&str, &[&str], &str)] = &[
         r"/api/webhooks/[0-9]+/(?P<secret>[A-Za-z0-9_-]{40,})",
     ),
     ("stripe-key", &["k_live_", "k_test_"], r"\b[sr]k_(?:live|test)_[0-9A-Za-z]{16,}"),
+    ("stripe-key", &["whsec_"], r"\bwhsec_[A-Za-z0-9+/=]{24,}"),
     ("npm-token", &["npm_"], r"\bnpm_[A-Za-z0-9]{36}\b"),
     ("pypi-token", &["pypi-"], r"\bpypi-[A-Za-z0-9_-]{50,}"),
     ("huggingface-token", &["hf_"], r"\bhf_[A-Za-z0-9]{30,}\b"),
     ("sendgrid-key", &["SG."], r"\bSG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}"),
-    ("digitalocean-token", &["dop_v1_", "doo_v1_"], r"\bdo[op]_v1_[a-f0-9]{64}\b"),
+    ("digitalocean-token", &["dop_v1_", "doo_v1_", "dor_v1_"], r"\bdo[opr]_v1_[a-f0-9]{64}\b"),
     ("docker-token", &["dckr_pat_"], r"\bdckr_pat_[A-Za-z0-9_-]{20,}"),
     ("atlassian-token", &["ATATT3"], r"\bATATT3[A-Za-z0-9_=-]{50,}"),
     ("linear-key", &["lin_api_"], r"\blin_api_[A-Za-z0-9]{30,}"),
@@ -93,6 +98,9 @@ pub const FORMS: &[(&str, &[&str], &str)] = &[
     ),
     ("telegram-token", &[":AA"], r"\b[0-9]{8,10}:AA[A-Za-z0-9_-]{33}\b"),
     ("azure-key", &["AccountKey="], r"AccountKey=(?P<secret>[A-Za-z0-9+/]{40,}={0,2})"),
+    ("azure-key", &["SharedAccessKey="], r"SharedAccessKey=(?P<secret>[A-Za-z0-9+/]{40,}={0,2})"),
+    ("azure-key", &["sig="], r"\bsig=(?P<secret>[A-Za-z0-9%+/]{40,}(?:%3[Dd]|=))"),
+    ("azure-key", &["7Q~", "8Q~"], r"\b[A-Za-z0-9_~.-]{3}[78]Q~[A-Za-z0-9_~.-]{31,34}"),
     ("groq-key", &["gsk_"], r"\bgsk_[A-Za-z0-9]{40,}"),
     ("xai-key", &["xai-"], r"\bxai-[A-Za-z0-9]{60,}"),
     ("perplexity-key", &["pplx-"], r"\bpplx-[A-Za-z0-9]{40,}"),
@@ -110,6 +118,31 @@ pub const FORMS: &[(&str, &[&str], &str)] = &[
     ("square-token", &["sq0atp-", "sq0csp-"], r"\bsq0(?:atp|csp)-[A-Za-z0-9_-]{22,}"),
     ("fly-token", &["fm2_"], r"\bfm2_[A-Za-z0-9+/=_-]{40,}"),
     ("crates-io-token", &["cio"], r"\bcio[A-Za-z0-9]{32}\b"),
+    ("grafana-token", &["glsa_"], r"\bglsa_[A-Za-z0-9]{32}_[a-f0-9]{8}\b"),
+    ("grafana-token", &["glc_"], r"\bglc_[A-Za-z0-9+/=]{40,}"),
+    ("newrelic-key", &["NRAK-"], r"\bNRAK-[A-Z0-9]{27}\b"),
+    ("postman-key", &["PMAK-"], r"\bPMAK-[a-f0-9]{24}-[a-f0-9]{34}\b"),
+    ("terraform-token", &[".atlasv1."], r"\b[A-Za-z0-9]{14}\.atlasv1\.[A-Za-z0-9_=-]{60,}"),
+    ("sentry-token", &["sntrys_", "sntryu_"], r"\bsntry[su]_[A-Za-z0-9+/=_-]{40,}"),
+    ("pulumi-token", &["pul-"], r"\bpul-[a-f0-9]{40}\b"),
+    ("planetscale-token", &["pscale_"], r"\bpscale_(?:tkn|pw|oauth)_[A-Za-z0-9_.=-]{32,}"),
+    ("figma-token", &["figd_"], r"\bfigd_[A-Za-z0-9_-]{40,}"),
+    ("rubygems-key", &["rubygems_"], r"\brubygems_[a-f0-9]{48}\b"),
+    (
+        "tailscale-key",
+        &["tskey-"],
+        r"\btskey-(?:auth|api|client|scim|webhook)-[A-Za-z0-9]{8,}-[A-Za-z0-9]{16,}",
+    ),
+    ("circleci-token", &["CCIPAT_"], r"\bCCIPAT_[A-Za-z0-9]{22}_[a-f0-9]{40}\b"),
+    ("bitbucket-token", &["ATBB"], r"\bATBB[A-Za-z0-9_=.-]{32,}"),
+    ("heroku-key", &["HRKU-"], r"\bHRKU-[A-Za-z0-9_-]{36,}"),
+    ("mapbox-token", &["sk.eyJ"], r"\bsk\.eyJ[A-Za-z0-9_-]{20,}\.[A-Za-z0-9_-]{20,}"),
+    ("1password-token", &["ops_eyJ"], r"\bops_eyJ[A-Za-z0-9_=-]{100,}"),
+    ("nvidia-key", &["nvapi-"], r"\bnvapi-[A-Za-z0-9_-]{60,}"),
+    ("langsmith-key", &["lsv2_"], r"\blsv2_(?:pt|sk)_[a-f0-9]{32}_[a-f0-9]{10}\b"),
+    ("pinecone-key", &["pcsk_"], r"\bpcsk_[A-Za-z0-9]{5,}_[A-Za-z0-9]{40,}"),
+    ("tavily-key", &["tvly-"], r"\btvly-(?:dev-|prod-)?[A-Za-z0-9-]*[A-Za-z0-9]{24}"),
+    ("firecrawl-key", &["fc-"], r"\bfc-[a-f0-9]{32}\b"),
     ("mailgun-key", &["key-"], r"\bkey-[a-f0-9]{32}\b"),
     (
         "npm-auth",
@@ -143,23 +176,23 @@ pub const FORMS: &[(&str, &[&str], &str)] = &[
     (
         PASSWORD,
         PASSWORD_WORDS,
-        r#"(?:[Ss]erver|[Dd]ata [Ss]ource|[Hh]ost|[Aa]ddress|[Uu]ser ?[Ii][Dd]|[Uu]id|[Uu]ser(?:[Nn]ame)?)=[^;"'(){}\n]*;(?:[A-Za-z ]+=[^;"'(){}\n]*;)*\s*(?:[Pp]assword|[Pp]wd)=(?P<secret>[^\s;"'<>$%{}\[*`\\()][^\s;"'<>`()]{2,})"#,
+        r#"(?:[Ss]erver|[Dd]ata [Ss]ource|[Hh]ost|[Aa]ddress|[Uu]ser ?[Ii][Dd]|[Uu]id|[Uu]ser(?:[Nn]ame)?|SERVER|UID)=[^;"'(){}\n]*;(?:[A-Za-z ]+=[^;"'(){}\n]*;)*\s*(?:[Pp]assword|[Pp]wd|PASSWORD|PWD)=(?P<secret>[^\s;"'<>$%{}\[*`\\()][^\s;"'<>`()]{2,})"#,
     ),
     (
         PASSWORD,
         PASSWORD_WORDS,
-        r#"\b(?:[Pp]assword|[Pp]wd)=(?P<secret>[^\s;"'<>$%{}\[*`\\()][^\s;"'<>`()]{2,});\s*(?:[A-Za-z ]+=[^;"'(){}\n]*;\s*)*(?:[Ss]erver|[Dd]ata [Ss]ource|[Hh]ost|[Aa]ddress|[Uu]ser [Ii][Dd]|[Uu]id)="#,
+        r#"\b(?:[Pp]assword|[Pp]wd|PASSWORD|PWD)=(?P<secret>[^\s;"'<>$%{}\[*`\\()][^\s;"'<>`()]{2,});\s*(?:[A-Za-z ]+=[^;"'(){}\n]*;\s*)*(?:[Ss]erver|[Dd]ata [Ss]ource|[Hh]ost|[Aa]ddress|[Uu]ser [Ii][Dd]|[Uu]id|SERVER|UID)="#,
     ),
     // libpq: the same with blanks.
     (
         PASSWORD,
         PASSWORD_WORDS,
-        r#"\b(?:host|hostaddr|port|user|dbname|sslmode)=[^\s"'&;,()]+[ \t]+(?:[a-z_]+=[^\s"'&;,()]+[ \t]+)*password=(?P<secret>[^\s;"'<>$%{}\[*`\\(),&][^\s;"'<>`(),&]{2,})"#,
+        r#"\b(?:host|hostaddr|port|user|dbname|sslmode)=[^\s"'&;,()]+[ \t]+(?:[a-z_]+=[^\s"'&;,()]+[ \t]+)*password='?(?P<secret>[^\s;"'<>$%{}\[*`\\(),&][^\s;"'<>`(),&]{2,})"#,
     ),
     (
         PASSWORD,
         PASSWORD_WORDS,
-        r#"\bpassword=(?P<secret>[^\s;"'<>$%{}\[*`\\(),&][^\s;"'<>`(),&]{2,})[ \t]+(?:host|hostaddr|port|user|dbname|sslmode)=[^\s"'&;,()]"#,
+        r#"\bpassword='?(?P<secret>[^\s;"'<>$%{}\[*`\\(),&][^\s;"'<>`(),&]{2,})'?[ \t]+(?:host|hostaddr|port|user|dbname|sslmode)=[^\s"'&;,()]"#,
     ),
 ];
 

@@ -139,10 +139,10 @@ pub(crate) struct BudgetArgs {
     #[arg(long, value_name = "MODEL")]
     pub(crate) model: Option<Model>,
     /// What is taken off the budget for safety, as 5% [default: 5%]
-    #[arg(long, value_name = "PERCENT")]
+    #[arg(long, value_name = "PERCENT", allow_negative_numbers = true)]
     pub(crate) margin: Option<Margin>,
     /// The most tokens that one file may have, with its heading and fence, pinned or not
-    #[arg(long, value_name = "TOKENS")]
+    #[arg(long, value_name = "TOKENS", allow_negative_numbers = true)]
     pub(crate) max_file: Option<Tokens>,
 }
 
@@ -172,7 +172,7 @@ pub(crate) struct ChoiceArgs {
     #[arg(long)]
     pub(crate) diff: bool,
     /// Add the first lines of the last N commit messages
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) log: Option<usize>,
     /// Do not ask git
     #[arg(long, conflicts_with_all = ["changed_since", "diff", "log"])]

@@ -76,13 +76,13 @@ pub(crate) enum Error {
         known: Vec<String>,
     },
     /// No packed path has this revision.
-    #[error("cannot find the revision {revision}")]
+    #[error("cannot find the revision {}", quoted(revision))]
     NoRevision {
         /// The revision as it was written.
         revision: String,
     },
     /// Nobody can be asked for a revision.
-    #[error("cannot find the revision {revision}: git is not installed")]
+    #[error("cannot find the revision {}: git is not installed", quoted(revision))]
     NoGit {
         /// The revision as it was written.
         revision: String,
@@ -114,6 +114,14 @@ pub(crate) enum Error {
         /// The settings file.
         path: PathBuf,
     },
+    /// There is no place for the copy that a command gets.
+    #[error("cannot write a temporary file in {}: {said}", .folder.display())]
+    NoTemporary {
+        /// The folder for temporary files.
+        folder: PathBuf,
+        /// What is wrong, without the random name of the file.
+        said: String,
+    },
     /// What should be counted is not text.
     #[error("cannot count {}: it is not text", .path.display())]
     NotText {
@@ -124,6 +132,11 @@ pub(crate) enum Error {
 
 fn at(line: usize, column: usize) -> String {
     format!("line {line}, column {column}: ")
+}
+
+/// A word as it was written; nothing, as a variable that is not set leaves behind, in quotes.
+fn quoted(word: &str) -> &str {
+    if word.is_empty() { "''" } else { word }
 }
 
 impl Explain for Error {
@@ -141,6 +154,7 @@ impl Explain for Error {
             | Self::NotComparable { .. }
             | Self::Bare { .. }
             | Self::NotText { .. }
+            | Self::NoTemporary { .. }
             | Self::NothingListed { .. }
             | Self::Settings { .. }
             | Self::NoAgent { .. }
@@ -167,6 +181,7 @@ impl Explain for Error {
             Self::NotComparable { .. } => "not_comparable",
             Self::SettingsThere { .. } => "settings_there",
             Self::NotText { .. } => "not_text",
+            Self::NoTemporary { .. } => "no_temporary",
         }
     }
 
@@ -204,6 +219,9 @@ impl Explain for Error {
                 Some(format!("make a work tree of it: git clone {} DIRECTORY", path.display()))
             }
             Self::NotText { .. } => Some("name a text file".to_owned()),
+            Self::NoTemporary { .. } => {
+                Some("set TMPDIR to a folder that can be written and has room".to_owned())
+            }
         }
     }
 }

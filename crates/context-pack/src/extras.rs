@@ -11,7 +11,7 @@ use crate::look::Known;
 use crate::patch;
 use crate::piece::{Maker, Piece};
 use crate::redact::{self, Tally};
-use crate::render::Place;
+use crate::render::{Place, name_of};
 use crate::request::Request;
 use crate::text;
 use crate::walk::{self, Found, Root, Rules};
@@ -62,9 +62,15 @@ impl Sources<'_> {
 
     /// One line a commit, the newest first; without dates, which would change the first bytes for
     /// nothing.
+    ///
+    /// A commit that touched two packed folders is one commit; of several repositories each line
+    /// says of which it is.
     fn log(self, found: &Found) -> String {
         let mut text = String::new();
-        for (index, known) in self.known.iter().enumerate() {
+        let tops = self.known.iter().filter_map(|known| Some(&known.git.as_ref()?.top));
+        let is_one = tops.collect::<BTreeSet<_>>().len() < 2;
+        let mut told = BTreeSet::new();
+        for (index, (root, known)) in self.roots.iter().zip(self.known).enumerate() {
             let packable = packable(found, index);
             // What another agent committed in its own folder is nobody else's.
             let visible = known.log.commits.iter().filter(|commit| {
@@ -72,8 +78,16 @@ impl Sources<'_> {
                     || commit.files.iter().any(|file| packable.contains(file.as_path()))
             });
             for commit in visible.take(self.request.log) {
+                if !told.insert(&commit.hash) {
+                    continue;
+                }
                 let hash = commit.hash.get(..12).unwrap_or(&commit.hash);
-                let _ = writeln!(text, "{hash} {}", common::out::sanitize(&commit.subject));
+                let of = if is_one || root.label.is_empty() {
+                    String::new()
+                } else {
+                    format!("{}: ", name_of(Path::new(&root.label)))
+                };
+                let _ = writeln!(text, "{hash} {of}{}", common::out::sanitize(&commit.subject));
             }
         }
         text
@@ -96,8 +110,9 @@ impl Sources<'_> {
                 continue;
             }
             let commit = known.since.as_ref().unwrap_or(head);
-            let patches = git.patch(commit, &files).and_then(|patch| {
-                let whole = git.whole_patch(commit, &files)?;
+            let label = &root.label;
+            let patches = git.patch(commit, &files, label).and_then(|patch| {
+                let whole = git.whole_patch(commit, &files, label)?;
                 Ok((text::clean(&patch), text::clean(&whole)))
             });
             match patches {

@@ -171,14 +171,12 @@ fn choose(
 
 /// A glob with a typo gives a document of nothing, which is worth a word.
 fn check_globs(request: &Request, found: &mut Found) -> Result<(), Error> {
-    for pattern in &request.expected {
+    for (flag, pattern) in &request.expected {
         let globs = walk::globs(std::slice::from_ref(pattern))?;
         let is_matched =
             |globs: GlobSet| found.entries.iter().any(|entry| globs.is_match(&entry.path));
         if !globs.is_some_and(is_matched) {
-            found
-                .problems
-                .push(format!("--include '{pattern}' matches no file that can be packed"));
+            found.problems.push(format!("{flag} '{pattern}' matches no file that can be packed"));
         }
     }
     Ok(())
@@ -194,8 +192,8 @@ fn agents_in(request: &Request, roots: &[Root], found: &Found) -> Result<Vec<Str
                 || root.folder.ends_with(Path::new("agents").join(name))
         };
         if !roots.iter().any(is_there) && !known.contains(name) {
-            let known =
-                roots.iter().flat_map(|root| walk::folders(&root.folder.join("agents"))).collect();
+            let known = roots.iter().flat_map(|root| walk::folders(&root.folder.join("agents")));
+            let known = known.filter(|folder| !walk::is_shared(folder.as_ref())).collect();
             return Err(Error::NoAgent { name: name.clone(), known });
         }
         return Ok(Vec::new());
@@ -232,6 +230,11 @@ fn frame(
         frame.push((Place::State, maker.piece(renderer.state(&State { commit }))));
     }
     (frame, redacted)
+}
+
+/// A problem as it may be told: the name of a file can hold a secret.
+fn without_secrets(problem: &str) -> String {
+    redact(problem, &mut Tally::new()).into_owned()
 }
 
 fn refuse(found: &mut Found, candidate: &Candidate, refusal: &Refusal) {
@@ -303,7 +306,7 @@ fn assemble(
         files: files.collect(),
         left_out: found.left_out,
         redacted,
-        problems: found.problems,
+        problems: found.problems.iter().map(|problem| without_secrets(problem)).collect(),
         agents: Vec::new(),
     }
 }

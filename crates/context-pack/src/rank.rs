@@ -53,7 +53,7 @@ pub(crate) fn rank(
 
 /// The values of the files at `paths` under a root.
 fn values_in(root: &Root, known: &Known, paths: &[&Path], focus: Option<&Focus>) -> Vec<Value> {
-    let mut signals = signals(known, paths);
+    let mut signals = signals(known, paths, root);
     if let Some(focus) = focus {
         let matches = paths.iter().zip(focus.of_files(paths, &root.folder));
         signals.focus = matches
@@ -77,16 +77,38 @@ fn values_in(root: &Root, known: &Known, paths: &[&Path], focus: Option<&Focus>)
 /// New files are as interesting as changed ones, unless there are too many to be new work.
 const MOST_UNTRACKED: usize = 60;
 
-fn signals(known: &Known, paths: &[&Path]) -> Signals {
+fn signals(known: &Known, paths: &[&Path], root: &Root) -> Signals {
     let movement = known.history.movement(value::weight);
     let mut changed = known.changes.changed.clone();
     if let Some(tracked) = &known.changes.tracked {
-        let untracked: Vec<&Path> = tracked.untracked(paths).take(MOST_UNTRACKED + 1).collect();
+        let mut checkouts = HashMap::default();
+        let untracked: Vec<&Path> = tracked
+            .untracked(paths)
+            .filter(|path| !is_of_another_checkout(path, root, &mut checkouts))
+            // One more than the most says enough.
+            .take(MOST_UNTRACKED + 1)
+            .collect();
         if untracked.len() <= MOST_UNTRACKED {
             changed.extend(untracked.into_iter().map(Path::to_path_buf));
         }
     }
     Signals { movement, changed, since: known.changed_since.clone(), focus: HashMap::default() }
+}
+
+/// Whether a file lies in a checkout of its own below the root, as a submodule or another clone:
+/// what is not committed there is not known, and what is committed is not new. `known` remembers
+/// what was found out about each folder.
+fn is_of_another_checkout<'a>(
+    path: &'a Path,
+    root: &Root,
+    known: &mut HashMap<&'a Path, bool>,
+) -> bool {
+    let folders = path.ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty());
+    folders.into_iter().any(|folder| {
+        *known
+            .entry(folder)
+            .or_insert_with(|| root.folder.join(folder).join(".git").symlink_metadata().is_ok())
+    })
 }
 
 /// The name of a file in the document.

@@ -20,8 +20,9 @@ struct Literals {
     forms: HashMap<&'static str, Vec<(usize, bool)>>,
 }
 
-/// More literals than this in one search make it several times as slow.
-const MOST: usize = 60;
+/// More literals than this in one search make it several times as slow, and so does one of two
+/// bytes.
+const MOST: usize = 50;
 
 static LITERALS: LazyLock<Option<Literals>> = LazyLock::new(|| {
     let every = || FORMS.iter().flat_map(|(_, literals, _)| literals.iter().copied());
@@ -123,8 +124,8 @@ fn may_connect(text: &str, at: usize) -> bool {
     let end = text.get(at..).and_then(|after| after.find('\n')).map_or(text.len(), |end| at + end);
     let line = text.get(start..end).unwrap_or_default();
     [
-        "://", "ost=", "erver=", "ource=", "ddress=", "ser=", "ame=", "Id=", "ID=", "id=", "port=",
-        "mode=",
+        "://", "ost=", "erver=", "RVER=", "ource=", "ddress=", "ser=", "ame=", "Id=", "ID=", "id=",
+        "port=", "mode=",
     ]
     .iter()
     .any(|part| line.contains(part))
@@ -165,6 +166,8 @@ mod tests {
     #[test]
     fn every_form_is_a_pattern_that_builds() {
         assert!(LITERALS.is_some());
+        let mut literals = FORMS.iter().flat_map(|(_, literals, _)| literals.iter());
+        assert!(literals.all(|literal| literal.len() > 2));
         assert!((0..FORMS.len()).all(|form| pattern(form).is_some()));
     }
 
@@ -203,6 +206,17 @@ mod tests {
             ("sq0", "atp-", 22, "square-token"),
             ("fm", "2_", 60, "fly-token"),
             ("ci", "o", 32, "crates-io-token"),
+            ("gl", "rt-", 20, "gitlab-token"),
+            ("gl", "ptt-", 40, "gitlab-token"),
+            ("whs", "ec_", 32, "stripe-key"),
+            ("gl", "c_", 60, "grafana-token"),
+            ("sntr", "ys_", 60, "sentry-token"),
+            ("pscale_", "tkn_", 43, "planetscale-token"),
+            ("fig", "d_", 40, "figma-token"),
+            ("AT", "BB", 32, "bitbucket-token"),
+            ("HR", "KU-", 36, "heroku-key"),
+            ("nv", "api-", 64, "nvidia-key"),
+            ("tv", "ly-dev-", 32, "tavily-key"),
         ] {
             let token = format!("{start}{rest}{}", &letters[..n_rest]);
             check(&format!("TOKEN={token}\n"), &format!("TOKEN=[redacted:{kind}]\n"));
@@ -213,10 +227,41 @@ mod tests {
             ("dapi", 32, "databricks-token"),
             ("sbp_", 40, "supabase-token"),
             ("key-", 32, "mailgun-key"),
+            ("pul-", 40, "pulumi-token"),
+            ("fc-", 32, "firecrawl-key"),
         ] {
             let token = format!("{start}{}", &hex[..n_hex]);
             check(&format!("'{token}'"), &format!("'[redacted:{kind}]'"));
         }
+    }
+
+    #[test]
+    fn tokens_of_several_parts_are_replaced() {
+        let letters = "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8s9T0u1V2w3X4y5Z6a7B8c9D0e1F2g3H4";
+        let hex = "0a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293";
+        for (token, kind) in [
+            (format!("gls{}{}_{}", "a_", &letters[..32], &hex[..8]), "grafana-token"),
+            (format!("NR{}{}", "AK-", "A1B2C3D4E5F6G7H8I9J0K1L2M3N"), "newrelic-key"),
+            (format!("PM{}{}-{}", "AK-", &hex[..24], &hex[..34]), "postman-key"),
+            (format!("{}.atla{}{}", &letters[..14], "sv1.", &letters[..64]), "terraform-token"),
+            (format!("rubyge{}{}", "ms_", &hex[..48]), "rubygems-key"),
+            (format!("tsk{}-{}-{}", "ey-auth", &letters[..12], &letters[..32]), "tailscale-key"),
+            (format!("CCI{}{}_{}", "PAT_", &letters[..22], &hex[..40]), "circleci-token"),
+            (format!("ls{}{}_{}", "v2_pt_", &hex[..32], &hex[..10]), "langsmith-key"),
+            (format!("pc{}{}_{}", "sk_", &letters[..6], &letters[..60]), "pinecone-key"),
+            (format!("ab{}{}", "c8Q~", &letters[..34]), "azure-key"),
+            (format!("xox{}%2B{}", "d-", &letters[..40]), "slack-token"),
+        ] {
+            check(&format!("k: '{token}'"), &format!("k: '[redacted:{kind}]'"));
+        }
+        check(
+            &format!("?sv=2024&sig={}%3D&se=1", &letters[..43]),
+            "?sv=2024&sig=[redacted:azure-key]&se=1",
+        );
+        check(
+            &format!("Endpoint=sb://x/;SharedAccessKey={}=", &letters[..43]),
+            "Endpoint=sb://x/;SharedAccessKey=[redacted:azure-key]",
+        );
     }
 
     #[test]
@@ -247,6 +292,8 @@ mod tests {
             ("jdbc:sqlserver://db;user=u;password=", ";encrypt=true"),
             ("host=db user=u password=", " dbname=d"),
             ("password=", " host=db dbname=d"),
+            ("host=db user=u password='", "' dbname=d"),
+            ("Driver={SQL Server};SERVER=db;UID=sa;PWD=", ";Encrypt=yes"),
             ("postgres://u:", "@db/d"),
         ] {
             for password in ["hunter2", "p4ss-w0rd!", "Tr0ub4dor#3"] {
@@ -266,6 +313,9 @@ mod tests {
             "if password == other: password=other",
             "curl --user=u --password=\"$PASSWORD\"",
             "PWD=$(pwd); cd src",
+            "OLDPWD=/home/u PWD=/home/u/src USER=u",
+            "a real-fc-based pul-request whsec_ sig=abc Q~ x",
+            "pathlib.Path(tskey-auth)",
         ] {
             check(plain, plain);
         }

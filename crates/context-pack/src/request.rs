@@ -22,8 +22,8 @@ pub(crate) struct Request {
     pub(crate) outlines: bool,
     /// Only files that match; those named exactly come in although they are left out by default.
     pub(crate) include: Vec<String>,
-    /// Of these the globs of the command line, which somebody expects to match.
-    pub(crate) expected: Vec<String>,
+    /// The globs of the command line that somebody expects to match, each with its flag.
+    pub(crate) expected: Vec<(&'static str, String)>,
     /// Exact names that lift what is left out by default; never from a settings file, and a secret
     /// only by --include.
     pub(crate) lift: Vec<String>,

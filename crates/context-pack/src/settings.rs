@@ -10,9 +10,10 @@ use std::path::Path;
 
 use clap::ValueEnum as _;
 use common::error::file;
-use serde::de::{self, Visitor};
+use serde::de::{self, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use crate::redact::{Tally, redact};
 use crate::request::{Format, Margin, Model, Tokens, TokensError};
 use crate::tokens::Tokenizer;
 use crate::{Error, walk};
@@ -34,6 +35,7 @@ pub(crate) struct Settings {
     pub(crate) line_numbers: Option<bool>,
     pub(crate) outline: Option<bool>,
     pub(crate) diff: Option<bool>,
+    #[serde(deserialize_with = "messages")]
     pub(crate) log: Option<usize>,
     #[serde(deserialize_with = "globs")]
     pub(crate) include: Vec<String>,
@@ -41,6 +43,7 @@ pub(crate) struct Settings {
     pub(crate) exclude: Vec<String>,
     #[serde(deserialize_with = "globs")]
     pub(crate) pin: Vec<String>,
+    #[serde(deserialize_with = "texts")]
     pub(crate) focus: Vec<String>,
 }
 
@@ -58,6 +61,10 @@ fn tokens<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Tokens>, D::Erro
             usize::try_from(number).map(Tokens).map_err(|_| E::custom(TokensError))
         }
 
+        fn visit_i128<E: de::Error>(self, _: i128) -> Result<Tokens, E> {
+            Err(E::custom(TokensError))
+        }
+
         fn visit_str<E: de::Error>(self, text: &str) -> Result<Tokens, E> {
             text.parse().map_err(E::custom)
         }
@@ -65,8 +72,66 @@ fn tokens<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Tokens>, D::Erro
     value.deserialize_any(Either).map(Some)
 }
 
+/// A margin as text or as a number of percent: `"5%"`, `5`, `2.5`.
 fn margin<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Margin>, D::Error> {
-    String::deserialize(value)?.parse().map(Some).map_err(de::Error::custom)
+    struct Either;
+    impl Visitor<'_> for Either {
+        type Value = Margin;
+
+        fn expecting(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+            to.write_str("a margin, as \"5%\"")
+        }
+
+        fn visit_i64<E: de::Error>(self, number: i64) -> Result<Margin, E> {
+            self.visit_str(&number.to_string())
+        }
+
+        fn visit_f64<E: de::Error>(self, number: f64) -> Result<Margin, E> {
+            self.visit_str(&number.to_string())
+        }
+
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<Margin, E> {
+            text.parse().map_err(E::custom)
+        }
+    }
+    value.deserialize_any(Either).map(Some)
+}
+
+fn messages<'de, D: Deserializer<'de>>(value: D) -> Result<Option<usize>, D::Error> {
+    struct Number;
+    impl Visitor<'_> for Number {
+        type Value = usize;
+
+        fn expecting(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+            to.write_str("a number of commit messages, as 10")
+        }
+
+        fn visit_i64<E: de::Error>(self, number: i64) -> Result<usize, E> {
+            usize::try_from(number)
+                .map_err(|_| E::invalid_value(de::Unexpected::Signed(number), &self))
+        }
+    }
+    value.deserialize_any(Number).map(Some)
+}
+
+fn texts<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<String>, D::Error> {
+    struct List;
+    impl<'de> Visitor<'de> for List {
+        type Value = Vec<String>;
+
+        fn expecting(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+            to.write_str("a list of texts, as [\"one\", \"two\"]")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<String>, A::Error> {
+            let mut texts = Vec::new();
+            while let Some(text) = list.next_element()? {
+                texts.push(text);
+            }
+            Ok(texts)
+        }
+    }
+    value.deserialize_any(List)
 }
 
 fn tokenizer<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Tokenizer>, D::Error> {
@@ -81,7 +146,7 @@ fn tokenizer<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Tokenizer>, D
 }
 
 fn globs<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<String>, D::Error> {
-    let globs = Vec::deserialize(value)?;
+    let globs = texts(value)?;
     match walk::globs(&globs) {
         Err(Error::Glob { source, .. }) => Err(de::Error::custom(source)),
         Err(error) => Err(de::Error::custom(error)),
@@ -128,6 +193,8 @@ impl Settings {
             let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
             // Some messages of the parser take two lines, and one is expected here.
             let said = error.message().trim().replace('\n', ", ");
+            // A value that is quoted can be a secret in the wrong place.
+            let said = redact(&said, &mut Tally::new()).into_owned();
             Error::Settings { path: path.to_path_buf(), line, column, said }
         })
     }
@@ -193,6 +260,25 @@ mod tests {
             ),
             ("max-file = 1.5\n", "line 1, column 12: invalid type: floating point"),
             ("margin = \"500%\"\n", "line 1, column 10: not a margin"),
+            ("margin = 99\n", "line 1, column 10: not a margin"),
+            (
+                "margin = []\n",
+                "line 1, column 10: invalid type: sequence, expected a margin, as \"5%\"",
+            ),
+            ("budget = 99999999999999999999\n", "line 1, column 10: not a number of tokens"),
+            (
+                "log = -1\n",
+                "line 1, column 7: invalid value: integer `-1`, expected a number of commit messages",
+            ),
+            (
+                "log = \"5\"\n",
+                "line 1, column 7: invalid type: string \"5\", expected a number of commit messages",
+            ),
+            (
+                "include = \"src\"\n",
+                "line 1, column 11: invalid type: string \"src\", expected a list of texts",
+            ),
+            ("focus = [1]\n", "line 1, column 10: invalid type: integer `1`, expected a string"),
             (
                 "tokenizer = \"cl\"\n",
                 "line 1, column 13: unknown tokenizer `cl`, expected one of cl100k_base",
@@ -210,6 +296,29 @@ mod tests {
             let said = error.strip_prefix("cannot read the settings f.toml: ").unwrap();
             assert!(said.starts_with(expect) && !said.contains('\n'), "{text:?}: {said}");
         }
+    }
+
+    #[test]
+    fn a_mistake_does_not_show_a_secret_that_was_written_in_the_wrong_place() {
+        let token = format!("ghp_{}", "a1B2".repeat(9));
+        for text in [
+            format!("tokenizer = \"{token}\"\n"),
+            format!("model = \"{token}\"\n"),
+            format!("{token} = 1\n"),
+            format!("log = \"{token}\"\n"),
+            format!("pin = [\"{token}[\"]\n"),
+        ] {
+            let error = Settings::parse(&text, Path::new("f.toml")).unwrap_err().to_string();
+            assert!(error.contains("[redacted:github-token]"), "{error}");
+            assert!(!error.contains(&token), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_margin_is_a_text_or_a_number_of_percent() {
+        let margin = |text| Settings::parse(text, Path::new("f.toml")).unwrap().margin.unwrap();
+        assert_eq!(margin("margin = \"5%\""), margin("margin = 5"));
+        assert_eq!(margin("margin = \"2.5%\""), margin("margin = 2.5"));
     }
 
     #[test]

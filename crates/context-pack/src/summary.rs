@@ -2,6 +2,7 @@
 
 use crate::kind::Kind;
 use crate::pack::Pack;
+use crate::redact::{Tally, redact};
 use crate::render::Depth;
 use crate::request::Request;
 
@@ -25,7 +26,9 @@ pub(crate) fn lines(pack: &Pack, request: &Request) -> Vec<String> {
     ];
     let priority = priority(pack);
     if !priority.is_empty() {
-        lines.push(format!("Priority: {}", priority.join(", ")));
+        // Cron mails it, and a file can be named after a token.
+        let names = redact(&priority.join(", "), &mut Tally::new()).into_owned();
+        lines.push(format!("Priority: {names}"));
     }
     if request.budget.model.is_some() {
         lines.push(format!(
@@ -72,7 +75,7 @@ fn priority(pack: &Pack) -> Vec<String> {
 }
 
 /// `3 logs`, `1 log`.
-fn counted(count: usize, plural: &str) -> String {
+pub(crate) fn counted(count: usize, plural: &str) -> String {
     let word = if count == 1 { plural.strip_suffix('s').unwrap_or(plural) } else { plural };
     format!("{} {word}", thousands(count))
 }

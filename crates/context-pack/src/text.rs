@@ -19,6 +19,9 @@ pub(crate) const LIMIT: u64 = 384 * 1024;
 /// The most characters of a line that are kept.
 const LINE: usize = 1000;
 
+/// The most bytes of a word that is left out whole where a line is cut.
+const WORD: usize = 300;
+
 /// A file as text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Text {
@@ -187,7 +190,8 @@ fn stays(character: char) -> bool {
     !character.is_control() && !is_trick(character) || character == '\t'
 }
 
-/// Direction marks, which hide what a line does, and noncharacters, which XML does not allow.
+/// Direction marks, which hide what a line does; noncharacters, which XML does not allow; and what
+/// nobody sees and a model reads as letters.
 fn is_trick(character: char) -> bool {
     matches!(
         character,
@@ -196,6 +200,7 @@ fn is_trick(character: char) -> bool {
             | '\u{fffe}'
             | '\u{ffff}'
             | '\u{feff}'
+            | '\u{e0000}'..='\u{e007f}'
     )
 }
 
@@ -228,12 +233,22 @@ pub(crate) fn clean(text: &str) -> String {
     clean
 }
 
+/// Where a line that is too long ends: at its limit, or before the word there, of which the first
+/// half alone would not be known for the token or the address with a password that it can be.
+fn cut_of(line: &str) -> Option<usize> {
+    let (limit, _) = line.char_indices().nth(LINE)?;
+    let before = line.get(..limit)?;
+    let is_within = line.get(limit..)?.starts_with(is_of_word);
+    let start = before.trim_end_matches(is_of_word).len();
+    Some(if is_within && start > 0 && limit - start <= WORD { start } else { limit })
+}
+
+fn is_of_word(character: char) -> bool {
+    !character.is_whitespace() && !matches!(character, '"' | '\'' | '`' | '<' | '>')
+}
+
 fn push_line(clean: &mut String, line: &str) {
-    let cut = if line.len() <= LINE {
-        None
-    } else {
-        line.char_indices().nth(LINE).map(|(index, _)| index)
-    };
+    let cut = if line.len() <= LINE { None } else { cut_of(line) };
     let kept = line.get(..cut.unwrap_or(line.len())).unwrap_or_default();
     if kept.chars().all(stays) {
         clean.push_str(kept);
@@ -326,8 +341,26 @@ mod tests {
         }
         assert!(is_clean("\ta\n\nb\n") && is_clean("\té\n"));
         assert_eq!(clean("red \u{1b}[31m\u{c}"), "red \\u{1b}[31m\n");
+        assert_eq!(clean("hidden \u{e0041}\u{e007f}"), "hidden \\u{e0041}\\u{e007f}\n");
         let long = clean(&"é".repeat(5000));
         assert_eq!(long, format!("{}… 4,000 characters omitted …\n", "é".repeat(1000)));
+    }
+
+    #[test]
+    fn a_line_is_not_cut_within_a_word_that_could_be_a_token() {
+        let token = format!("ghp_{}", "a1".repeat(18));
+        for (before, after) in [("x ".repeat(490), "y"), ("é".repeat(985) + "='", "'; y")] {
+            let line = format!("{before}{token}{after}{}", " z".repeat(20));
+            let cut = clean(&line);
+            assert!(cut.starts_with(&format!("{before}… ")), "{cut}");
+            let n_kept = before.chars().count();
+            let expect = format!("… {} characters omitted …\n", line.chars().count() - n_kept);
+            assert!(cut.ends_with(&expect), "{cut}");
+        }
+        let words = format!("{} {}", "x".repeat(999), "y".repeat(500));
+        assert!(clean(&words).starts_with(&format!("{} … 500 ", "x".repeat(999))));
+        let long = format!("a {}", "x".repeat(2000));
+        assert!(clean(&long).starts_with(&format!("a {}… 1,002 ", "x".repeat(998))));
     }
 
     #[test]

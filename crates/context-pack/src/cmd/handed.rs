@@ -27,9 +27,12 @@ impl Handed {
     pub(super) fn of(document: &str, format: Format) -> Result<Self, Error> {
         let folder = std::env::temp_dir();
         sweep(&folder);
-        let copy =
-            write(&folder, document, format).map_err(file("write a temporary file in", &folder))?;
-        Ok(Self(copy))
+        write(&folder, document, format).map(Self).map_err(|error| {
+            // The random name of the file that could not be made helps nobody.
+            let said = error.to_string();
+            let said = said.split(" at path ").next().unwrap_or_default().to_owned();
+            Error::NoTemporary { folder, said }
+        })
     }
 
     pub(super) fn path(&self) -> &Path {

@@ -38,7 +38,9 @@ pub(super) fn of(args: &PackArgs) -> Result<Request, Error> {
         line_numbers: args.document.line_numbers || settings.line_numbers.unwrap_or(false),
         outlines: !choice.no_outline && settings.outline.unwrap_or(true),
         include: join(&choice.include, &settings.include),
-        expected: choice.include.clone(),
+        expected: expected("--include", &choice.include)
+            .chain(expected("--pin", &choice.pin))
+            .collect(),
         lift: choice
             .include
             .iter()
@@ -58,6 +60,11 @@ pub(super) fn of(args: &PackArgs) -> Result<Request, Error> {
         outputs: outputs(&args.document)?,
         paths,
     })
+}
+
+/// Globs that should match something, with the flag that each was given to.
+fn expected(flag: &'static str, globs: &[String]) -> impl Iterator<Item = (&'static str, String)> {
+    globs.iter().map(move |glob| (flag, glob.clone()))
 }
 
 /// The files that are written, by their real paths.

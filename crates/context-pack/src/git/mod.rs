@@ -353,11 +353,12 @@ impl Guard {
             let _ = stderr.take(4096).read_to_end(&mut said);
         }
         let said = String::from_utf8_lossy(&said);
-        let line = said
-            .lines()
-            .find(|line| !line.trim().is_empty())
-            .unwrap_or("git failed without a word");
-        Err(Failure::Said(line.trim_start_matches("fatal: ").to_owned()))
+        let mut lines = said.lines().map(str::trim).filter(|line| !line.is_empty());
+        let first = lines.next().unwrap_or("git failed without a word");
+        // What it is about can stand on the next line.
+        let rest = lines.next().filter(|_| first.ends_with(':')).unwrap_or_default();
+        let line = format!("{} {rest}", first.trim_start_matches("fatal: "));
+        Err(Failure::Said(line.trim_end().to_owned()))
     }
 }
 

@@ -33,6 +33,10 @@ fn a_git_that_hangs_is_given_up_whether_it_still_prints_or_not() {
 fn a_git_that_fails_is_quoted_and_one_that_floods_is_cut_off() {
     let (_folder, git) = with_git("echo 'fatal: no luck' >&2; exit 128");
     assert!(matches!(git.run(&["log"]), Err(Failure::Said(said)) if said == "no luck"));
+    let script = "printf 'fatal: unknown extension found:\\n\\trefstorage\\n' >&2; exit 128";
+    let (_folder, git) = with_git(script);
+    let said = "unknown extension found: refstorage";
+    assert!(matches!(git.run(&["log"]), Err(Failure::Said(line)) if line == said));
     let (_folder, git) = with_git("exec yes");
     let mut n_pieces = 0;
     let taken = git.stream(&["log"], |_| {

@@ -3,6 +3,7 @@
 use tree_sitter::{Language, Node, Parser};
 
 use super::Item;
+use super::shape::says_only_where_from;
 
 /// What declares something in a language.
 struct Grammar {
@@ -12,6 +13,15 @@ struct Grammar {
     /// Nodes that are looked into, and not shown themselves.
     wrappers: &'static [&'static str],
 }
+
+/// Nodes that are shown where they give a name to code, as no declaration does.
+const NAMES: &[&str] = &["assignment_expression", "field_definition", "public_field_definition"];
+
+/// Nodes that stand around a declaration and begin on a line before it: decorators, templates.
+const AROUND: &[&str] = &["decorated_definition", "template_declaration"];
+
+/// The most bytes of what stands before a declaration that are shown with it.
+const BEFORE: usize = 60;
 
 /// Items are looked into this deep: a method in a class in a module.
 const DEEPEST: usize = 3;
@@ -50,12 +60,20 @@ fn visit(
     for child in node.named_children(&mut cursor) {
         let kind = child.kind();
         if grammar.items.contains(&kind) {
-            items.extend(item(child, text, depth));
+            // One that is all of its declaration has been shown with it.
+            let is_shown = grammar.items.contains(&node.kind())
+                && child.start_position().row == node.start_position().row;
+            let depth = if is_shown { depth.saturating_sub(1) } else { depth };
+            items.extend(item(child, text, depth).filter(|_| !is_shown));
             if depth + 1 < DEEPEST
                 && let Some(inner) = inner(child)
             {
                 visit(inner, text, grammar, depth + 1, nesting + 1, items);
             }
+        } else if kind == "assignment" && is_constant(child, text) {
+            items.extend(item(child, text, depth + 1));
+        } else if NAMES.contains(&kind) {
+            items.extend(code(child).and_then(|_| item(child, text, depth)));
         } else if grammar.wrappers.contains(&kind) || child.is_error() {
             visit(child, text, grammar, depth, nesting + 1, items);
         }
@@ -67,17 +85,53 @@ fn inner(node: Node<'_>) -> Option<Node<'_>> {
     let holds_code = ["function", "method", "constructor", "subroutine"]
         .iter()
         .any(|word| node.kind().contains(word));
-    if holds_code {
+    if holds_code || code(node).is_some_and(|code| code.kind() != "class") {
         return None;
+    }
+    let group = ["const_declaration", "type_declaration", "var_declaration"];
+    if group.contains(&node.kind()) {
+        return Some(node);
     }
     body(node).or_else(|| {
         // `typedef struct { … } name;` has its body one node further in.
-        node.child_by_field_name("type").and_then(body)
+        let of = node.child_by_field_name("type")?;
+        if of.kind() == "interface_type" { Some(of) } else { body(of) }
     })
 }
 
+/// Whether an assignment gives a constant its value, as its name says: `MOST = 3`.
+fn is_constant(node: Node<'_>, text: &str) -> bool {
+    let name = node.child_by_field_name("left").and_then(|name| text.get(name.byte_range()));
+    name.is_some_and(|name| {
+        name.starts_with(|first: char| first.is_ascii_uppercase())
+            && name.bytes().all(|byte| matches!(byte, b'A'..=b'Z' | b'0'..=b'9' | b'_'))
+    })
+}
+
+/// What stands on the lines before a declaration and belongs to it, joined to one line.
+fn lead(node: Node<'_>, text: &str) -> String {
+    let around = node.parent().filter(|parent| AROUND.contains(&parent.kind()));
+    let before = around.and_then(|around| text.get(around.start_byte()..node.start_byte()));
+    let before = before.filter(|before| before.len() <= BEFORE && before.contains('\n'));
+    let words = before.unwrap_or_default().split_whitespace();
+    words.flat_map(|word| [word, " "]).collect()
+}
+
+/// The function or class that a node gives a name: `app.use = function () {}`, `const f = () => {}`.
+fn code(node: Node<'_>) -> Option<Node<'_>> {
+    let named = ["right", "value"].iter().find_map(|field| node.child_by_field_name(field));
+    let named = named.or_else(|| {
+        let mut cursor = node.walk();
+        let declared = node.named_children(&mut cursor).next()?;
+        declared.child_by_field_name("value")
+    })?;
+    let is_code = ["arrow_function", "class", "function_expression", "generator_function"];
+    is_code.contains(&named.kind()).then_some(named)
+}
+
 fn body(node: Node<'_>) -> Option<Node<'_>> {
-    node.child_by_field_name("body").or_else(|| {
+    let own = node.child_by_field_name("body").or_else(|| code(node)?.child_by_field_name("body"));
+    own.or_else(|| {
         let mut cursor = node.walk();
         node.named_children(&mut cursor).find(|child| {
             matches!(
@@ -102,12 +156,16 @@ fn item(node: Node<'_>, text: &str, depth: usize) -> Option<Item> {
     let at = node.start_position().row;
     let signature = text.get(start..end)?.trim_end();
     let line_end = text.get(start..)?.find('\n').map_or(text.len(), |newline| start + newline);
-    let before = text.get(line_start..start)?;
-    if start + signature.len() <= line_end {
-        let whole = text.get(line_start..line_end)?.trim_end();
-        return Some(Item { at, depth, line: whole.to_owned() });
+    if says_only_where_from(text.get(line_start..line_end)?) {
+        return None;
     }
+    let before = text.get(line_start..start)?;
     let indent: String = before.chars().take_while(|character| character.is_whitespace()).collect();
+    let lead = lead(node, text);
+    if start + signature.len() <= line_end {
+        let whole = text.get(line_start..line_end)?.trim();
+        return Some(Item { at, depth, line: format!("{indent}{lead}{whole}") });
+    }
     // An item without a body, as a list of constants, says enough with its first line.
     let has_body = body(node).is_some();
     if !has_body {
@@ -118,9 +176,9 @@ fn item(node: Node<'_>, text: &str, depth: usize) -> Option<Item> {
         });
     }
     let words: Vec<&str> = signature.split_whitespace().collect();
-    let lead = before.trim_start();
+    let before = before.trim_start();
     let words = words.join(" ").replace("( ", "(").replace(", )", ")").replace(" )", ")");
-    Some(Item { at, depth, line: format!("{indent}{lead}{words}") })
+    Some(Item { at, depth, line: format!("{indent}{lead}{before}{words}") })
 }
 
 #[expect(clippy::too_many_lines, reason = "a table, one entry a language")]
@@ -154,6 +212,7 @@ fn grammar(tag: &str) -> Option<Grammar> {
                 "block",
                 "else_clause",
                 "except_clause",
+                "expression_statement",
             ],
         },
         "javascript" => Grammar { language: || tree_sitter_javascript::LANGUAGE.into(), ..SCRIPT },
@@ -165,12 +224,17 @@ fn grammar(tag: &str) -> Option<Grammar> {
             language: || tree_sitter_go::LANGUAGE.into(),
             items: &[
                 "const_declaration",
+                "const_spec",
                 "function_declaration",
                 "method_declaration",
+                "method_elem",
+                "type_alias",
                 "type_declaration",
+                "type_spec",
                 "var_declaration",
+                "var_spec",
             ],
-            wrappers: &[],
+            wrappers: &["var_spec_list"],
         },
         "java" => Grammar {
             language: || tree_sitter_java::LANGUAGE.into(),

@@ -10,6 +10,10 @@ pub(super) fn items(text: &str, tag: &str) -> Vec<Item> {
         "toml" => tables(text),
         "yaml" => keys(text, ':', 2),
         "json" => keys(text, ':', 4),
+        "sql" => outermost(text, |line| begins(line, &["create"])),
+        "dockerfile" => outermost(text, |line| begins(line, &["from", "entrypoint", "cmd"])),
+        "hcl" => outermost(text, |line| line.ends_with('{')),
+        "makefile" | "just" => outermost(text, is_target),
         _ => declarations(text, tag),
     }
 }
@@ -17,14 +21,18 @@ pub(super) fn items(text: &str, tag: &str) -> Vec<Item> {
 /// Headings with their marks, outside of fences; underlined ones too.
 fn headings(text: &str) -> Vec<Item> {
     let mut items = Vec::new();
-    let mut fence: Option<&str> = None;
+    let mut fence: Option<(u8, usize)> = None;
     let mut previous = "";
     for (at, line) in lines(text).enumerate() {
         let start = line.trim_start();
-        let opens = ["```", "~~~"].into_iter().find(|mark| start.starts_with(mark));
-        match (fence, opens) {
-            (None, Some(mark)) => fence = Some(mark),
-            (Some(mark), Some(_)) if start.starts_with(mark) => fence = None,
+        match (fence, marks(start)) {
+            (None, Some(opened)) => fence = Some(opened),
+            // What closes a fence is as long as what opened it, and nothing follows.
+            (Some((mark, n)), Some((same, n_closing)))
+                if mark == same && n_closing >= n && start.trim_end().len() == n_closing =>
+            {
+                fence = None;
+            }
             (Some(_), _) => {}
             (None, None) => {
                 let level = line.bytes().take_while(|byte| *byte == b'#').count();
@@ -40,6 +48,13 @@ fn headings(text: &str) -> Vec<Item> {
         previous = line;
     }
     items
+}
+
+/// The letter of the fence that a line begins with, and how many of it there are.
+fn marks(start: &str) -> Option<(u8, usize)> {
+    let mark = start.bytes().next().filter(|first| matches!(first, b'`' | b'~'))?;
+    let n_marks = start.bytes().take_while(|byte| *byte == mark).count();
+    (n_marks >= 3).then_some((mark, n_marks))
 }
 
 /// The depth of the heading that a line of marks underlines.
@@ -68,7 +83,9 @@ fn tables(text: &str) -> Vec<Item> {
 fn keys(text: &str, mark: char, indent: usize) -> Vec<Item> {
     let items = lines(text).enumerate().filter_map(|(at, line)| {
         let start = line.trim_start();
-        let width = line.len() - start.len();
+        // A tab is one step, as two blanks are.
+        let tabs = line.bytes().take_while(|byte| *byte == b'\t').count();
+        let width = line.len() - start.len() + tabs;
         let is_key = start.starts_with(|first: char| {
             first.is_alphanumeric() || matches!(first, '"' | '_' | '.' | '\'')
         });
@@ -79,6 +96,27 @@ fn keys(text: &str, mark: char, indent: usize) -> Vec<Item> {
         })
     });
     items.collect()
+}
+
+/// The lines at the margin that say what is made there.
+fn outermost(text: &str, says: impl Fn(&str) -> bool) -> Vec<Item> {
+    let at_margin = |line: &str| line.starts_with(|first: char| first.is_alphanumeric());
+    let items = lines(text).map(str::trim_end).enumerate();
+    items
+        .filter(|(_, line)| at_margin(line) && says(line))
+        .map(|(at, line)| Item { at, depth: 0, line: line.to_owned() })
+        .collect()
+}
+
+/// Whether a line begins with one of these words, in capitals or not.
+fn begins(line: &str, words: &[&str]) -> bool {
+    let first = line.split_whitespace().next().unwrap_or_default();
+    words.iter().any(|word| first.eq_ignore_ascii_case(word))
+}
+
+/// Whether a line names something to make, and is no variable.
+fn is_target(line: &str) -> bool {
+    line.split_once(':').is_some_and(|(name, rest)| !name.contains('=') && !rest.starts_with('='))
 }
 
 /// Whether a word may stand before the word that declares something.
@@ -190,17 +228,30 @@ fn declarations(text: &str, tag: &str) -> Vec<Item> {
             continue;
         }
         let depth = (line.len() - start.len()) / unit;
-        if depth > 2 {
+        if depth > 2 || says_only_where_from(start) {
             continue;
         }
         if is_declaration(start, depth)
             || start.starts_with("#define ")
-            || c_like && is_function(start, depth)
+            || c_like && (is_function(start, depth) || depth == 0 && names_function(start))
         {
             items.push(Item { at, depth, line: line.trim_end().to_owned() });
         }
     }
     items
+}
+
+/// Whether a line names what it takes from elsewhere, or the package that it is in.
+pub(super) fn says_only_where_from(line: &str) -> bool {
+    let is_package =
+        line.strip_prefix("package ").is_some_and(|name| !name.trim_end().ends_with('{'));
+    is_package && !line.contains("::") || line.contains("= require(")
+}
+
+/// A function that an assignment gives a name: `app.use = function use(fn) {`.
+fn names_function(start: &str) -> bool {
+    let value = start.split_once(" = ").map(|(_, value)| value.trim_start_matches("async "));
+    start.ends_with('{') && value.is_some_and(|value| value.starts_with("function"))
 }
 
 /// How many bytes one step of indentation has here: a tab, or the smallest run of blanks.
@@ -275,12 +326,47 @@ mod tests {
     #[test]
     fn documents_are_outlined_by_their_headings() {
         check("# A\ntext\n```\n# no\n```\n## B\n\nC\n===\n", "markdown", &["# A", "## B", "C"]);
+        let nested = "# A\n````md\n```sh\n# no\n```\n# no\n````\n~~~ x\n# no\n```\n~~~\n# B\n";
+        check(nested, "markdown", &["# A", "# B"]);
     }
 
     #[test]
     fn settings_are_outlined_by_their_tables_and_keys() {
         check("x = 1\n[a]\ny = 2\n# c\n[[b]]\n", "toml", &["x = 1", "[a]", "y = 2", "[[b]]"]);
+        let tabs = "{\n\t\"a\": {\n\t\t\"b\": {\n\t\t\t\"c\": 1\n";
+        check(tabs, "json", &["\t\"a\": {", "\t\t\"b\": {"]);
         check("on:\n  push:\n    branches: x\njobs:\n", "yaml", &["on:", "  push:", "jobs:"]);
+    }
+
+    #[test]
+    fn files_of_statements_are_outlined_by_what_is_made_there() {
+        check(
+            "CREATE TABLE cup (\n  id int\n);\nINSERT INTO cup VALUES (1);\ncreate view v as\n",
+            "sql",
+            &["CREATE TABLE cup (", "create view v as"],
+        );
+        check(
+            "FROM a AS b\nRUN x\nFROM c\nCMD [\"d\"]\n",
+            "dockerfile",
+            &["FROM a AS b", "FROM c", "CMD [\"d\"]"],
+        );
+        check("variable \"x\" {\n  y = 1\n}\nz = 1\n", "hcl", &["variable \"x\" {"]);
+        check(
+            "X := 1\nY=a:b\n.PHONY: all\nall: build\n\techo a: b\nbuild:\n",
+            "makefile",
+            &["all: build", "build:"],
+        );
+    }
+
+    #[test]
+    fn what_a_file_takes_from_elsewhere_is_not_what_is_in_it() {
+        check("package fzf\n\nfunc Run() {\n", "go", &["func Run() {"]);
+        check(
+            "var http = require('http');\nvar app = exports;\napp.use = function use(fn) {\n",
+            "javascript",
+            &["var app = exports;", "app.use = function use(fn) {"],
+        );
+        check("package Tea::Pot;\nsub pour {\n", "perl", &["package Tea::Pot;", "sub pour {"]);
     }
 
     #[test]

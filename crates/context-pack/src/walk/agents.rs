@@ -56,7 +56,8 @@ fn is_agents(name: &OsStr) -> bool {
     name.eq_ignore_ascii_case(AGENTS)
 }
 
-fn is_shared(name: &OsStr) -> bool {
+/// Whether the folder of this name in `agents` is that of all.
+pub(crate) fn is_shared(name: &OsStr) -> bool {
     name.eq_ignore_ascii_case(SHARED)
 }
 

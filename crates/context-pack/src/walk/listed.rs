@@ -1,19 +1,21 @@
-//! Exactly the files that a list names. Whatever of the list is not packed is told, for it was asked for.
+//! Exactly the files that a list names. Whatever of the list is not packed is told, for it was asked
+//! for, unless `--include` or `--exclude` leaves it out.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{Entry, Found, Reason, Root, Rules, secrets};
-use crate::Error;
+use crate::{Error, summary};
 
 /// Takes exactly these files, which lie under one of the roots; secrets stay out.
 pub(crate) fn list(roots: &[Root], files: &[PathBuf], rules: &Rules) -> Result<Found, Error> {
     let mut found = Found::default();
-    let mut n_usable = 0;
+    let (mut n_usable, mut n_hidden) = (0, 0);
     for file in files {
         match place(roots, file) {
             Ok((root, path)) => {
                 n_usable += 1;
+                n_hidden += usize::from(rules.hides(&roots[root].folder, &path));
                 take(&mut found, rules, &roots[root], Entry { root, path });
             }
             Err(problem) => found.problems.push(problem),
@@ -23,6 +25,11 @@ pub(crate) fn list(roots: &[Root], files: &[PathBuf], rules: &Rules) -> Result<F
         && let Some(first) = found.problems.first()
     {
         return Err(Error::NothingListed { n_files: files.len(), first: first.clone() });
+    }
+    if n_hidden > 0 {
+        let told = summary::counted(n_hidden, "listed files");
+        let belongs = if n_hidden == 1 { "belongs" } else { "belong" };
+        found.problems.push(format!("{told} {belongs} to another agent, left out"));
     }
     found.sort();
     found.entries.dedup();

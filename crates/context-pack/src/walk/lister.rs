@@ -1,12 +1,12 @@
 //! Lists one folder: what of it may be packed, what is left out and why, which folders come next.
 
 use std::ffi::{CStr, OsStr, OsString};
-use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::{fs, io};
 
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, openat, statat};
 
@@ -14,6 +14,7 @@ use super::ignores::{Has, Ignores};
 use super::names::{self, Reason};
 use super::queue::Worker;
 use super::{Entry, Found, Progress, Rules, secrets};
+use crate::text;
 
 /// A folder that is to be listed.
 #[derive(Debug)]
@@ -67,20 +68,23 @@ impl<'a> Lister<'a> {
                 return;
             }
         };
+        let real = self.folder.join(path);
         let mut has = Has::default();
         let is_below = !path.as_os_str().is_empty();
         for (name, kind) in &listed {
             if is_below && kind.is_file() && names::is_marker(name) {
                 return found.leave_out(Reason::BuildOutput);
             }
+            if is_below && name == ".git" && kind.is_file() && self.is_worktree(&real) {
+                return found.leave_out(Reason::WorkTree);
+            }
             has.note(name);
         }
-        let real = self.folder.join(path);
         let ignores = ignores.within(&real, path, &has, &mut found.problems);
         self.progress.0.fetch_add(listed.len(), Ordering::Relaxed);
         let mut folders = Vec::new();
         for (name, kind) in listed {
-            if name == ".git" || !(kind.is_file() || kind.is_dir()) {
+            if name == ".git" || names::is_own(&name) || !(kind.is_file() || kind.is_dir()) {
                 continue;
             }
             let is_ignored =
@@ -96,6 +100,17 @@ impl<'a> Lister<'a> {
             }
         }
         worker.add(folders);
+    }
+
+    /// Whether a folder is another work tree of the repository that is packed.
+    fn is_worktree(&self, real: &Path) -> bool {
+        let said = text::head(&real.join(".git")).map(|(said, _)| said).unwrap_or_default();
+        let said = String::from_utf8_lossy(&said);
+        let main = said
+            .strip_prefix("gitdir: ")
+            .and_then(|at| at.trim_end().rsplit_once("/.git/worktrees/"))
+            .and_then(|(main, _)| fs::canonicalize(real.join(main)).ok());
+        main.is_some_and(|main| self.folder.starts_with(main))
     }
 
     /// Notes what becomes of a file.

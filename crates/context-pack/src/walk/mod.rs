@@ -23,7 +23,7 @@ use std::sync::{Mutex, PoisonError};
 
 use common::error::file;
 
-pub(crate) use agents::agents;
+pub(crate) use agents::{agents, is_shared};
 pub(crate) use listed::list;
 pub(crate) use names::Reason;
 pub(crate) use rules::{Rules, globs, is_exact};

@@ -19,6 +19,8 @@ pub(crate) enum Reason {
     Dependencies,
     /// A folder of build output.
     BuildOutput,
+    /// Another work tree of the packed repository, which has its files once more.
+    WorkTree,
     /// A log, or a folder of logs.
     Log,
     /// A lock file.
@@ -43,6 +45,7 @@ impl Reason {
         match self {
             Self::Dependencies => "dependency folders",
             Self::BuildOutput => "build folders",
+            Self::WorkTree => "other worktrees",
             Self::Log => "logs",
             Self::Lock => "lock files",
             Self::Generated => "generated files",
@@ -105,6 +108,11 @@ fn holds(folder: &Path, ends: &[&str]) -> bool {
 /// Whether a file marks the folder which holds it as a cache or as an environment.
 pub(super) fn is_marker(name: &OsStr) -> bool {
     MARKERS.iter().any(|marker| name == *marker)
+}
+
+/// Whether a file says how this tool packs, and nothing of what is packed.
+pub(super) fn is_own(name: &OsStr) -> bool {
+    name == ".context-pack.toml" || name == ".context-packignore"
 }
 
 /// Why the file at `path` is left out.

@@ -38,6 +38,15 @@ fn no_budget_is_exceeded_and_one_that_is_too_small_gives_nothing_and_says_no() {
 }
 
 #[test]
+fn a_number_below_zero_is_named_for_what_it_is() {
+    let sandbox = Sandbox::with_project();
+    for flag in ["--budget", "--max-file", "--margin", "--log"] {
+        let ran = sandbox.run(&[".", flag, "-1"]).exits(2);
+        assert!(ran.stderr.starts_with("error: invalid value '-1' for '"), "{}", ran.stderr);
+    }
+}
+
+#[test]
 fn count_prints_one_number_and_names_for_several_files() {
     let sandbox = Sandbox::with_project();
     let of = |name: &str| tokens(&std::fs::read_to_string(sandbox.tree().join(name)).unwrap());
@@ -50,6 +59,20 @@ fn count_prints_one_number_and_names_for_several_files() {
     assert_eq!(sandbox.run_with_stdin(&["count", "-"], "hello world").exits(0).stdout, "2\n");
     let ran = sandbox.run(&["count", "absent"]).exits(3);
     assert!(ran.stderr.starts_with("context-pack: cannot read absent: "), "{}", ran.stderr);
+}
+
+#[test]
+fn what_is_no_text_is_not_counted_and_a_device_without_an_end_not_waited_for() {
+    let sandbox = Sandbox::with_project();
+    let count = |name: &str| sandbox.run(&["count", name]);
+    let ran = count("/dev/zero").exits(3);
+    assert!(ran.stderr.starts_with("context-pack: cannot count /dev/zero: it is not text\n"));
+    let units = "x😀".repeat(30_000);
+    let wide: Vec<u8> =
+        [0xFF, 0xFE].into_iter().chain(units.encode_utf16().flat_map(u16::to_le_bytes)).collect();
+    sandbox.file("wide.txt", wide);
+    let expect = format!("{}\n", tokens(&units));
+    assert_eq!(count("wide.txt").exits(0).stdout, expect);
 }
 
 #[test]

@@ -36,6 +36,18 @@ fn failing_before_the_command_starts_has_codes_of_its_own() {
 }
 
 #[test]
+fn without_a_place_for_the_copy_the_command_is_not_started_and_the_variable_is_named() {
+    let sandbox = Sandbox::with_project();
+    let mut command = sandbox.command(env!("CARGO_BIN_EXE_context-pack"));
+    command.env("TMPDIR", "/nonexistent").args(["exec", ".", "--", "true"]);
+    assert_eq!(
+        ran(command).exits(125).stderr,
+        "context-pack: cannot write a temporary file in /nonexistent: No such file or directory (os error 2)\n  \
+         hint: set TMPDIR to a folder that can be written and has room\n"
+    );
+}
+
+#[test]
 fn a_command_killed_by_a_signal_ends_us_by_the_same_signal() {
     let sandbox = Sandbox::with_project();
     assert_eq!(sandbox.run(&["exec", ".", "--", "sh", "-c", "kill -9 $$"]).signal, Some(9));

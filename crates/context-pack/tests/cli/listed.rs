@@ -59,3 +59,17 @@ fn a_list_of_which_no_file_is_there_is_a_failure() {
     assert!(ran.stderr.starts_with(expect), "{}", ran.stderr);
     assert_eq!(std::fs::read(sandbox.home().join("pack.md")).unwrap(), old);
 }
+
+#[test]
+fn of_a_list_what_belongs_to_another_agent_is_told() {
+    let sandbox = Sandbox::with_project();
+    for agent in ["ada", "bob", "eve"] {
+        sandbox.file(&format!("agents/{agent}/SOUL.md"), "# Soul\n");
+    }
+    let list = "agents/ada/SOUL.md\nagents/bob/SOUL.md\nagents/eve/SOUL.md\n";
+    let arguments = [".", "--files-from", "-", "--agent", "bob", "--list"];
+    let ran = sandbox.run_with_stdin(&arguments, list).exits(0);
+    assert_eq!(ran.stdout, "agents/bob/SOUL.md\n");
+    let told = "context-pack: warning: 2 listed files belong to another agent, left out\n";
+    assert_eq!(ran.stderr, told);
+}

@@ -123,6 +123,42 @@ fn a_token_is_replaced_wherever_it_comes_from() {
         assert!(!document.contains("ghp_"), "{document}");
         assert!(document.contains("[redacted:github-token]"), "{document}");
     }
+    let listed =
+        sandbox.run_with_stdin(&[".", "--files-from", "-"], &format!("README.md\n{token}.rs"));
+    assert!(listed.stderr.contains("cannot read [redacted:github-token].rs"), "{}", listed.stderr);
+    let summary = sandbox.run(&[".", "-v", "--include", &token]).exits(0).stderr;
+    assert!(
+        summary.contains("[redacted:github-token].rs") && !summary.contains("ghp_"),
+        "{summary}"
+    );
+}
+
+#[test]
+fn of_several_trees_each_patch_and_message_says_of_which_it_is() {
+    let sandbox = repository();
+    let tree = sandbox.tree();
+    let other = sandbox.home().join("other");
+    git(&sandbox, sandbox.home(), &["clone", "-q", "tree", "other"]).exits(0);
+    git(&sandbox, &other, &["commit", "-q", "--allow-empty", "-m", "Pour"]).exits(0);
+    sandbox.file("src/heat.rs", "pub fn boil() {}\n");
+    sandbox.file("../other/src/heat.rs", "pub fn boil() {}\n");
+    let flags = ["--diff", "--log", "1"];
+    let both = sandbox.run(&[&[".", "../other"], &flags[..]].concat()).exits(0).says_nothing();
+    for part in [
+        "diff --git a/kettle/src/heat.rs b/kettle/src/heat.rs\n",
+        "+++ b/kettle-2/src/heat.rs\n",
+        " kettle: Boil on mountains\n",
+        " kettle-2: Pour\n",
+    ] {
+        assert!(both.stdout.contains(part), "{part} is missing in {}", both.stdout);
+    }
+    // Two folders of one repository have its commits once, and patches with the names of files.
+    git(&sandbox, &tree, &["commit", "-qam", "Stir"]).exits(0);
+    sandbox.file("src/heat.rs", "pub fn boiled() {}\n");
+    let parts = sandbox.run(&["src", "tests", "--diff", "--log", "9"]).exits(0).stdout;
+    assert!(parts.contains("+++ b/src/heat.rs\n"), "{parts}");
+    let n_commits = |subject: &str| parts.matches(&format!(" {subject}\n")).count();
+    assert_eq!([n_commits("Boil"), n_commits("Stir")], [1, 1], "{parts}");
 }
 
 #[test]

@@ -121,6 +121,8 @@ fn uncommitted_changes_come_first_and_can_be_shown_as_a_patch() {
         unknown.stderr
     );
     sandbox.run(&[".", "--changed-since", "--output=x"]).exits(2);
+    let unset = sandbox.run(&[".", "--changed-since", ""]).exits(3);
+    assert!(unset.stderr.starts_with("context-pack: cannot find the revision ''\n"));
 }
 
 #[test]
@@ -259,6 +261,39 @@ fn a_submodule_is_packed_with_its_own_history_and_as_part_of_the_tree_above() {
     assert!(part.contains("Packed at commit ") && !part.contains("Take in a part"), "{part}");
     let whole = sandbox.run(&[".", "--log", "9", "--diff"]).exits(0).says_nothing().stdout;
     assert!(whole.contains("Take in a part") && whole.contains("part/README.md"), "{whole}");
+}
+
+#[test]
+fn another_worktree_of_the_same_repository_is_not_packed_once_more() {
+    let sandbox = repository();
+    for worktree in [".claude/worktrees/ada", "../beside/ada"] {
+        let add = ["worktree", "add", "-q", "--detach", worktree];
+        git(&sandbox, &sandbox.tree(), &add).exits(0);
+    }
+    let stats = sandbox.run(&[".", "-o", "../pack.md", "--stats", "-"]).exits(0).stdout;
+    assert!(stats.contains("\"other_worktrees\":1") && !stats.contains(".claude"), "{stats}");
+    // One that is asked for, and one of a repository that is not packed, are trees like others.
+    for paths in [&[".claude/worktrees/ada"][..], &["../beside"]] {
+        let listed = sandbox.run(&[paths, &["--list"]].concat()).exits(0).stdout;
+        assert!(listed.contains("src/heat.rs\n"), "{paths:?}: {listed}");
+    }
+}
+
+#[test]
+fn what_another_checkout_below_the_tree_has_committed_is_not_new() {
+    let sandbox = repository();
+    let clone = sandbox.tree().join("parts/other");
+    git(&sandbox, sandbox.home(), &["clone", "-q", "tree", clone.to_str().unwrap()]).exits(0);
+    git(&sandbox, &sandbox.tree(), &["submodule", "--quiet", "add", "../tree", "sub"]).exits(0);
+    sandbox.file("src/new.rs", "pub fn new() {}\n");
+    let explained = sandbox.run(&[".", "--explain", "--json"]).exits(0).stdout;
+    let changed: Vec<&str> = explained
+        .lines()
+        .filter(|line| line.contains("\"changed\":20.0"))
+        .filter_map(|line| line.strip_prefix("{\"path\":\"")?.split('"').next())
+        .collect();
+    assert_eq!(changed, ["src/new.rs", ".gitmodules"], "{explained}");
+    assert!(explained.contains("\"sub/src/heat.rs\""), "{explained}");
 }
 
 #[test]

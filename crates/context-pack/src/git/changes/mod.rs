@@ -112,17 +112,34 @@ impl Git {
 
     /// The difference between a commit and the work tree in these files, as a patch.
     ///
-    /// Of a file that is gone it says that, and not what was in it.
-    pub(crate) fn patch(&self, commit: &str, files: &[PathBuf]) -> Result<String, Failure> {
-        self.diff("-U3", commit, files)
+    /// Of a file that is gone it says that, and not what was in it. With a label, which tells the
+    /// packed folder from others, its names are those under the folder, and begin with it.
+    pub(crate) fn patch(
+        &self,
+        commit: &str,
+        files: &[PathBuf],
+        label: &str,
+    ) -> Result<String, Failure> {
+        self.diff("-U3", commit, files, label)
     }
 
     /// The same patch with all lines of the files around what changed.
-    pub(crate) fn whole_patch(&self, commit: &str, files: &[PathBuf]) -> Result<String, Failure> {
-        self.diff("-U1000000000", commit, files)
+    pub(crate) fn whole_patch(
+        &self,
+        commit: &str,
+        files: &[PathBuf],
+        label: &str,
+    ) -> Result<String, Failure> {
+        self.diff("-U1000000000", commit, files, label)
     }
 
-    fn diff(&self, lines: &str, commit: &str, files: &[PathBuf]) -> Result<String, Failure> {
+    fn diff(
+        &self,
+        lines: &str,
+        commit: &str,
+        files: &[PathBuf],
+        label: &str,
+    ) -> Result<String, Failure> {
         let names = files.iter().map(|file| {
             let mut name = OsString::from(OsStr::from_bytes(&self.prefix));
             name.push(file);
@@ -132,7 +149,14 @@ impl Git {
             ["diff", lines, "--no-color", "--no-renames", "--no-ext-diff", "--no-textconv"];
         let arguments = arguments.into_iter().chain(["--irreversible-delete"]);
         let arguments = arguments.chain(["--ignore-submodules=all", commit, "--"]);
-        let arguments: Vec<OsString> = arguments.map(OsString::from).chain(names).collect();
+        let mut arguments: Vec<OsString> = arguments.map(OsString::from).chain(names).collect();
+        if !label.is_empty() {
+            let mut relative = OsString::from("--relative=");
+            relative.push(OsStr::from_bytes(&self.prefix));
+            let prefixes = [('a', "--src-prefix"), ('b', "--dst-prefix")]
+                .map(|(side, flag)| OsString::from(format!("{flag}={side}/{label}/")));
+            arguments.splice(1..1, prefixes.into_iter().chain([relative]));
+        }
         self.run(&arguments).map(|patch| String::from_utf8_lossy(&patch).into_owned())
     }
 }

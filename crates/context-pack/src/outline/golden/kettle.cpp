@@ -19,3 +19,11 @@ T pour(const T& kettle, int cups) {
 Kettle::Kettle(int degrees) : degrees_(degrees) {}
 
 }  // namespace kitchen
+
+template <typename Liquid, int Cups>
+class Pot : public Kettle {
+public:
+    template <class Other>
+    void into(Other& other) { other.fill(Cups); }
+    template <typename T> T all();
+};

@@ -22,3 +22,21 @@ func (k *Kettle) Heat(by int) error {
 func Pour(kettle *Kettle, cups int) bool {
 	return cups > 0
 }
+
+type (
+	Cup struct {
+		Size int
+	}
+	Pourer interface {
+		Pour(cups int) (left int, err error)
+	}
+)
+
+const (
+	Small = iota
+	Large
+)
+
+var (
+	ErrWet = errors.New("wet")
+)

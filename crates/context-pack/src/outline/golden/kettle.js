@@ -1,4 +1,5 @@
 'use strict';
+const { log } = require('./log');
 const BOILING = 100;
 
 export class Kettle {
@@ -18,3 +19,22 @@ export default function pour(kettle, cups) {
 export const whistle = async (loudness) => {
   return loudness > 3;
 };
+
+Kettle.prototype.pour = function pour(cups) {
+  return cups;
+};
+
+exports.empty = (
+  kettle,
+) => {
+  const inner = 2;
+};
+
+exports.name = 'kettle';
+
+class Lid extends Kettle {
+  open = () => {
+    const inner = 3;
+  };
+  closed = true;
+}

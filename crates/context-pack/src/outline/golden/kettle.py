@@ -23,3 +23,18 @@ async def pour(
 ) -> None:
     text = "def not_here():"
     time.sleep(1)
+
+
+@app.get("/kettles")
+@cached
+def kettles():
+    MOST = 3
+    return []
+
+
+class Size(Enum):
+    SMALL = 1
+    largest = None
+
+    @staticmethod
+    def of(cups: int): ...

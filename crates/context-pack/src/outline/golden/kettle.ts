@@ -17,3 +17,17 @@ export abstract class Kettle implements Vessel {
 export enum Size { Small, Large }
 
 declare function pour(cups: number): void;
+
+export class Lid {
+  private open = async (by: number): Promise<void> => {
+    await by;
+  };
+  closed = true;
+}
+
+export const pourAll = async (
+  kettle: Kettle,
+  cups: number,
+): Promise<void> => {
+  const inner = 1;
+};
