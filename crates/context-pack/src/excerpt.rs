@@ -18,12 +18,22 @@ pub(crate) struct Chunk {
     pub(crate) rate: f64,
     /// Whether one of them moved lately.
     pub(crate) hot: bool,
-    /// Their bytes.
+    /// About their bytes, as far as those cost tokens.
     pub(crate) n_bytes: usize,
 }
 
 /// The most lines of a chunk: small enough that the lines that nobody will edit can be left out.
 const LONGEST: usize = 8;
+
+/// A token of text has about this many bytes, rather too few. The end of a line is a token, and so is
+/// what a line is indented by, however much that is.
+pub(crate) const TOKEN_BYTES: usize = 3;
+
+/// The bytes of a line as far as they cost tokens; by all its bytes, code that stands far to the
+/// right would seem to cost twice what it does.
+fn price(line: &str, trimmed: &str) -> usize {
+    trimmed.len() + line.len().saturating_sub(trimmed.len()).min(TOKEN_BYTES) + TOKEN_BYTES
+}
 
 /// Divides a text into chunks; `hot` has the hashes of lines that moved and the age of each, and
 /// `is_asked` says which lines have a word that was asked for: those are as good as just written.
@@ -33,8 +43,10 @@ pub(crate) fn chunks(
     is_asked: impl Fn(&str) -> bool,
     weights: &Excerpts,
 ) -> Vec<Chunk> {
-    let lines: Vec<(&str, usize)> =
-        lines::lines(text).map(|line| (lines::trim(line), line.len())).collect();
+    let lines: Vec<(&str, usize)> = lines::lines(text)
+        .map(|line| (line, lines::trim(line)))
+        .map(|(line, trimmed)| (trimmed, price(line, trimmed)))
+        .collect();
     // A blank line is never what is edited; imports and versions at the head are more often than most.
     let mut rates: Vec<f64> = lines
         .iter()
@@ -61,7 +73,7 @@ pub(crate) fn chunks(
     }
     let warmth = around(&warmth, weights.crowd_reach);
     let mut chunks: Vec<Chunk> = Vec::new();
-    for (index, ((line, n_bytes), rate)) in lines.iter().zip(rates).enumerate() {
+    for (index, ((line, n_bytes), rate)) in lines.into_iter().zip(rates).enumerate() {
         let is_blank = line.len() < 2;
         let rate = rate * (1.0 + weights.crowd * warmth[index]);
         let is_hot = is_near[index];
@@ -70,14 +82,9 @@ pub(crate) fn chunks(
             Some(last) if is_blank || last.lines.len() < LONGEST && last.hot == is_hot => {
                 last.lines.end = index + 1;
                 last.rate += rate;
-                last.n_bytes += n_bytes + 1;
+                last.n_bytes += n_bytes;
             }
-            _ => chunks.push(Chunk {
-                lines: index..index + 1,
-                rate,
-                hot: is_hot,
-                n_bytes: n_bytes + 1,
-            }),
+            _ => chunks.push(Chunk { lines: index..index + 1, rate, hot: is_hot, n_bytes }),
         }
     }
     chunks
@@ -134,5 +141,16 @@ mod tests {
             chunk.rate / f64::from(u32::try_from(chunk.lines.len()).unwrap())
         };
         assert!(rate(155) > 2.0 * rate(60) && rate(60) > rate(100));
+    }
+
+    #[test]
+    fn a_line_that_stands_far_to_the_right_costs_hardly_more_than_one_at_the_margin() {
+        let cost = |indent: usize| {
+            let line = format!("{}boil(water);\n", " ".repeat(indent));
+            let chunks = chunks(&line, None, |_| false, &crate::value::EXCERPTS);
+            chunks.iter().map(|chunk| chunk.n_bytes).sum::<usize>()
+        };
+        assert_eq!(cost(4), cost(32));
+        assert!(cost(4) > cost(0));
     }
 }
