@@ -36,11 +36,13 @@ fn price(line: &str, trimmed: &str) -> usize {
 }
 
 /// Divides a text into chunks; `hot` has the hashes of lines that moved and the age of each, and
-/// `is_asked` says which lines have a word that was asked for: those are as good as just written.
+/// `is_asked` says which lines have a word that was asked for: those are as good as just written;
+/// `content` says what the rate of a line is multiplied by for what it says.
 pub(crate) fn chunks(
     text: &str,
     hot: Option<&hot::Lines>,
     is_asked: impl Fn(&str) -> bool,
+    content: impl Fn(&str) -> f64,
     weights: &Excerpts,
 ) -> Vec<Chunk> {
     let lines: Vec<(&str, usize)> = lines::lines(text)
@@ -75,7 +77,7 @@ pub(crate) fn chunks(
     let mut chunks: Vec<Chunk> = Vec::new();
     for (index, ((line, n_bytes), rate)) in lines.into_iter().zip(rates).enumerate() {
         let is_blank = line.len() < 2;
-        let rate = rate * (1.0 + weights.crowd * warmth[index]);
+        let rate = rate * (1.0 + weights.crowd * warmth[index]) * content(line);
         let is_hot = is_near[index];
         match chunks.last_mut() {
             // Blank lines go with what stands before them.
@@ -115,7 +117,7 @@ mod tests {
         let text: String =
             (0..80).map(|index| format!("line {index}")).collect::<Vec<_>>().join("\n");
         let hot = hot::Lines::from_iter([(hot::hash("line 60"), 0)]);
-        let chunks = chunks(&text, Some(&hot), |_| false, &crate::value::EXCERPTS);
+        let chunks = chunks(&text, Some(&hot), |_| false, |_| 1.0, &crate::value::EXCERPTS);
         let hottest = chunks.iter().max_by(|left, right| left.rate.total_cmp(&right.rate)).unwrap();
         assert!(hottest.lines.contains(&60));
         assert!(hottest.lines.len() < 16);
@@ -126,7 +128,8 @@ mod tests {
     fn a_line_that_was_asked_for_is_as_hot_as_one_just_written() {
         let text: String =
             (0..80).map(|index| format!("line {index}")).collect::<Vec<_>>().join("\n");
-        let chunks = chunks(&text, None, |line| line == "line 60", &crate::value::EXCERPTS);
+        let chunks =
+            chunks(&text, None, |line| line == "line 60", |_| 1.0, &crate::value::EXCERPTS);
         assert!(chunks.iter().all(|chunk| chunk.hot == (54..67).contains(&chunk.lines.start)));
     }
 
@@ -135,7 +138,8 @@ mod tests {
         let text: String =
             (0..200).map(|index| format!("line {index}")).collect::<Vec<_>>().join("\n");
         let ages = (150..160).chain([60]).map(|line| (hot::hash(&format!("line {line}")), 0));
-        let chunks = chunks(&text, Some(&ages.collect()), |_| false, &crate::value::EXCERPTS);
+        let chunks =
+            chunks(&text, Some(&ages.collect()), |_| false, |_| 1.0, &crate::value::EXCERPTS);
         let rate = |line: usize| {
             let chunk = chunks.iter().find(|chunk| chunk.lines.contains(&line)).unwrap();
             chunk.rate / f64::from(u32::try_from(chunk.lines.len()).unwrap())
@@ -147,7 +151,7 @@ mod tests {
     fn a_line_that_stands_far_to_the_right_costs_hardly_more_than_one_at_the_margin() {
         let cost = |indent: usize| {
             let line = format!("{}boil(water);\n", " ".repeat(indent));
-            let chunks = chunks(&line, None, |_| false, &crate::value::EXCERPTS);
+            let chunks = chunks(&line, None, |_| false, |_| 1.0, &crate::value::EXCERPTS);
             chunks.iter().map(|chunk| chunk.n_bytes).sum::<usize>()
         };
         assert_eq!(cost(4), cost(32));

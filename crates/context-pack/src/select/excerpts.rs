@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{Candidate, Run, Taken};
+use crate::content;
 use crate::excerpt::{self, Chunk, TOKEN_BYTES};
 use crate::piece::Piece;
 use crate::prepare::Prepared;
@@ -100,7 +101,8 @@ impl Run<'_> {
             let hot =
                 self.hot.get(candidate.root).and_then(|hot| hot.files.get(&candidate.under_root));
             let is_asked = |line: &str| self.focus.is_some_and(|focus| focus.is_in(line));
-            excerpt::chunks(&file.text.body, hot, is_asked, &EXCERPTS)
+            let content = |line: &str| content::weight(line, file.tag, candidate.value.kind);
+            excerpt::chunks(&file.text.body, hot, is_asked, content, &EXCERPTS)
         });
         let mut offers = Vec::new();
         let mut n_lines = vec![0; self.candidates.len()];
