@@ -130,7 +130,7 @@ mod tests {
             (0..80).map(|index| format!("line {index}")).collect::<Vec<_>>().join("\n");
         let chunks =
             chunks(&text, None, |line| line == "line 60", |_| 1.0, &crate::value::EXCERPTS);
-        assert!(chunks.iter().all(|chunk| chunk.hot == (54..67).contains(&chunk.lines.start)));
+        assert!(chunks.iter().all(|chunk| chunk.hot == (56..65).contains(&chunk.lines.start)));
     }
 
     #[test]

@@ -111,7 +111,7 @@ pub(crate) const EXCERPTS: Excerpts = Excerpts {
     cold: 0.18,
     head: 0.4,
     head_lines: 30,
-    reach: 6,
+    reach: 4,
     half_at: 8.0,
     crowd: 0.3,
     crowd_reach: 10,
@@ -132,7 +132,7 @@ fn edited(kind: Kind) -> f64 {
     match kind {
         Kind::Manifest => 1.5,
         Kind::Fixture => 0.5,
-        Kind::Test => 0.3,
+        Kind::Test => 0.2,
         _ => 1.0,
     }
 }
