@@ -3,7 +3,8 @@
 //! At 12 commits in the past, 40 apart, the tree is packed as it was then. Of the files that the
 //! next 20 commits modify, weighted by how often, `seen` is the share that is in the pack at
 //! outline depth or better, and `read` the share of the modified lines that is in it word for
-//! word. The same is measured for simple strategies with whole and with cut files.
+//! word. The same is measured for simple strategies with whole and with cut files, which have as
+//! many tokens as the pack: the budget less the default margin, counted as exactly.
 //!
 //! `cargo xtask bench recall --repo PATH [--budget 32000]…`
 
@@ -14,6 +15,7 @@
 )]
 #![expect(clippy::cast_precision_loss, reason = "shares are for people")]
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -24,6 +26,9 @@ use serde_json::json;
 const N_POINTS: usize = 12;
 const SPACING: usize = 40;
 const WINDOW: usize = 20;
+
+/// What the product takes off a budget by default, in percent.
+const MARGIN: usize = 5;
 
 /// What a strategy shows of each file: its lines.
 type Shown = HashMap<String, HashSet<String>>;
@@ -134,6 +139,8 @@ fn replay(repository: &Path, budget: usize, extra: &[String]) -> Vec<(String, Sc
             tree.to_str().unwrap(),
         ],
     );
+    let prices = Prices::default();
+    let limit = budget - budget * MARGIN / 100;
     let listed = text(&git(&tree, &["rev-list", "--no-merges", "HEAD"]));
     let commits: Vec<&str> = listed.lines().collect();
     let mut totals: BTreeMap<String, Score> = BTreeMap::new();
@@ -158,7 +165,7 @@ fn replay(repository: &Path, budget: usize, extra: &[String]) -> Vec<(String, Sc
                 } else {
                     format!("{name}, cut to {cut}")
                 };
-                shown.push((label, snapshot.fill(&order, budget, cut)));
+                shown.push((label, snapshot.fill(&order, limit, cut, &prices)));
             }
         }
         for (name, shown) in shown {
@@ -272,6 +279,35 @@ fn product(tree: &Path, budget: usize, extra: &[String]) -> Shown {
     shown
 }
 
+/// The tokens of the heading and the fence of a file, besides its name.
+const FRAME: usize = 6;
+
+/// Hardly any text has more bytes than this to a token.
+const MOST_BYTES: usize = 8;
+
+/// Counts the tokens of texts, most of which come again at the next point.
+struct Prices {
+    tokenizer: tiktoken_rs::CoreBPE,
+    known: RefCell<HashMap<String, usize>>,
+}
+
+impl Default for Prices {
+    fn default() -> Self {
+        Self { tokenizer: tiktoken_rs::cl100k_base().unwrap(), known: RefCell::default() }
+    }
+}
+
+impl Prices {
+    fn count(&self, text: &str) -> usize {
+        let known = self.known.borrow().get(text).copied();
+        known.unwrap_or_else(|| {
+            let count = self.tokenizer.encode_ordinary(text).len();
+            self.known.borrow_mut().insert(text.to_owned(), count);
+            count
+        })
+    }
+}
+
 /// A tree at one commit, and what its history says.
 struct Snapshot {
     texts: BTreeMap<String, String>,
@@ -328,16 +364,19 @@ impl Snapshot {
         ]
     }
 
-    /// Takes files in this order, each cut to `cut` tokens, until the budget is spent.
-    fn fill(&self, order: &[String], budget: usize, cut: usize) -> Shown {
-        // Four bytes a token: the strategies are simple in this, too.
-        let mut left = budget * 4;
+    /// Takes files in this order, each cut to about `cut` tokens, until `limit` is spent.
+    fn fill(&self, order: &[String], limit: usize, cut: usize, prices: &Prices) -> Shown {
+        let mut left = limit;
         let mut shown = Shown::new();
         for name in order {
             let body = &self.texts[name];
             let end = body.len().min(cut.saturating_mul(4));
             let end = (0..=end).rev().find(|end| body.is_char_boundary(*end)).unwrap_or(0);
-            let price = end + name.len() + 16;
+            // Most files are too large for what is left, whatever the count says.
+            if end / MOST_BYTES > left {
+                continue;
+            }
+            let price = prices.count(&body[..end]) + prices.count(name) + FRAME;
             if price > left {
                 continue;
             }

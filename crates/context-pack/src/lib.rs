@@ -9,6 +9,7 @@
 
 mod cli;
 mod cmd;
+mod content;
 mod error;
 mod excerpt;
 mod explain;

@@ -219,8 +219,9 @@ fn frame(
         branch: branch.map(|branch| redact(branch, &mut redacted).into_owned()),
     };
     let mut frame = vec![(Place::Heading, maker.piece(renderer.heading(&heading)))];
-    // A line of the tree has about eight tokens; the share is a twentieth of the budget.
-    let n_lines = (limit / 20).min(3000) / 8;
+    // A line of the tree has about eight tokens; the share is a fortieth of the budget, or forty lines
+    // when they are not more than a twentieth.
+    let n_lines = (limit / 40).max(320.min(limit / 20)).min(3000) / 8;
     if n_lines > 3 && !names.is_empty() {
         let tree = tree::render(names, n_lines);
         let tree = redact(&tree, &mut redacted);

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{Candidate, Run, Taken};
-use crate::excerpt::{self, Chunk};
+use crate::content;
+use crate::excerpt::{self, Chunk, TOKEN_BYTES};
 use crate::piece::Piece;
 use crate::prepare::Prepared;
 use crate::render::{Depth, Place};
@@ -13,9 +14,6 @@ use crate::value::{EXCERPTS, to_f64};
 
 /// Bytes that saying what is missing beside a chunk costs; many chunks stand side by side.
 const MARKER_BYTES: usize = 20;
-
-/// About the bytes of a token, rather too few: an excerpt above the most tokens of a file is not shown.
-const BYTES: usize = 3;
 
 /// How many times the share of a file is shown of one that was asked for or is not committed.
 const WANTED: usize = 2;
@@ -42,7 +40,7 @@ pub(super) struct Limits {
 impl Limits {
     fn bytes_of(self, candidate: &Candidate) -> usize {
         let times = if candidate.value.is_wanted() { WANTED } else { 1 };
-        self.n_bytes.saturating_mul(times).min(self.most.saturating_mul(BYTES))
+        self.n_bytes.saturating_mul(times).min(self.most.saturating_mul(TOKEN_BYTES))
     }
 }
 
@@ -103,7 +101,8 @@ impl Run<'_> {
             let hot =
                 self.hot.get(candidate.root).and_then(|hot| hot.files.get(&candidate.under_root));
             let is_asked = |line: &str| self.focus.is_some_and(|focus| focus.is_in(line));
-            excerpt::chunks(&file.text.body, hot, is_asked, &EXCERPTS)
+            let content = |line: &str| content::weight(line, file.tag, candidate.value.kind);
+            excerpt::chunks(&file.text.body, hot, is_asked, content, &EXCERPTS)
         });
         let mut offers = Vec::new();
         let mut n_lines = vec![0; self.candidates.len()];
