@@ -69,7 +69,6 @@ fn lock(world: &World, ledger: &Ledger, dice: &mut Dice, name: &str) {
         Some(0) => ledger.count("critical sections"),
         // 125: the lock was held longer than the wait; the line on stderr names the holder.
         Some(1 | 125) => ledger.count("locks refused"),
-        Some(90) => ledger.violation(format!("{resource} was held twice")),
         // The sleep in the critical section, or the shell, was struck: its status is passed on.
         Some(137) | None => ledger.count("critical sections cut off"),
         _ => ledger.violation(format!(

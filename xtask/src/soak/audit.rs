@@ -11,9 +11,6 @@ use super::world::{N_SHARED, SECRET, World};
 
 /// Every check; what differs is a violation.
 pub(super) fn audit(world: &World, ledger: &Ledger) {
-    for line in fs::read_to_string(world.path("violations")).unwrap_or_default().lines() {
-        ledger.violation(line.to_owned());
-    }
     // The next command repairs what the killed ones left; alerts that were cut off are sent again.
     let _ = world.run("agent-state", &["run", "reap"]);
     let _ = world.run("cron-guard", &["alert", "retry"]);
@@ -68,20 +65,28 @@ fn rows(printed: &str) -> Option<Vec<Value>> {
     }
 }
 
-/// Fencing tokens of a resource only rise, in the order of its critical sections.
+/// Fencing tokens of a resource only rise, in the order of its critical sections, and none does
+/// anything after a later one has begun.
 fn tokens(world: &World, ledger: &Ledger) {
     for n_lock in 0..N_SHARED {
         let seen =
             fs::read_to_string(world.path(&format!("lock-{n_lock}.tokens"))).unwrap_or_default();
-        let tokens: Vec<i64> = seen.lines().filter_map(|line| line.parse().ok()).collect();
-        for pair in tokens.windows(2) {
-            if let [earlier, later] = pair
-                && earlier >= later
-            {
-                ledger.violation(format!("lock-{n_lock}: token {later} came after {earlier}"));
+        let mut last = None;
+        for (token, does) in seen.lines().filter_map(|line| line.split_once(' ')) {
+            let Ok(token) = token.parse::<i64>() else {
+                ledger.violation(format!("lock-{n_lock}: {token} is no token"));
+                continue;
+            };
+            if does == "ends" && last != Some(token) {
+                ledger.violation(format!(
+                    "lock-{n_lock} was held twice: {token} ended after {last:?}"
+                ));
+            } else if does == "begins" && last.is_some_and(|last| last >= token) {
+                ledger.violation(format!("lock-{n_lock}: token {token} came after {last:?}"));
             }
+            last = last.max(Some(token));
         }
-        if !tokens.is_empty() {
+        if last.is_some() {
             ledger.count("locks whose tokens rose");
         }
     }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use super::ledger::Ledger;
 use super::world::World;
@@ -51,7 +51,8 @@ pub(super) fn fill_and_empty(world: &World, ledger: &Ledger) {
         return;
     };
     let database = disk.0.join("state.db");
-    let state = |args: &[&str]| on(world, &database, "agent-state", args);
+    let code = |output: Option<Output>| output.and_then(|output| output.status.code());
+    let state = |args: &[&str]| code(on(world, &database, "agent-state", args));
     if state(&["agent", "register", "scribe"]) != Some(0) {
         ledger.violation("a small disk takes no database".to_owned());
         return;
@@ -68,7 +69,7 @@ pub(super) fn fill_and_empty(world: &World, ledger: &Ledger) {
             }
         }
         // A job of tier low runs although nobody can write down that it did.
-        match on(world, &database, "cron-guard", &["exec", "small", "--", "true"]) {
+        match code(on(world, &database, "cron-guard", &["exec", "small", "--", "true"])) {
             Some(0) => ledger.count("jobs run beside a full disk"),
             other => ledger.violation(format!("a job beside a full disk gave {other:?}")),
         }
@@ -78,12 +79,9 @@ pub(super) fn fill_and_empty(world: &World, ledger: &Ledger) {
             return;
         }
         acknowledged += 1;
-        let output = world.run(
-            "agent-state",
-            &["--db", text(&database), "state", "get", "scribe", "page", "--json"],
-        );
+        let output =
+            on(world, &database, "agent-state", &["state", "get", "scribe", "page", "--json"]);
         let kept = output
-            .ok()
             .and_then(|output| serde_json::from_slice::<serde_json::Value>(&output.stdout).ok())
             .and_then(|row| row["version"].as_i64());
         if kept != Some(acknowledged) {
@@ -95,13 +93,9 @@ pub(super) fn fill_and_empty(world: &World, ledger: &Ledger) {
     ledger.count("disks filled up and emptied");
 }
 
-fn text(path: &Path) -> &str {
-    path.to_str().unwrap_or_default()
-}
-
-/// The exit code of a command on this database, spared by the chaos.
-fn on(world: &World, database: &Path, tool: &str, args: &[&str]) -> Option<i32> {
+/// What a command on this database gives, spared by the chaos.
+fn on(world: &World, database: &Path, tool: &str, args: &[&str]) -> Option<Output> {
     let mut command = world.tool(tool, args);
     command.env("AGENT_STATE_DB", database).env("SOAK_CALM", "1");
-    command.output().ok()?.status.code()
+    command.output().ok()
 }

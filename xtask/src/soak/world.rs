@@ -101,14 +101,14 @@ impl World {
     /// Registers the agents, fills the vault, writes the programs that the agents run.
     pub(super) fn prepare(&self, n_agents: u64) -> Result<()> {
         fs::create_dir(self.path("bin"))?;
-        // The kernel's own lock is the witness: it ends with its process, however that dies.
+        // What the section writes is the witness: one that was killed writes no more, while what it had
+        // open can outlast it for as long as the machine is busy.
         self.program(
             "critical",
             "#!/bin/sh\n\
-             exec 9>\"$HOME/$1.witness\"\n\
-             flock -n 9 || { echo \"$1 held twice\" >> \"$HOME/violations\"; exit 90; }\n\
-             echo \"$AGENT_STATE_LOCK_TOKEN_1\" >> \"$HOME/$1.tokens\"\n\
-             sleep \"0.0$2\" 9>&-\n",
+             echo \"$AGENT_STATE_LOCK_TOKEN_1 begins\" >> \"$HOME/$1.tokens\"\n\
+             sleep \"0.0$2\"\n\
+             echo \"$AGENT_STATE_LOCK_TOKEN_1 ends\" >> \"$HOME/$1.tokens\"\n",
         )?;
         self.program("job", "#!/bin/sh\necho \"$CRON_GUARD_JOB\" >> \"$HOME/$1.ran\"\necho \"$2\" >&2\nexit \"$2\"\n")?;
         self.program("leaky", "#!/bin/sh\nwc -c\nprintf '%s' \"$KEY\"\nprintf '%s' \"$KEY\" | base64\necho \"err $KEY\" >&2\n")?;
