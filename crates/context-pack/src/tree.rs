@@ -2,6 +2,7 @@
 //!
 //! Only folders that may be shown are looked into: a large tree has thousands of others.
 
+use std::cmp::Reverse;
 use std::fmt::Write as _;
 
 /// A folder: the names of all files in it, sorted by their bytes, and how long its own path is.
@@ -57,18 +58,17 @@ pub(crate) fn render(names: &[String], n_lines: usize) -> String {
     let root = Folder { names: &names, start: 0 }.children();
     let mut left = n_lines.saturating_sub(root.n_lines().min(n_lines));
     let mut open = Vec::new();
-    let mut level = vec![(String::new(), root.folders.clone())];
+    let mut level = below("", &root);
     while !level.is_empty() {
+        // What is hidden holds settings, and where the most files are is the most to see.
+        level.sort_by_key(|(path, folder)| (is_hidden(path), Reverse(folder.names.len())));
         let mut next = Vec::new();
-        for (path, folders) in level {
-            for (name, folder) in folders {
-                let children = folder.children();
-                if children.n_lines() <= left {
-                    left -= children.n_lines();
-                    let path = format!("{path}{name}/");
-                    open.push(path.clone());
-                    next.push((path, children.folders));
-                }
+        for (path, folder) in level {
+            let children = folder.children();
+            if children.n_lines() <= left {
+                left -= children.n_lines();
+                next.extend(below(&path, &children));
+                open.push(path);
             }
         }
         level = next;
@@ -82,6 +82,17 @@ pub(crate) fn render(names: &[String], n_lines: usize) -> String {
         return format!("{kept}… {} lines omitted …\n", n_written - n_lines.saturating_sub(1));
     }
     text
+}
+
+/// The folders in a folder, each with its path, which ends with `/`.
+fn below<'a>(path: &str, children: &Children<'a>) -> Vec<(String, Folder<'a>)> {
+    let folders = children.folders.iter();
+    folders.map(|(name, folder)| (format!("{path}{name}/"), *folder)).collect()
+}
+
+/// Whether a folder, or one above it, has a name that begins with a dot.
+fn is_hidden(path: &str) -> bool {
+    path.split('/').any(|part| part.starts_with('.'))
 }
 
 fn write(folder: &Children<'_>, path: &str, depth: usize, open: &[String], text: &mut String) {
@@ -121,6 +132,14 @@ mod tests {
         let names = names(&["a/1", "a/2", "a/3", "b/1", "c"]);
         assert_eq!(render(&names, 4), "a/ (3 files)\nb/\n  1\nc\n");
         assert_eq!(render(&names, 2), "a/ (3 files)\n… 2 lines omitted …\n");
+    }
+
+    #[test]
+    fn the_larger_folder_is_opened_first_and_what_is_hidden_last() {
+        let few = names(&["a/a/1", "b/b/1", "b/b/2"]);
+        assert_eq!(render(&few, 6), "a/\n  a/ (1 file)\nb/\n  b/\n    1\n    2\n");
+        let names = names(&[".github/a/1", ".github/a/2", "src/a/1", "src/a/2"]);
+        assert_eq!(render(&names, 6), ".github/\n  a/ (2 files)\nsrc/\n  a/\n    1\n    2\n");
     }
 
     #[test]
