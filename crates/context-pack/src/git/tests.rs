@@ -7,7 +7,11 @@ fn with_git(script: &str) -> (tempfile::TempDir, Git) {
     let folder = tempfile::tempdir().unwrap();
     let program = folder.path().join("git");
     std::fs::create_dir(folder.path().join(".git")).unwrap();
-    common::atomic::write(&program, format!("#!/bin/sh\n{script}\n").as_bytes(), 0o755).unwrap();
+    // Written by a process of its own: a child that another test starts meanwhile would inherit a file
+    // that is open for writing here, and what is open for writing cannot be run.
+    let write = r#"printf '#!/bin/sh\n%s\n' "$1" > "$0" && chmod 755 "$0""#;
+    let mut shell = std::process::Command::new("/bin/sh");
+    assert!(shell.arg("-c").arg(write).arg(&program).arg(script).status().unwrap().success());
     let path = std::env::join_paths([folder.path(), Path::new("/usr/bin"), Path::new("/bin")]);
     let mut git = Git::of(folder.path(), path.unwrap()).unwrap();
     git.time_limit = Duration::from_millis(300);
