@@ -13,10 +13,12 @@ fn with_git(script: &str) -> (tempfile::TempDir, Git) {
     let mut shell = std::process::Command::new("/bin/sh");
     assert!(shell.arg("-c").arg(write).arg(&program).arg(script).status().unwrap().success());
     let path = std::env::join_paths([folder.path(), Path::new("/usr/bin"), Path::new("/bin")]);
-    let mut git = Git::of(folder.path(), path.unwrap()).unwrap();
-    git.time_limit = Duration::from_millis(300);
+    let git = Git::of(folder.path(), path.unwrap()).unwrap();
     (folder, git)
 }
+
+/// For a git that takes longer than it may: nobody else is given so little time.
+const IMPATIENT: Duration = Duration::from_millis(300);
 
 #[test]
 fn a_git_that_hangs_is_given_up_whether_it_still_prints_or_not() {
@@ -27,7 +29,8 @@ fn a_git_that_hangs_is_given_up_whether_it_still_prints_or_not() {
         "sleep 600 & exec sleep 600",
         "exec sleep 600 >&2",
     ] {
-        let (_folder, git) = with_git(script);
+        let (_folder, mut git) = with_git(script);
+        git.time_limit = IMPATIENT;
         assert!(matches!(git.run(&["log"]), Err(Failure::TimedOut)), "{script}");
         assert!(matches!(Changes::read(&git).failure, Some(Failure::TimedOut)), "{script}");
     }
@@ -41,13 +44,14 @@ fn a_git_that_fails_is_quoted_and_one_that_floods_is_cut_off() {
     let (_folder, git) = with_git(script);
     let said = "unknown extension found: refstorage";
     assert!(matches!(git.run(&["log"]), Err(Failure::Said(line)) if line == said));
-    let (_folder, git) = with_git("exec yes");
+    let (_folder, mut git) = with_git("exec yes");
     let mut n_pieces = 0;
     let taken = git.stream(&["log"], |_| {
         n_pieces += 1;
         n_pieces < 3
     });
     assert!(taken.is_ok() && n_pieces == 3);
+    git.time_limit = IMPATIENT;
     assert!(matches!(git.stream(&["log"], |_| true), Err(Failure::TimedOut)));
     assert!(History::read(&git, 1).commits.is_empty());
 }
