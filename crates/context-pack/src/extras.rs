@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use crate::git::Failure;
 use crate::look::Known;
 use crate::patch;
 use crate::piece::{Maker, Piece};
@@ -21,6 +22,10 @@ const PATCH_SHARE: usize = 5;
 
 /// The share of the budget that the messages may have, as a divisor.
 const LOG_SHARE: usize = 12;
+
+/// How many lines of a patch stand around what changed, and more than any file has.
+const CONTEXT: usize = 3;
+const ALL: usize = 1_000_000_000;
 
 /// What the pieces are made from.
 #[derive(Debug, Clone, Copy)]
@@ -111,10 +116,10 @@ impl Sources<'_> {
             }
             let commit = known.since.as_ref().unwrap_or(head);
             let label = &root.label;
-            let patches = git.patch(commit, &files, label).and_then(|patch| {
-                let whole = git.whole_patch(commit, &files, label)?;
-                Ok((text::clean(&patch), text::clean(&whole)))
-            });
+            let patch = |n_lines| -> Result<String, Failure> {
+                Ok(text::clean(&git.patch(commit, &files, label, n_lines)?))
+            };
+            let patches = patch(CONTEXT).and_then(|shown| Ok((shown, patch(ALL)?)));
             match patches {
                 Ok((patch, whole)) => text.push_str(&patch::without_keys(&patch, &whole, tally)),
                 Err(failure) => {

@@ -44,7 +44,10 @@ pub(crate) fn worth(paths: &[&Path], folder: &Path, values: &[Value]) -> Vec<f64
             }
         }
     }
-    let module_files = |word: &str| modules.get(word).cloned().unwrap_or_default();
+    let module_files = |word: &str| {
+        let files = modules.get(word).filter(|files| files.len() <= AMBIGUOUS);
+        files.cloned().unwrap_or_default()
+    };
     let imported = on_threads(&moving, |index| named(&real(*index), imports, module_files));
     for (index, imported) in moving.into_iter().zip(imported) {
         let share = NAMED * moves(&index);
@@ -89,12 +92,8 @@ fn named(
     let Some(body) = text::head(path).ok().and_then(|(bytes, _)| text::decode(&bytes)) else {
         return BTreeSet::new();
     };
-    let files = lines(&body)
-        .take(LINES)
-        .flat_map(words)
-        .map(known)
-        .filter(|files| files.len() <= AMBIGUOUS);
-    files.flatten().collect()
+    let files = lines(&body).take(LINES).flat_map(words).flat_map(known);
+    files.collect()
 }
 
 /// The name by which other code calls the file: its own, or that of its folder.

@@ -1,6 +1,7 @@
 //! Gives every file its value and sorts them, best first.
 
 use crate::focus::Focus;
+use crate::git::checkout;
 use crate::look::Known;
 use crate::render::name_of;
 use crate::request::Request;
@@ -105,9 +106,7 @@ fn is_of_another_checkout<'a>(
 ) -> bool {
     let folders = path.ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty());
     folders.into_iter().any(|folder| {
-        *known
-            .entry(folder)
-            .or_insert_with(|| root.folder.join(folder).join(".git").symlink_metadata().is_ok())
+        *known.entry(folder).or_insert_with(|| checkout::is_top(&root.folder.join(folder)))
     })
 }
 

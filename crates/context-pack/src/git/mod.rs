@@ -6,6 +6,7 @@
 //! all the same, since nothing of it is executed.
 
 mod changes;
+pub(crate) mod checkout;
 mod command;
 mod history;
 pub(crate) mod hot;
@@ -38,6 +39,10 @@ const OUTPUT_LIMIT: usize = 64 * 1024 * 1024;
 
 /// What a configuration has that continues in another file.
 const INCLUDES: &str = "include";
+
+/// How git compares: nothing of the repository runs, and a file is the same file or none.
+const CAREFULLY: [&str; 4] =
+    ["--no-renames", "--no-ext-diff", "--no-textconv", "--ignore-submodules=all"];
 
 /// Why git gave no answer.
 #[derive(Debug)]
@@ -78,8 +83,7 @@ pub(crate) struct Git {
 impl Git {
     /// The work tree that holds `folder`; `search_path` says where git is.
     pub(crate) fn of(folder: &Path, search_path: std::ffi::OsString) -> Option<Self> {
-        let top =
-            folder.ancestors().find(|folder| folder.join(".git").symlink_metadata().is_ok())?;
+        let top = checkout::top_of(folder)?;
         let mut prefix = folder.strip_prefix(top).ok()?.as_os_str().as_bytes().to_vec();
         if !prefix.is_empty() {
             prefix.push(b'/');
@@ -167,9 +171,12 @@ impl Git {
 
     /// The commit that a revision names.
     pub(crate) fn commit(&self, revision: &str) -> Option<String> {
-        let revision = format!("{revision}^{{commit}}");
-        let hash =
-            self.run(&["rev-parse", "--verify", "-q", "--end-of-options", &revision]).ok()?;
+        self.object(&format!("{revision}^{{commit}}"))
+    }
+
+    /// The object of this name, which can be an expression.
+    fn object(&self, name: &str) -> Option<String> {
+        let hash = self.run(&["rev-parse", "--verify", "-q", "--end-of-options", name]).ok()?;
         let hash = String::from_utf8_lossy(&hash).trim().to_owned();
         is_hash(&hash).then_some(hash)
     }
@@ -178,8 +185,8 @@ impl Git {
     /// first; `show` says which and what of each.
     fn log(&self, n_commits: usize, show: &[&str]) -> Vec<String> {
         let count = n_commits.to_string();
-        let mut arguments = vec!["log", "-n", &count, "--no-renames"];
-        arguments.extend(["--no-ext-diff", "--no-textconv", "--ignore-submodules=all"]);
+        let mut arguments = vec!["log", "-n", &count];
+        arguments.extend(CAREFULLY);
         arguments.extend(show);
         let mut arguments: Vec<String> = arguments.into_iter().map(str::to_owned).collect();
         if !self.prefix.is_empty() {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
-use crate::text;
+use crate::git::checkout;
 
 /// The names of ignore files; what an earlier one says counts more, however far up it stands.
 const NAMES: [&str; 3] = [".context-packignore", ".ignore", ".gitignore"];
@@ -56,9 +56,8 @@ impl Ignores {
     /// Above the work tree nothing counts, or the same tree would be packed differently in two
     /// places.
     pub(super) fn above(folder: &Path, problems: &mut Vec<String>) -> Arc<Self> {
-        let is_top = |folder: &Path| folder.join(".git").symlink_metadata().is_ok();
         let mut ignores = Arc::new(Self::default());
-        let Some(top) = folder.ancestors().find(|above| is_top(above)) else { return ignores };
+        let Some(top) = checkout::top_of(folder) else { return ignores };
         let above: Vec<&Path> = folder.ancestors().skip(1).collect();
         for folder in above.into_iter().rev().skip_while(|above| *above != top) {
             let has = Has { named: [true; NAMES.len()], git: folder == top };
@@ -167,12 +166,9 @@ fn exclude_file(folder: &Path) -> Option<PathBuf> {
         return Some(git.join(NAME));
     }
     // A linked work tree has a file that names its own folder, which names the common one.
-    let line = |path: &Path| {
-        let (bytes, _) = text::head(path).ok()?;
-        Some(String::from_utf8(bytes).ok()?.lines().next()?.to_owned())
-    };
-    let own = folder.join(line(&git)?.strip_prefix("gitdir: ")?);
-    let common = line(&own.join("commondir")).map_or_else(|| own.clone(), |name| own.join(name));
+    let own = checkout::linked(folder)?;
+    let common = checkout::line(&own.join("commondir"));
+    let common = common.map_or_else(|| own.clone(), |name| own.join(name));
     Some(common.join(NAME))
 }
 

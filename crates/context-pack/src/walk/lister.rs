@@ -14,7 +14,7 @@ use super::ignores::{Has, Ignores};
 use super::names::{self, Reason};
 use super::queue::Worker;
 use super::{Entry, Found, Progress, Rules, secrets};
-use crate::text;
+use crate::git::checkout;
 
 /// A folder that is to be listed.
 #[derive(Debug)]
@@ -104,12 +104,10 @@ impl<'a> Lister<'a> {
 
     /// Whether a folder is another work tree of the repository that is packed.
     fn is_worktree(&self, real: &Path) -> bool {
-        let said = text::head(&real.join(".git")).map(|(said, _)| said).unwrap_or_default();
-        let said = String::from_utf8_lossy(&said);
-        let main = said
-            .strip_prefix("gitdir: ")
-            .and_then(|at| at.trim_end().rsplit_once("/.git/worktrees/"))
-            .and_then(|(main, _)| fs::canonicalize(real.join(main)).ok());
+        let linked =
+            checkout::linked(real).and_then(|linked| linked.into_os_string().into_string().ok());
+        let main = linked.as_deref().and_then(|linked| linked.rsplit_once("/.git/worktrees/"));
+        let main = main.and_then(|(main, _)| fs::canonicalize(main).ok());
         main.is_some_and(|main| self.folder.starts_with(main))
     }
 

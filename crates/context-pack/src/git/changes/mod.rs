@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use super::index::Index;
 use super::tracked::Tracked;
-use super::{Failure, Git, INCLUDES, is_hash, to_path, unchanged};
+use super::{CAREFULLY, Failure, Git, INCLUDES, to_path, unchanged};
 
 /// Files that differ from what is committed.
 #[derive(Debug, Default)]
@@ -40,22 +40,14 @@ impl Changes {
         }
         let (index, written) = Index::read(&git.top.join(".git/index"))?;
         let suspects = unchanged::suspects(&index, written, &git.top, &git.prefix)?;
-        let committed = git.tree()?;
-        let names = ["--name-only", "-z", "--no-renames", "--ignore-submodules=all"];
-        let mut listed = Vec::new();
+        let committed = git.object("HEAD^{tree}")?;
+        let mut changed = BTreeSet::new();
         if index.tree.as_ref() != Some(&committed) {
-            let mut arguments = vec!["diff-index", "--cached"];
-            arguments.extend(names);
-            arguments.extend([committed.as_str(), "--"]);
-            listed = git.run(&arguments).ok()?;
+            changed = git.differing(&["--cached", &committed, "--"], &[]).ok()?;
         }
         if !suspects.is_empty() {
-            let arguments = ["diff", "--no-ext-diff", "--no-textconv"].into_iter().chain(names);
-            let arguments = arguments.chain(["--"]).map(OsStr::new);
-            let paths = suspects.iter().map(|path| OsStr::from_bytes(path));
-            listed.extend(git.run(&arguments.chain(paths).collect::<Vec<_>>()).ok()?);
+            changed.extend(git.differing(&["--"], &suspects).ok()?);
         }
-        let changed = fields(&listed).filter_map(|file| git.strip(file)).map(to_path).collect();
         let seen = index.seen.iter().filter_map(|seen| git.strip(index.path(seen)));
         let tracked = Some(seen.collect());
         Some(Self { changed, tracked, failure: None })
@@ -87,30 +79,23 @@ impl Changes {
 }
 
 impl Git {
-    /// The tree object of the commit that is checked out.
-    fn tree(&self) -> Option<String> {
-        let name = self.run(&["rev-parse", "--verify", "-q", "HEAD^{tree}"]).ok()?;
-        let name = String::from_utf8_lossy(&name).trim().to_owned();
-        is_hash(&name).then_some(name)
-    }
-
     /// The files that differ between a commit and the work tree.
     pub(crate) fn changed_since(&self, commit: &str) -> Result<BTreeSet<PathBuf>, Failure> {
-        let listed = self.run(&[
-            "diff",
-            "--name-only",
-            "-z",
-            "--no-renames",
-            "--no-ext-diff",
-            "--no-textconv",
-            "--ignore-submodules=all",
-            commit,
-            "--",
-        ])?;
+        self.differing(&[commit, "--"], &[])
+    }
+
+    /// The files under the packed folder in which git finds a difference between the sides that
+    /// `what` names, among those at `paths` under the top, or all of them.
+    fn differing(&self, what: &[&str], paths: &[&[u8]]) -> Result<BTreeSet<PathBuf>, Failure> {
+        let names = ["diff", "--name-only", "-z"].iter().chain(&CAREFULLY).chain(what);
+        let paths = paths.iter().map(|path| OsStr::from_bytes(path));
+        let arguments: Vec<&OsStr> = names.map(OsStr::new).chain(paths).collect();
+        let listed = self.run(&arguments)?;
         Ok(fields(&listed).filter_map(|file| self.strip(file)).map(to_path).collect())
     }
 
-    /// The difference between a commit and the work tree in these files, as a patch.
+    /// The difference between a commit and the work tree in these files, as a patch with `n_lines`
+    /// lines around what changed.
     ///
     /// Of a file that is gone it says that, and not what was in it. With a label, which tells the
     /// packed folder from others, its names are those under the folder, and begin with it.
@@ -119,36 +104,16 @@ impl Git {
         commit: &str,
         files: &[PathBuf],
         label: &str,
-    ) -> Result<String, Failure> {
-        self.diff("-U3", commit, files, label)
-    }
-
-    /// The same patch with all lines of the files around what changed.
-    pub(crate) fn whole_patch(
-        &self,
-        commit: &str,
-        files: &[PathBuf],
-        label: &str,
-    ) -> Result<String, Failure> {
-        self.diff("-U1000000000", commit, files, label)
-    }
-
-    fn diff(
-        &self,
-        lines: &str,
-        commit: &str,
-        files: &[PathBuf],
-        label: &str,
+        n_lines: usize,
     ) -> Result<String, Failure> {
         let names = files.iter().map(|file| {
             let mut name = OsString::from(OsStr::from_bytes(&self.prefix));
             name.push(file);
             name
         });
-        let arguments =
-            ["diff", lines, "--no-color", "--no-renames", "--no-ext-diff", "--no-textconv"];
-        let arguments = arguments.into_iter().chain(["--irreversible-delete"]);
-        let arguments = arguments.chain(["--ignore-submodules=all", commit, "--"]);
+        let lines = format!("-U{n_lines}");
+        let arguments = ["diff", &lines, "--no-color", "--irreversible-delete"].into_iter();
+        let arguments = arguments.chain(CAREFULLY).chain([commit, "--"]);
         let mut arguments: Vec<OsString> = arguments.map(OsString::from).chain(names).collect();
         if !label.is_empty() {
             let mut relative = OsString::from("--relative=");
